@@ -1,0 +1,1 @@
+//! Reads probes.toml and reports every problem at once.

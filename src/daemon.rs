@@ -1,0 +1,3 @@
+//! The loops, and the only place that spawns.
+
+pub mod plan;

@@ -1,0 +1,128 @@
+//! What to probe and by which rules: the whole configuration, checked, with every secret read and every probe built.
+//! A reload swaps a whole plan for another; nothing in a plan ever changes.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use crate::{
+    domain::{
+        channel::{ChannelId, ChannelKind, Location, ProbeKey, ProbeName, TeamId},
+        evaluation::Rules,
+    },
+    probe::Probe,
+    secret::Secret,
+};
+
+/// Everything the daemon works by.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What is fixed at boot; a reload that changes it is refused.
+    pub boot: Boot,
+    /// How mail leaves; none if no team has a recipient.
+    pub mail: Option<Mail>,
+    /// The address under which people reach the status page, for links in mails; none without.
+    pub public_url: Option<String>,
+    /// The time zone in which mails tell the time.
+    pub time_zone: jiff::tz::TimeZone,
+    /// At most so many runs at once.
+    pub runs_max: usize,
+    /// At most so many runs at once against one host.
+    pub runs_per_host_max: usize,
+    /// The teams, by id.
+    pub teams: BTreeMap<TeamId, Team>,
+    /// The channels, by id.
+    pub channels: BTreeMap<ChannelId, Channel>,
+}
+
+/// Settings that only a restart can change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Boot {
+    /// Where runs are made from.
+    pub location: Location,
+    /// The address of `/metrics` and health.
+    pub listen: std::net::SocketAddr,
+    /// The database file.
+    pub store: PathBuf,
+}
+
+/// How mail leaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mail {
+    /// The From header.
+    pub from: String,
+    /// Host name of the mail server.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How the connection is protected.
+    pub security: MailSecurity,
+    /// User name and password, where the server wants them.
+    pub credentials: Option<(String, Secret)>,
+    /// PEM file with a further root certificate to trust.
+    pub root_ca: Option<PathBuf>,
+}
+
+/// How the connection to the mail server is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailSecurity {
+    /// TLS from the first byte (`smtps://`).
+    Tls,
+    /// STARTTLS, required (`smtp://`).
+    StartTls,
+    /// None; only to a loopback address (`smtp+plain://`).
+    Plain,
+}
+
+/// People who are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Team {
+    /// Their mail addresses.
+    pub mail: Vec<String>,
+}
+
+/// One channel.
+#[derive(Clone, Debug)]
+pub struct Channel {
+    /// Its title for people.
+    pub title: String,
+    /// What sort of door it is.
+    pub kind: ChannelKind,
+    /// Who is told; none warns in `check`.
+    pub team: Option<TeamId>,
+    /// Labels the operator added, for joins in PromQL.
+    pub labels: BTreeMap<String, String>,
+    /// By what it is judged.
+    pub rules: Rules,
+    /// Its probes, by name; never empty.
+    pub probes: BTreeMap<ProbeName, Arc<ProbePlan>>,
+}
+
+/// One probe.
+#[derive(Debug)]
+pub struct ProbePlan {
+    /// Channel and name.
+    pub key: Arc<ProbeKey>,
+    /// How often it is due.
+    pub every: Duration,
+    /// The deadline of one run.
+    pub timeout: Duration,
+    /// How soon a failed run is followed by another; none waits for the next turn.
+    pub recheck: Option<Duration>,
+    /// The host that a run burdens, for the cap per host.
+    pub host: Option<Arc<str>>,
+    /// The words of its phases as metric labels: phases of a request, or steps of a journey.
+    pub phases: Vec<String>,
+    /// The kind's word: `http`, `journey`.
+    pub kind: &'static str,
+    /// Equal for two plans whose probe is configured alike; a probe that has changed starts anew.
+    pub fingerprint: u64,
+    /// What to run.
+    pub probe: Arc<dyn Probe>,
+}
+
+impl ProbePlan {
+    /// After how long without a conclusive run it is unknown: three intervals, and the run itself.
+    #[must_use]
+    pub fn silence(&self) -> Duration {
+        self.every * 3 + self.timeout
+    }
+}

@@ -1,0 +1,11 @@
+//! The pure middle: what a channel, an outcome, a state, an incident and a notification are, and every rule by
+//! which one becomes the other. Nothing here does I/O, spawns, or asks for the time: time is an argument.
+
+pub mod channel;
+pub mod evaluation;
+pub mod incident;
+pub mod latency;
+pub mod notification;
+pub mod outcome;
+pub mod schedule;
+pub mod snapshot;

@@ -1,0 +1,123 @@
+//! Names of things: channels, probes, teams, locations. An id is what the operator writes as a table name in
+//! `probes.toml`, and the same word is the metric label, the database column and the log field.
+
+use std::{fmt, sync::Arc};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The longest id accepted, in bytes. Ids are metric labels and mail subjects; both are read on small screens.
+pub const ID_LEN_MAX: usize = 63;
+
+/// Says whether `text` may be an id: 1 to [`ID_LEN_MAX`] of `a-z`, `0-9`, `-`, `_`, beginning with a letter or digit.
+#[must_use]
+pub fn is_id(text: &str) -> bool {
+    let first_is_plain = text.bytes().next().is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    first_is_plain
+        && text.len() <= ID_LEN_MAX
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+        #[serde(transparent)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Takes a text that [`is_id`] has accepted.
+            #[must_use]
+            pub fn new(text: &str) -> Self {
+                debug_assert!(is_id(text), "not an id: {text:?}");
+                Self(Arc::from(text))
+            }
+
+            /// The id as written in the configuration.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, f)
+            }
+        }
+    };
+}
+
+id!(
+    /// A channel: one entry point through which a customer reaches support.
+    ChannelId
+);
+id!(
+    /// A probe's name, unique within its channel.
+    ProbeName
+);
+id!(
+    /// A team: the people told about a channel.
+    TeamId
+);
+id!(
+    /// The place runs are made from; one process is one location.
+    Location
+);
+
+/// A probe, addressed as `channel/probe`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ProbeKey {
+    /// The channel it belongs to.
+    pub channel: ChannelId,
+    /// Its name within the channel.
+    pub probe: ProbeName,
+}
+
+impl fmt::Display for ProbeKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.channel, self.probe)
+    }
+}
+
+/// What sort of door a channel is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ChannelKind {
+    /// A chat button, a messenger widget.
+    Chat,
+    /// A telephone line or the API that books a call back.
+    Hotline,
+    /// A form or API that takes tickets.
+    Ticket,
+    /// A support mailbox.
+    Mail,
+    /// A help centre, a knowledge base.
+    Help,
+    /// A bot that answers before a person does.
+    Bot,
+    /// An account on a social network.
+    Social,
+}
+
+impl ChannelKind {
+    /// The word used in `probes.toml`, metrics and mails.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Hotline => "hotline",
+            Self::Ticket => "ticket",
+            Self::Mail => "mail",
+            Self::Help => "help",
+            Self::Bot => "bot",
+            Self::Social => "social",
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! HDR histograms and timeout rates of a probe over sliding windows.

@@ -1,0 +1,47 @@
+//! The edge towards the targets: the trait every kind of probe implements, and the one place where a run's deadline,
+//! timing and failure of our own are dealt with.
+//!
+//! [`Probe::run`] never fails: whatever the target does becomes a [`Report`]. A kind stamps what it is doing into the
+//! run's [`timeline::Timeline`]; when the deadline strikes, the runner drops the kind's future, which closes its
+//! sockets, and reads from the timeline in which phase the run died.
+
+pub mod timeline;
+
+use std::{future::Future, pin::Pin};
+
+use jiff::Timestamp;
+
+use crate::{domain::outcome::Verdict, probe::timeline::Timeline};
+
+/// A future that borrows its probe.
+pub type RunFuture<'a> = Pin<Box<dyn Future<Output = Report> + Send + 'a>>;
+
+/// One configured probe, ready to run any number of times.
+pub trait Probe: Send + Sync + std::fmt::Debug {
+    /// Looks once, as a customer would. Dropping the future must end everything it began.
+    fn run<'a>(&'a self, timeline: &'a Timeline) -> RunFuture<'a>;
+}
+
+/// What a kind of probe reports of one run.
+#[derive(Debug)]
+pub struct Report {
+    /// What it saw.
+    pub verdict: Verdict,
+    /// Earliest `notAfter` among the certificates presented.
+    pub certificate_expires_at: Option<Timestamp>,
+    /// Every expectation with what became of it, for a person who runs the probe by hand.
+    pub checks: Vec<Check>,
+}
+
+/// One expectation of a run.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Check {
+    /// The step of a journey it belongs to.
+    pub step: Option<String>,
+    /// What was expected, in words.
+    pub expectation: String,
+    /// Whether it held.
+    pub held: bool,
+    /// What was seen, escaped.
+    pub seen: String,
+}

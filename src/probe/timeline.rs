@@ -1,0 +1,135 @@
+//! The stopwatch of one run. A kind marks where it is; the runner reads what was measured, also when the run was cut
+//! off in the middle.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::domain::outcome::{Phase, PhaseKind, Reason};
+
+/// Where a run is and what it has measured so far. Cheap to share with a connection's I/O.
+#[derive(Clone, Debug)]
+pub struct Timeline(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    started: Instant,
+    progress: Mutex<Progress>,
+}
+
+#[derive(Debug, Default)]
+struct Progress {
+    step: Option<Arc<str>>,
+    hop: u8,
+    finished: Vec<Phase>,
+    open: Option<(PhaseKind, Instant)>,
+    on_deadline: Option<Reason>,
+}
+
+/// What a run had reached when it ended.
+#[derive(Debug)]
+pub struct Reached {
+    /// Every phase measured; the last one may have been cut off.
+    pub phases: Vec<Phase>,
+    /// The phase that was open.
+    pub open: Option<PhaseKind>,
+    /// The step that was under way.
+    pub step: Option<Arc<str>>,
+    /// What running out of time means at this point, where a kind has said so.
+    pub on_deadline: Option<Reason>,
+}
+
+impl Timeline {
+    /// Starts the stopwatch.
+    #[must_use]
+    pub fn start() -> Self {
+        Self(Arc::new(Shared { started: Instant::now(), progress: Mutex::default() }))
+    }
+
+    /// When the run began.
+    #[must_use]
+    pub fn started(&self) -> Instant {
+        self.0.started
+    }
+
+    /// Names the step of a journey that begins now; its hops count from 0 again.
+    pub fn enter_step(&self, step: Arc<str>) {
+        let mut progress = self.lock();
+        progress.close(self.0.started, Instant::now());
+        progress.step = Some(step);
+        progress.hop = 0;
+        progress.on_deadline = None;
+    }
+
+    /// A redirect is followed.
+    pub fn next_hop(&self) {
+        let mut progress = self.lock();
+        progress.close(self.0.started, Instant::now());
+        progress.hop = progress.hop.saturating_add(1);
+    }
+
+    /// Ends the phase under way and begins another.
+    pub fn begin(&self, kind: PhaseKind) {
+        let now = Instant::now();
+        let mut progress = self.lock();
+        progress.close(self.0.started, now);
+        progress.open = Some((kind, now));
+    }
+
+    /// Ends the phase under way.
+    pub fn end(&self) {
+        self.lock().close(self.0.started, Instant::now());
+    }
+
+    /// The phase under way.
+    #[must_use]
+    pub fn current(&self) -> Option<PhaseKind> {
+        self.lock().open.map(|(kind, _)| kind)
+    }
+
+    /// Says what it means to run out of time from here until the next step.
+    pub fn on_deadline(&self, reason: Reason) {
+        self.lock().on_deadline = Some(reason);
+    }
+
+    /// Time since the run began.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.0.started.elapsed()
+    }
+
+    /// Stops the watch and takes what was measured.
+    #[must_use]
+    pub fn finish(&self) -> Reached {
+        let mut progress = self.lock();
+        let open = progress.open.map(|(kind, _)| kind);
+        progress.close(self.0.started, Instant::now());
+        Reached {
+            phases: std::mem::take(&mut progress.finished),
+            open,
+            step: progress.step.take(),
+            on_deadline: progress.on_deadline,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Progress> {
+        self.0.progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Progress {
+    fn close(&mut self, started: Instant, now: Instant) {
+        if let Some((kind, began)) = self.open.take() {
+            self.finished.push(Phase {
+                step: self.step.clone(),
+                hop: self.hop,
+                kind,
+                offset: began - started,
+                duration: now - began,
+            });
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The durable memory: SQLite; all SQL is here.

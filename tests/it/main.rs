@@ -1,0 +1,1 @@
+//! The one integration test binary: whatever needs a socket, a database, a process or a whole daemon.
