@@ -1,1 +1,106 @@
-//! The command line: one file per command.
+//! The command line: what can be asked, one file per command, and what each exit code means.
+
+pub mod check;
+pub mod completions;
+pub mod demo;
+pub mod man;
+pub mod probe;
+pub mod run;
+pub mod schema;
+pub mod test_mail;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Exit codes, the same for every command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: done, and all is well.
+    Well,
+    /// 1: the answer is no: the configuration has errors, the probe failed, the mail was refused, the daemon broke.
+    NotWell,
+    /// 3: the question could not be answered: a file or port could not be opened, a run was inconclusive.
+    CouldNot,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Well => Self::SUCCESS,
+            Exit::NotWell => Self::from(1),
+            Exit::CouldNot => Self::from(3),
+        }
+    }
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 all is well; 1 the answer is no (errors in the configuration, a failed probe, \
+a refused mail, a broken daemon); 2 wrong usage; 3 could not be done (a file, a port, an inconclusive run).";
+
+/// Watches every door through which customers reach support, and tells the people on call when one goes dark.
+#[derive(Debug, Parser)]
+#[command(name = "lamplighter", version, after_help = EXIT_CODES, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// How log lines look on standard error; what is logged is chosen by RUST_LOG.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+    /// What to do; without a command, the daemon runs.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The daemon's arguments where no command is given.
+    #[command(flatten)]
+    pub run: ConfigArgs,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Which configuration to work by.
+#[derive(Clone, Debug, Args)]
+pub struct ConfigArgs {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE", default_value = "probes.toml")]
+    pub config: PathBuf,
+}
+
+/// What can be asked of the program.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the daemon (the default).
+    Run(ConfigArgs),
+    /// Check a configuration and print every problem in it, or a summary.
+    Check(check::CheckArgs),
+    /// Print the JSON Schema of the configuration, for editors.
+    Schema,
+    /// Run probes once, now, and show what they saw.
+    Probe(probe::ProbeArgs),
+    /// Send a test mail to a team by the configured route.
+    TestMail(test_mail::TestMailArgs),
+    /// Show the whole thing at work: a small support centre, its daemon and a mailbox, on loopback ports.
+    Demo(demo::DemoArgs),
+    /// Print a completion script for a shell.
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page in roff.
+    Man,
+}
+
+/// Does what was asked.
+#[must_use]
+pub fn execute(cli: Cli) -> Exit {
+    match cli.command.unwrap_or(Command::Run(cli.run)) {
+        Command::Run(args) => run::execute(&args, cli.log_format),
+        Command::Check(args) => check::execute(&args),
+        Command::Schema => schema::execute(),
+        Command::Probe(args) => probe::execute(&args, cli.log_format),
+        Command::TestMail(args) => test_mail::execute(&args, cli.log_format),
+        Command::Demo(args) => demo::execute(&args, cli.log_format),
+        Command::Completions(args) => completions::execute(&args),
+        Command::Man => man::execute(),
+    }
+}

@@ -1,3 +1,10 @@
 //! Arguments in, exit code out.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use lamplighter::cli::{self, Cli};
+
+fn main() -> ExitCode {
+    cli::execute(Cli::parse()).into()
+}
