@@ -5,7 +5,11 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{channel::ChannelId, evaluation::Evidence};
+use crate::domain::{
+    channel::ChannelId,
+    evaluation::{Evidence, State},
+    notification::Notification,
+};
 
 /// An incident's id: unique for good, safe in a URL, a file name and a Message-ID; sorts by time of opening.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -80,4 +84,21 @@ impl IncidentEvent {
             Self::Resolved => "resolved",
         }
     }
+}
+
+/// What has been decided about one channel and is committed in one transaction, before anybody acts on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// The channel judged.
+    pub channel: ChannelId,
+    /// The state it enters.
+    pub state: State,
+    /// Since when it is in that state.
+    pub since: Timestamp,
+    /// The incident as it stands after this decision, opened, changed or resolved by it; none where it touches none.
+    pub incident: Option<Incident>,
+    /// What happened to the incident.
+    pub event: Option<IncidentEvent>,
+    /// What people are told about it; empty where nobody is told.
+    pub notifications: Vec<Notification>,
 }
