@@ -1,5 +1,8 @@
 //! `demo`: a small support centre, its daemon and a mailbox in one process.
 
+pub mod inbox;
+pub mod support_centre;
+
 use crate::cli::Exit;
 
 /// Arguments of `demo`.
