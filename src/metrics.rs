@@ -1,1 +1,207 @@
-//! Every metric name and label, once.
+//! Every metric name and label, once, and the values behind them.
+//!
+//! Two sorts live side by side. What exists once per process ([`instruments`]) is kept by the `prometheus` crate. What
+//! exists once per probe or channel ([`series`]) is kept in plain atomics behind handles, because ten thousand probes
+//! make three hundred thousand lines: they are written as text straight from the handles ([`exposition`]), piece by
+//! piece, so that a scrape needs neither the evaluator nor much memory. This module never computes a value; whoever
+//! owns a value sets it.
+
+pub mod exposition;
+pub mod instruments;
+pub mod series;
+
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use crate::metrics::{
+    exposition::Exposition,
+    instruments::Instruments,
+    series::{ChannelSeries, ProbeSeries},
+};
+
+/// What sort of metric a family is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts in buckets.
+    Histogram,
+}
+
+impl Kind {
+    /// The word of the `# TYPE` line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// A metric: its name, its sort and what it means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Family {
+    /// Its full name.
+    pub name: &'static str,
+    /// Its sort.
+    pub kind: Kind,
+    /// One sentence for `# HELP`.
+    pub help: &'static str,
+}
+
+macro_rules! families {
+    ($($constant:ident = $kind:ident $name:literal, $help:literal;)+) => {
+        $(
+            #[doc = concat!("`", $name, "`: ", $help)]
+            pub const $constant: Family = Family { name: $name, kind: Kind::$kind, help: $help };
+        )+
+
+        /// Every metric of ours; `process_*` comes from the client library.
+        pub const FAMILIES: &[Family] = &[$($constant),+];
+    };
+}
+
+families! {
+    CHANNEL_UP = Gauge "support_channel_up",
+        "1 while the channel is up or degraded, 0 while it is dark; absent while it is closed or unknown.";
+    CHANNEL_STATE = Gauge "support_channel_state",
+        "1 for the judged state of the channel, 0 for the other states.";
+    CHANNEL_STATE_SINCE = Gauge "support_channel_state_since_timestamp_seconds",
+        "When the channel entered its present state, in seconds since the epoch.";
+    CHANNEL_INFO = Gauge "support_channel_info",
+        "Always 1; carries the channel's kind, title, team and configured labels for joins.";
+    INCIDENTS = Counter "support_incidents_total",
+        "Incidents opened since the process began, by their severity; one that worsens counts as dark too.";
+    INCIDENT_OPEN = Gauge "support_incident_open",
+        "1 while an incident of this severity is open on the channel.";
+    PROBE_RUNS = Counter "support_probe_runs_total",
+        "Finished runs by outcome: ok, degraded, failed or inconclusive.";
+    PROBE_FAILURES = Counter "support_probe_failures_total",
+        "Degraded and failed runs by reason; a reason appears when it is first seen.";
+    PROBE_TIMEOUTS = Counter "support_probe_timeouts_total",
+        "Runs whose reason is one of the timeouts.";
+    PROBE_TIMEOUT_RATIO = Gauge "support_probe_timeout_ratio",
+        "Share of the conclusive runs in the window that were timeouts, from 0 to 1; absent while there were none.";
+    PROBE_DURATION = Histogram "support_probe_duration_seconds",
+        "How long conclusive runs took.";
+    PROBE_LATENCY = Gauge "support_probe_latency_seconds",
+        "Quantiles of the duration of conclusive runs over the last hour; absent while there were none.";
+    PROBE_PHASE = Gauge "support_probe_phase_seconds",
+        "How long each phase of the last conclusive run took; absent for a phase it did not have.";
+    PROBE_LAST_RUN = Gauge "support_probe_last_run_timestamp_seconds",
+        "When the last finished run began, in seconds since the epoch; absent before the first.";
+    CERTIFICATE_EXPIRY = Gauge "support_certificate_expiry_timestamp_seconds",
+        "Earliest end of validity among the certificates last presented, in seconds since the epoch.";
+    BUILD_INFO = Gauge "lamplighter_build_info",
+        "Always 1; carries the version and revision of the program.";
+    RELOAD_SUCCESSFUL = Gauge "lamplighter_config_last_reload_successful",
+        "1 if the last attempt to load the configuration succeeded, 0 if it was refused.";
+    RELOAD_SUCCESS_AT = Gauge "lamplighter_config_last_reload_success_timestamp_seconds",
+        "When the configuration was last loaded, in seconds since the epoch.";
+    SCHEDULER_LAG = Histogram "lamplighter_scheduler_lag_seconds",
+        "From the moment a run was due to the moment it began.";
+    RUNS_IN_FLIGHT = Gauge "lamplighter_runs_in_flight",
+        "Runs under way by kind of probe.";
+    RUNS_SKIPPED = Counter "lamplighter_runs_skipped_total",
+        "Runs that were due and not made, by reason.";
+    OUTBOX_PENDING = Gauge "lamplighter_outbox_pending",
+        "Notifications not yet delivered, by route.";
+    OUTBOX_OLDEST_AGE = Gauge "lamplighter_outbox_oldest_age_seconds",
+        "Age of the oldest notification not yet delivered, by route; 0 while there is none.";
+    NOTIFICATIONS = Counter "lamplighter_notifications_total",
+        "Tries to deliver a notification, by route and result.";
+    STORE_DEGRADED = Gauge "lamplighter_store_degraded",
+        "1 while the store refuses what it is given; verdicts wait until it recovers.";
+}
+
+/// The series of everything configured, at one moment. A reload puts another set in its place.
+#[derive(Debug, Default)]
+pub struct Series {
+    /// One per channel, in the order of their ids.
+    pub channels: Vec<Arc<ChannelSeries>>,
+    /// One per probe, in the order of their keys.
+    pub probes: Vec<Arc<ProbeSeries>>,
+}
+
+/// All metrics of the process.
+#[derive(Debug)]
+pub struct Metrics {
+    /// What exists once per process.
+    pub instruments: Instruments,
+    series: RwLock<Arc<Series>>,
+}
+
+impl Metrics {
+    /// Metrics of a process that has nothing configured yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { instruments: Instruments::new(), series: RwLock::default() }
+    }
+
+    /// Puts another set of series in place of the present one; what is not in it vanishes.
+    pub fn publish(&self, series: Series) {
+        *self.series.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(series);
+    }
+
+    /// The present values as text, in pieces.
+    #[must_use]
+    pub fn expose(&self) -> Exposition {
+        let series = Arc::clone(&self.series.read().unwrap_or_else(PoisonError::into_inner));
+        Exposition::new(self.instruments.encode(), series)
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// How many series a probe makes: with `phases` phases, a run of at most `timeout`, and all else it can show except
+/// failures, of which each reason appears when it is first seen.
+#[must_use]
+pub fn series_per_probe(phases: usize, timeout: Duration) -> usize {
+    let histogram = series::bucket_bounds(timeout).len() + 3;
+    let runs = series::OUTCOMES.len();
+    let (timeouts, last_run, certificate) = (1, 1, 1);
+    runs + timeouts
+        + series::WINDOWS.len()
+        + histogram
+        + series::QUANTILES.len()
+        + phases
+        + last_run
+        + certificate
+}
+
+/// How many series a channel makes.
+pub const SERIES_PER_CHANNEL: usize = 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_default_probe_stays_within_its_series_budget() {
+        let defaults = series_per_probe(6, Duration::from_secs(10));
+        assert_eq!(defaults, 30);
+    }
+
+    #[test]
+    fn names_follow_the_conventions() {
+        for family in FAMILIES {
+            assert!(
+                family.name.starts_with("support_") || family.name.starts_with("lamplighter_"),
+                "{}",
+                family.name
+            );
+            assert_eq!(family.name.ends_with("_total"), family.kind == Kind::Counter, "{}", family.name);
+            assert!(family.help.ends_with('.'), "{}", family.name);
+        }
+    }
+}

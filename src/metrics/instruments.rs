@@ -1,0 +1,91 @@
+//! What exists once per process: kept by the `prometheus` crate, with a handle for whoever counts.
+
+use prometheus::{
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder, core::Collector,
+};
+
+use crate::metrics::{self, Family};
+
+/// Bounds of the scheduler's lag, in seconds. 0.05 is the promise, 0.002 the aim on a quiet machine.
+const LAG_BOUNDS: [f64; 12] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+/// The revision the program was built from, where the build says so.
+const REVISION: &str = match option_env!("LAMPLIGHTER_REVISION") {
+    Some(revision) => revision,
+    None => "unknown",
+};
+
+/// Handles to everything that exists once per process. Label values are words of closed sets.
+#[derive(Debug)]
+pub struct Instruments {
+    /// From due to begun.
+    pub scheduler_lag: Histogram,
+    /// Runs under way, by kind of probe.
+    pub runs_in_flight: IntGaugeVec,
+    /// Runs not made, by reason.
+    pub runs_skipped: IntCounterVec,
+    /// Whether the last reload succeeded.
+    pub reload_successful: IntGauge,
+    /// When a reload last succeeded, in seconds since the epoch.
+    pub reload_success_at: Gauge,
+    /// Notifications waiting, by route.
+    pub outbox_pending: IntGaugeVec,
+    /// Age of the oldest waiting notification in seconds, by route.
+    pub outbox_oldest_age: GaugeVec,
+    /// Tries, by route and result.
+    pub notifications: IntCounterVec,
+    /// Whether the store refuses work.
+    pub store_degraded: IntGauge,
+    registry: Registry,
+}
+
+impl Instruments {
+    /// Creates and registers all of them.
+    #[must_use]
+    pub(crate) fn new() -> Self {
+        let registry = Registry::new();
+        let build_info =
+            keep(&registry, IntGaugeVec::new(opts(metrics::BUILD_INFO), &["version", "revision"]));
+        build_info.with_label_values(&[env!("CARGO_PKG_VERSION"), REVISION]).set(1);
+        let lag = HistogramOpts::new(metrics::SCHEDULER_LAG.name, metrics::SCHEDULER_LAG.help)
+            .buckets(LAG_BOUNDS.to_vec());
+        registry
+            .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
+            .expect("its names begin with process_, ours never do");
+        Self {
+            scheduler_lag: keep(&registry, Histogram::with_opts(lag)),
+            runs_in_flight: keep(&registry, IntGaugeVec::new(opts(metrics::RUNS_IN_FLIGHT), &["kind"])),
+            runs_skipped: keep(&registry, IntCounterVec::new(opts(metrics::RUNS_SKIPPED), &["reason"])),
+            reload_successful: keep(&registry, IntGauge::with_opts(opts(metrics::RELOAD_SUCCESSFUL))),
+            reload_success_at: keep(&registry, Gauge::with_opts(opts(metrics::RELOAD_SUCCESS_AT))),
+            outbox_pending: keep(&registry, IntGaugeVec::new(opts(metrics::OUTBOX_PENDING), &["route"])),
+            outbox_oldest_age: keep(&registry, GaugeVec::new(opts(metrics::OUTBOX_OLDEST_AGE), &["route"])),
+            notifications: keep(
+                &registry,
+                IntCounterVec::new(opts(metrics::NOTIFICATIONS), &["route", "result"]),
+            ),
+            store_degraded: keep(&registry, IntGauge::with_opts(opts(metrics::STORE_DEGRADED))),
+            registry,
+        }
+    }
+
+    /// The present values as text.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut text = Vec::with_capacity(8 * 1024);
+        TextEncoder::new()
+            .encode(&self.registry.gather(), &mut text)
+            .expect("writing to memory succeeds, and a registry gathers only well-formed families");
+        text
+    }
+}
+
+fn opts(family: Family) -> Opts {
+    Opts::new(family.name, family.help)
+}
+
+fn keep<C: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<C>) -> C {
+    let instrument = made.expect("names and labels are constants of metrics.rs, checked by its tests");
+    registry.register(Box::new(instrument.clone())).expect("each family is registered once");
+    instrument
+}

@@ -1,0 +1,271 @@
+//! What exists once per probe or channel: atomics behind a handle.
+//!
+//! Each handle has one writer, the evaluator, and any number of readers; so a value is stored, not added to, without
+//! a lock. A value that is not known is [`ABSENT`] and has no line in the exposition.
+
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use jiff::Timestamp;
+
+use crate::{
+    domain::{
+        channel::{Location, ProbeKey},
+        evaluation::State,
+        incident::Severity,
+        outcome::{Outcome, Reason, Verdict},
+    },
+    metrics::exposition::push_label,
+};
+
+/// The words of the `outcome` label.
+pub const OUTCOMES: [&str; 4] = ["ok", "degraded", "failed", "inconclusive"];
+/// The words of the `window` label of the timeout ratio.
+pub const WINDOWS: [&str; 3] = ["5m", "1h", "24h"];
+/// The words of the `quantile` label.
+pub const QUANTILES: [&str; 3] = ["0.5", "0.95", "0.99"];
+/// A value that is not known.
+pub(crate) const ABSENT: u64 = u64::MAX;
+
+/// Upper bounds of the duration histogram, in milliseconds, of which a probe has those below its timeout.
+const BOUNDS_MS: [u64; 13] =
+    [25, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 120_000, 300_000, 900_000];
+
+/// The upper bounds of the duration histogram of a probe: a fixed ladder, ended by the timeout.
+#[must_use]
+pub fn bucket_bounds(timeout: Duration) -> Vec<Duration> {
+    let below = BOUNDS_MS.iter().map(|&ms| Duration::from_millis(ms)).take_while(|bound| *bound < timeout);
+    below.chain([timeout]).collect()
+}
+
+/// The series of one probe.
+#[derive(Debug)]
+pub struct ProbeSeries {
+    /// `channel="..",probe=".."`, escaped.
+    pub(crate) names: Box<str>,
+    /// `location=".."`, escaped, with a comma before it.
+    pub(crate) location: Box<str>,
+    /// Runs by outcome, in the order of [`OUTCOMES`].
+    pub(crate) runs: [AtomicU64; OUTCOMES.len()],
+    pub(crate) failures: Mutex<Vec<(Reason, u64)>>,
+    pub(crate) timeouts: AtomicU64,
+    /// Bit patterns of `f64`, in the order of [`WINDOWS`].
+    pub(crate) timeout_ratios: [AtomicU64; WINDOWS.len()],
+    pub(crate) bounds: Box<[Duration]>,
+    /// Runs per bucket, not cumulated; the last one is beyond every bound.
+    pub(crate) buckets: Box<[AtomicU64]>,
+    pub(crate) duration_sum_us: AtomicU64,
+    /// Microseconds, in the order of [`QUANTILES`].
+    pub(crate) latency_us: [AtomicU64; QUANTILES.len()],
+    /// The escaped word of each phase and how long it took.
+    pub(crate) phases: Box<[(Box<str>, AtomicU64)]>,
+    pub(crate) last_run_ms: AtomicU64,
+    pub(crate) certificate_expiry_s: AtomicU64,
+}
+
+impl ProbeSeries {
+    /// Series of a probe that has not run: counters at 0, all else absent.
+    #[must_use]
+    pub fn new(key: &ProbeKey, location: &Location, phases: &[String], timeout: Duration) -> Self {
+        let mut names = String::new();
+        push_label(&mut names, "channel", key.channel.as_str());
+        names.push(',');
+        push_label(&mut names, "probe", key.probe.as_str());
+        let mut place = String::from(",");
+        push_label(&mut place, "location", location.as_str());
+        let bounds: Box<[Duration]> = bucket_bounds(timeout).into();
+        Self {
+            names: names.into(),
+            location: place.into(),
+            runs: Default::default(),
+            failures: Mutex::default(),
+            timeouts: AtomicU64::new(0),
+            timeout_ratios: absent(),
+            buckets: (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect(),
+            bounds,
+            duration_sum_us: AtomicU64::new(0),
+            latency_us: absent(),
+            phases: phases.iter().map(|phase| (phase.as_str().into(), AtomicU64::new(ABSENT))).collect(),
+            last_run_ms: AtomicU64::new(ABSENT),
+            certificate_expiry_s: AtomicU64::new(ABSENT),
+        }
+    }
+
+    /// Counts a finished run.
+    pub fn record(&self, outcome: &Outcome) {
+        let (index, conclusive) = match outcome.verdict {
+            Verdict::Ok => (0, true),
+            Verdict::Degraded(_) => (1, true),
+            Verdict::Failed(_) => (2, true),
+            Verdict::Inconclusive(_) => (3, false),
+        };
+        add(&self.runs[index], 1);
+        self.last_run_ms.store(u64::try_from(outcome.started_at.as_millisecond()).unwrap_or(ABSENT), Relaxed);
+        if let Some(at) = outcome.certificate_expires_at {
+            self.certificate_expiry_s.store(u64::try_from(at.as_second()).unwrap_or(0), Relaxed);
+        }
+        if let Some(failure) = outcome.verdict.failure() {
+            self.count_failure(failure.reason);
+        }
+        if conclusive {
+            self.observe(outcome.duration);
+            self.set_phases(outcome);
+        }
+    }
+
+    /// Sets the share of timeouts over each of [`WINDOWS`]; none where there was no conclusive run.
+    pub fn set_timeout_ratios(&self, ratios: [Option<f64>; WINDOWS.len()]) {
+        for (series, ratio) in self.timeout_ratios.iter().zip(ratios) {
+            series.store(ratio.map_or(ABSENT, f64::to_bits), Relaxed);
+        }
+    }
+
+    /// Sets the latency at each of [`QUANTILES`]; none where there was no conclusive run.
+    pub fn set_latency(&self, quantiles: Option<[Duration; QUANTILES.len()]>) {
+        for (index, series) in self.latency_us.iter().enumerate() {
+            series.store(quantiles.map_or(ABSENT, |quantiles| micros(quantiles[index])), Relaxed);
+        }
+    }
+
+    fn count_failure(&self, reason: Reason) {
+        if reason.is_timeout() {
+            add(&self.timeouts, 1);
+        }
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        match failures.iter_mut().find(|(seen, _)| *seen == reason) {
+            Some((_, count)) => *count += 1,
+            None => failures.push((reason, 1)),
+        }
+    }
+
+    fn observe(&self, duration: Duration) {
+        let index = self.bounds.partition_point(|bound| *bound < duration);
+        add(&self.buckets[index], 1);
+        add(&self.duration_sum_us, micros(duration));
+    }
+
+    /// Adds up what belongs to one word: the hops of a redirect chain, the requests of a step.
+    fn set_phases(&self, outcome: &Outcome) {
+        for (word, series) in &*self.phases {
+            let mut total = None;
+            for phase in &outcome.phases {
+                let its_word = phase.step.as_deref().unwrap_or(phase.kind.as_str());
+                if its_word == &**word {
+                    *total.get_or_insert(0) += micros(phase.duration);
+                }
+            }
+            series.store(total.unwrap_or(ABSENT), Relaxed);
+        }
+    }
+}
+
+/// The series of one channel.
+#[derive(Debug)]
+pub struct ChannelSeries {
+    /// `channel=".."`, escaped.
+    pub(crate) name: Box<str>,
+    /// All labels of `support_channel_info`, escaped.
+    pub(crate) info: Box<str>,
+    /// The state's place in [`State::ALL`].
+    pub(crate) state: AtomicU8,
+    pub(crate) since_ms: AtomicU64,
+    /// Incidents opened, in the order of [`SEVERITIES`].
+    pub(crate) incidents: [AtomicU64; SEVERITIES.len()],
+    /// The severity of the open incident: its place in [`SEVERITIES`] and 1; 0 without.
+    pub(crate) open: AtomicU8,
+}
+
+/// Every severity, in the order of its series.
+pub(crate) const SEVERITIES: [Severity; 2] = [Severity::Degraded, Severity::Dark];
+
+impl ChannelSeries {
+    /// Series of a channel. `info` are the labels of `support_channel_info` after `channel`, names and values.
+    #[must_use]
+    pub fn new<'a>(channel: &str, info: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut name = String::new();
+        push_label(&mut name, "channel", channel);
+        let mut labels = name.clone();
+        for (label, value) in info {
+            labels.push(',');
+            push_label(&mut labels, label, value);
+        }
+        Self {
+            name: name.into(),
+            info: labels.into(),
+            state: AtomicU8::new(place(State::Unknown)),
+            since_ms: AtomicU64::new(ABSENT),
+            incidents: Default::default(),
+            open: AtomicU8::new(0),
+        }
+    }
+
+    /// Takes over what another handle has counted, when a reload changes only the labels.
+    pub fn inherit(&self, other: &Self) {
+        self.state.store(other.state.load(Relaxed), Relaxed);
+        self.since_ms.store(other.since_ms.load(Relaxed), Relaxed);
+        self.open.store(other.open.load(Relaxed), Relaxed);
+        for (own, others) in self.incidents.iter().zip(&other.incidents) {
+            own.store(others.load(Relaxed), Relaxed);
+        }
+    }
+
+    /// Sets the state, the moment it began, and the severity of the open incident.
+    pub fn set_state(&self, state: State, since: Timestamp, open: Option<Severity>) {
+        self.state.store(place(state), Relaxed);
+        self.since_ms.store(u64::try_from(since.as_millisecond()).unwrap_or(ABSENT), Relaxed);
+        self.open.store(open.map_or(0, |severity| severity as u8 + 1), Relaxed);
+    }
+
+    /// Counts an incident that was opened, or that reached this severity.
+    pub fn count_incident(&self, severity: Severity) {
+        add(&self.incidents[severity as usize], 1);
+    }
+}
+
+fn place(state: State) -> u8 {
+    state as u8
+}
+
+fn absent<const N: usize>() -> [AtomicU64; N] {
+    std::array::from_fn(|_| AtomicU64::new(ABSENT))
+}
+
+/// There is one writer, so reading and storing loses nothing and is cheaper than a locked addition.
+fn add(counter: &AtomicU64, more: u64) {
+    counter.store(counter.load(Relaxed).wrapping_add(more), Relaxed);
+}
+
+pub(crate) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(ABSENT - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_end_with_the_timeout() {
+        let seconds = |timeout| -> Vec<f64> {
+            bucket_bounds(Duration::from_millis(timeout)).iter().map(Duration::as_secs_f64).collect()
+        };
+        assert_eq!(seconds(10_000), [0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]);
+        assert_eq!(seconds(700), [0.025, 0.1, 0.25, 0.5, 0.7]);
+        assert_eq!(seconds(1_800_000).last(), Some(&1800.0));
+        assert_eq!(seconds(10), [0.01]);
+    }
+
+    #[test]
+    fn states_and_severities_are_stored_by_their_place() {
+        for (index, state) in State::ALL.into_iter().enumerate() {
+            assert_eq!(usize::from(place(state)), index);
+        }
+        for (index, severity) in SEVERITIES.into_iter().enumerate() {
+            assert_eq!(severity as usize, index);
+        }
+    }
+}
