@@ -1,1 +1,3 @@
-//! Reads probes.toml and reports every problem at once.
+//! The configuration: `probes.toml` and what it includes, checked as a whole, become a [`plan::Plan`].
+
+pub mod plan;

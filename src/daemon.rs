@@ -1,3 +1,1 @@
 //! The loops, and the only place that spawns.
-
-pub mod plan;

@@ -1,7 +1,7 @@
 //! Lamplighter watches every door through which customers reach support and tells the people on call when one
 //! goes dark.
 //!
-//! One observation travels one way only: `probes.toml` becomes a plan ([`daemon::plan`]), the scheduler runs due
+//! One observation travels one way only: `probes.toml` becomes a plan ([`config::plan`]), the scheduler runs due
 //! probes ([`probe`]), each run gives an [`domain::outcome::Outcome`], the evaluator judges it
 //! ([`domain::evaluation`]) and commits what it decided together with the mails it owes ([`store`]), and the
 //! dispatcher works off the outbox through the routes of [`notify`]. [`metrics`] and [`web`] only look on.

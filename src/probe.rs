@@ -5,6 +5,7 @@
 //! run's [`timeline::Timeline`]; when the deadline strikes, the runner drops the kind's future, which closes its
 //! sockets, and reads from the timeline in which phase the run died.
 
+pub mod settings;
 pub mod timeline;
 
 use std::{future::Future, pin::Pin};

@@ -1,10 +1,21 @@
 //! Values as the operator writes them in `probes.toml`, shared by the settings of every module. Each is checked while
 //! it is read, so that the caret of an error stands under the value itself.
+//!
+//! A value that is wrong says two things: what is wrong, and what to write instead. Through serde both travel in one
+//! message, joined by [`HELP`]; [`refuse`] writes it.
 
-use std::{borrow::Cow, ops::Range, time::Duration};
+mod text;
+mod time;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use std::{borrow::Cow, fmt, ops::Range};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, de};
+
+pub use self::{
+    text::{ByteSize, CssSelector, HeaderName, HttpUrl, JsonPath, MailAddress, Pattern, is_loopback},
+    time::{SPAN_MAX, Span},
+};
 
 /// Something in the configuration that is wrong, or that deserves a warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +35,12 @@ impl Problem {
         Self { span: Some(span), message: message.into(), hint: None }
     }
 
+    /// A problem of the file as a whole.
+    #[must_use]
+    pub fn of_file(message: impl Into<String>) -> Self {
+        Self { span: None, message: message.into(), hint: None }
+    }
+
     /// Adds what would be right.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -32,54 +49,66 @@ impl Problem {
     }
 }
 
-/// The longest span of time accepted anywhere: more is a typo.
-pub const SPAN_MAX: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+/// Stands between what is wrong and what to write instead in the message of a serde error.
+pub const HELP: &str = "\nhelp: ";
 
-/// A span of time such as `"30s"`, `"500ms"`, `"1m 30s"`: more than zero, at most [`SPAN_MAX`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Span(pub Duration);
+/// Refuses a value while it is read, saying what is wrong and what to write instead.
+pub fn refuse<E: de::Error>(message: impl fmt::Display, help: impl fmt::Display) -> E {
+    E::custom(format_args!("{message}{HELP}{help}"))
+}
 
-impl Span {
-    /// A span of whole seconds.
+/// A value that remembers where in the file it stands, for what can only be checked once the whole is known.
+#[derive(Clone, PartialEq, Eq)]
+pub struct At<T> {
+    /// Its bytes in the file.
+    pub span: Range<usize>,
+    /// The value.
+    pub value: T,
+}
+
+impl<T> At<T> {
+    /// A problem with this value.
     #[must_use]
-    pub const fn secs(secs: u64) -> Self {
-        Self(Duration::from_secs(secs))
+    pub fn problem(&self, message: impl Into<String>) -> Problem {
+        Problem::at(self.span.clone(), message)
     }
 }
 
-impl<'de> Deserialize<'de> for Span {
+impl<T> std::ops::Deref for At<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for At<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl de::Visitor<'_> for Visitor {
-            type Value = Span;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a span of time with its unit in quotes, such as \"30s\" or \"5m\"")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Span, E> {
-                let span: jiff::SignedDuration = text.trim().parse().map_err(|_| {
-                    E::custom(format!(
-                        "{text:?} is not a span of time; write a number and a unit, such as \"30s\""
-                    ))
-                })?;
-                match Duration::try_from(span) {
-                    Ok(Duration::ZERO) | Err(_) => Err(E::custom("a span of time must be longer than zero")),
-                    Ok(span) if span > SPAN_MAX => Err(E::custom("a span of time must be at most 400 days")),
-                    Ok(span) => Ok(Span(span)),
-                }
-            }
-        }
-        deserializer.deserialize_str(Visitor)
+        let spanned = toml::Spanned::deserialize(deserializer)?;
+        Ok(Self { span: spanned.span(), value: spanned.into_inner() })
     }
 }
 
-impl JsonSchema for Span {
-    fn schema_name() -> Cow<'static, str> {
-        "Span".into()
+impl<T: JsonSchema> JsonSchema for At<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
     }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "description": "A span of time with its unit, such as \"30s\", \"500ms\" or \"1m 30s\"." })
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        T::schema_id()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
     }
 }

@@ -9,7 +9,7 @@ use crate::{
         evaluation::Rules,
     },
     probe::Probe,
-    secret::Secret,
+    secret::{Redactor, Secret},
 };
 
 /// Everything the daemon works by.
@@ -117,6 +117,8 @@ pub struct ProbePlan {
     pub fingerprint: u64,
     /// What to run.
     pub probe: Arc<dyn Probe>,
+    /// Keeps every secret of the plan out of what a run reports.
+    pub redactor: Arc<Redactor>,
 }
 
 impl ProbePlan {
