@@ -1,10 +1,7 @@
 //! The demo's mailbox, spoken to by a real mail client.
 
 use lamplighter::{cli::demo::inbox::Inbox, clock::Clock};
-use lettre::{
-    AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
-    message::{MultiPart, header::ContentType},
-};
+use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor, message::MultiPart};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -41,32 +38,6 @@ async fn a_mail_sent_by_lettre_lies_in_the_mailbox_with_both_its_parts() {
     assert_eq!(mails[0].text.replace("\r\n", "\n").trim_end(), "one\n.\n..two");
     assert_eq!(mails[0].html.as_deref().map(str::trim_end), Some("<p>ä</p>"));
     assert_eq!(mails[0].header("to"), Some("oncall@example.com"));
-}
-
-#[tokio::test]
-async fn only_the_last_500_mails_are_kept() {
-    let inbox = Inbox::new(Clock::system());
-    let (listener, port) = listener().await;
-    let client = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous("127.0.0.1").port(port).build();
-    let send_all = async {
-        for number in 1..=510 {
-            let mail = Message::builder()
-                .from("a@example.com".parse().unwrap())
-                .to("b@example.com".parse().unwrap())
-                .subject(number.to_string())
-                .header(ContentType::TEXT_PLAIN)
-                .body("x".to_owned())
-                .unwrap();
-            client.send(mail).await.unwrap();
-        }
-    };
-    tokio::select! {
-        () = inbox.serve(listener) => unreachable!("it serves until it is dropped"),
-        () = send_all => {}
-    }
-    let mails = inbox.mails();
-    assert_eq!(mails.len(), 500);
-    assert_eq!((mails[0].subject.as_str(), mails[499].subject.as_str()), ("11", "510"));
 }
 
 #[tokio::test]

@@ -1,4 +1,6 @@
 //! The one integration test binary: whatever needs a socket, a database, a process or a whole daemon.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
 mod demo_inbox;
 mod demo_support_centre;

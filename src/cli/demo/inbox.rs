@@ -127,3 +127,19 @@ impl Inbox {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_last_mails_are_kept_and_they_keep_their_numbers() {
+        let inbox = Inbox::new(Clock::system());
+        for _ in 0..MAILS_MAX + 10 {
+            inbox.keep(&mail::Envelope::default(), b"Subject: x\r\n\r\nx\r\n");
+        }
+        let mails = inbox.mails();
+        assert_eq!(mails.len(), MAILS_MAX);
+        assert_eq!((mails[0].number, mails[MAILS_MAX - 1].number), (11, 510));
+    }
+}
