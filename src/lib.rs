@@ -14,6 +14,7 @@ pub mod clock;
 pub mod config;
 pub mod daemon;
 pub mod domain;
+pub(crate) mod halt;
 pub mod metrics;
 pub mod notify;
 pub mod probe;

@@ -75,6 +75,9 @@ pub enum IncidentEvent {
 }
 
 impl IncidentEvent {
+    /// Every event.
+    pub const ALL: [Self; 3] = [Self::Opened, Self::Worsened, Self::Resolved];
+
     /// The word used in metrics, columns and Message-IDs.
     #[must_use]
     pub fn as_str(self) -> &'static str {

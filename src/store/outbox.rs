@@ -1,0 +1,265 @@
+//! The outbox: what people are still to be told. A row is pending until it has been delivered or given up; nothing
+//! else ends it. Order is kept per incident, recipient and route: what was decided later is not due while something
+//! decided earlier is pending.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::{Row, Transaction, params};
+
+use super::{
+    Store, StoreError,
+    state::{moment, unreadable},
+};
+use crate::domain::{
+    incident::{IncidentEvent, IncidentId},
+    notification::{Content, Notification, Route},
+};
+
+/// The longest anybody postpones a notification. One that is due later than this from now was written before the
+/// machine's clock was set back, and is due at once.
+pub const POSTPONE_MAX: Duration = Duration::from_secs(10 * 60);
+
+/// How long what has been settled is kept, to look it up.
+const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// A row of the outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NotificationId(i64);
+
+/// A notification that is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// Its row.
+    pub id: NotificationId,
+    /// How often it has been tried in vain.
+    pub tries: u32,
+    /// What to send.
+    pub notification: Notification,
+}
+
+/// What is pending on one route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backlog {
+    /// The route.
+    pub route: Route,
+    /// How many notifications are pending.
+    pub pending: u32,
+    /// When the oldest of them was decided.
+    pub oldest: Option<Timestamp>,
+}
+
+impl Store {
+    /// The notifications due on a route, in the order in which they became due, at most `limit`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn due(&self, route: Route, now: Timestamp, limit: u32) -> Result<Vec<Due>, StoreError> {
+        self.call("read the outbox", move |handle| {
+            handle
+                .connection
+                .prepare_cached(
+                    "SELECT id, tries, incident, event, route, recipient, message_id, in_reply_to, created_at, subject, text, html
+                     FROM outbox AS it
+                     WHERE status = 'pending' AND route = ?1 AND (due_at <= ?2 OR due_at > ?3)
+                       AND NOT EXISTS (
+                           SELECT 1 FROM outbox AS earlier
+                           WHERE earlier.status = 'pending' AND earlier.incident = it.incident
+                             AND earlier.recipient = it.recipient AND earlier.route = it.route AND earlier.id < it.id)
+                     ORDER BY due_at, id LIMIT ?4",
+                )?
+                .query_map(params![route.as_str(), now.as_millisecond(), horizon(now), limit], read_due)?
+                .collect()
+        })
+        .await
+    }
+
+    /// When the next notification of a route will be due; none if none is pending.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn next_due_at(&self, route: Route) -> Result<Option<Timestamp>, StoreError> {
+        self.call("read the outbox", move |handle| {
+            handle
+                .connection
+                .prepare_cached(
+                    "SELECT min(due_at) FROM outbox AS it
+                     WHERE status = 'pending' AND route = ?1
+                       AND NOT EXISTS (
+                           SELECT 1 FROM outbox AS earlier
+                           WHERE earlier.status = 'pending' AND earlier.incident = it.incident
+                             AND earlier.recipient = it.recipient AND earlier.route = it.route AND earlier.id < it.id)",
+                )?
+                .query_row([route.as_str()], |row| row.get::<_, Option<i64>>(0))?
+                .map(moment)
+                .transpose()
+        })
+        .await
+    }
+
+    /// Marks a notification as delivered, with the other side's own words.
+    ///
+    /// # Errors
+    /// When the store cannot be written; the notification is still pending then.
+    pub async fn delivered(
+        &self,
+        id: NotificationId,
+        at: Timestamp,
+        answer: String,
+    ) -> Result<(), StoreError> {
+        self.settle("mark a notification as delivered", id, "delivered", at, answer).await
+    }
+
+    /// Marks a notification as given up, with the reason.
+    ///
+    /// # Errors
+    /// When the store cannot be written; the notification is still pending then.
+    pub async fn give_up(&self, id: NotificationId, at: Timestamp, error: String) -> Result<(), StoreError> {
+        self.settle("mark a notification as given up", id, "given_up", at, error).await
+    }
+
+    async fn settle(
+        &self,
+        doing: &'static str,
+        id: NotificationId,
+        status: &'static str,
+        at: Timestamp,
+        answer: String,
+    ) -> Result<(), StoreError> {
+        self.transact(doing, move |transaction| {
+            transaction
+                .prepare_cached(
+                    "UPDATE outbox SET status = ?2, settled_at = ?3, answer = ?4, tries = tries + 1
+                     WHERE id = ?1 AND status = 'pending'",
+                )?
+                .execute(params![id.0, status, at.as_millisecond(), answer])?;
+            transaction
+                .prepare_cached(
+                    "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox ORDER BY id LIMIT 10)
+                     AND status != 'pending' AND settled_at < ?",
+                )?
+                .execute([before(at, KEPT)])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Puts a notification off after a try in vain.
+    ///
+    /// # Errors
+    /// When the store cannot be written; the notification is due as before then.
+    pub async fn postpone(
+        &self,
+        id: NotificationId,
+        until: Timestamp,
+        error: String,
+    ) -> Result<(), StoreError> {
+        self.transact("postpone a notification", move |transaction| {
+            transaction
+                .prepare_cached(
+                    "UPDATE outbox SET due_at = ?2, answer = ?3, tries = tries + 1 WHERE id = ?1 AND status = 'pending'",
+                )?
+                .execute(params![id.0, until.as_millisecond(), error])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Makes everything pending on a route due at once: the route works again.
+    ///
+    /// # Errors
+    /// When the store cannot be written; the notifications are due as before then.
+    pub async fn hasten(&self, route: Route, now: Timestamp) -> Result<(), StoreError> {
+        self.transact("hasten the outbox", move |transaction| {
+            transaction
+                .prepare_cached(
+                    "UPDATE outbox SET due_at = ?2 WHERE status = 'pending' AND route = ?1 AND due_at > ?2",
+                )?
+                .execute(params![route.as_str(), now.as_millisecond()])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// What is pending, one entry for every route there is.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn backlog(&self) -> Result<Vec<Backlog>, StoreError> {
+        self.call("read the outbox", |handle| {
+            let mut count = handle.connection.prepare_cached(
+                "SELECT count(*), min(created_at) FROM outbox WHERE status = 'pending' AND route = ?",
+            )?;
+            Route::ALL
+                .iter()
+                .map(|&route| {
+                    count.query_row([route.as_str()], |row| {
+                        let oldest: Option<i64> = row.get(1)?;
+                        Ok(Backlog { route, pending: row.get(0)?, oldest: oldest.map(moment).transpose()? })
+                    })
+                })
+                .collect()
+        })
+        .await
+    }
+}
+
+/// Puts a notification into the outbox; one with a Message-ID already there is left alone.
+pub(super) fn enqueue(transaction: &Transaction<'_>, notification: &Notification) -> rusqlite::Result<()> {
+    let created_at = notification.created_at.as_millisecond();
+    transaction
+        .prepare_cached(
+            "INSERT INTO outbox
+                 (message_id, incident, event, route, recipient, in_reply_to, created_at, subject, text, html, due_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT (message_id) DO NOTHING",
+        )?
+        .execute(params![
+            notification.message_id,
+            notification.incident.0,
+            notification.event.as_str(),
+            notification.route.as_str(),
+            notification.recipient,
+            notification.in_reply_to,
+            created_at,
+            notification.content.subject,
+            notification.content.text,
+            notification.content.html,
+            created_at,
+        ])?;
+    Ok(())
+}
+
+fn read_due(row: &Row<'_>) -> rusqlite::Result<Due> {
+    let event: String = row.get(3)?;
+    let route: String = row.get(4)?;
+    Ok(Due {
+        id: NotificationId(row.get(0)?),
+        tries: row.get(1)?,
+        notification: Notification {
+            incident: IncidentId(row.get(2)?),
+            event: IncidentEvent::ALL
+                .into_iter()
+                .find(|known| known.as_str() == event)
+                .ok_or_else(|| unreadable(3, "an unknown event"))?,
+            route: Route::ALL
+                .iter()
+                .copied()
+                .find(|known| known.as_str() == route)
+                .ok_or_else(|| unreadable(4, "an unknown route"))?,
+            recipient: row.get(5)?,
+            message_id: row.get(6)?,
+            in_reply_to: row.get(7)?,
+            created_at: moment(row.get(8)?)?,
+            content: Content { subject: row.get(9)?, text: row.get(10)?, html: row.get(11)? },
+        },
+    })
+}
+
+fn horizon(now: Timestamp) -> i64 {
+    now.as_millisecond().saturating_add(i64::try_from(POSTPONE_MAX.as_millis()).unwrap_or(i64::MAX))
+}
+
+fn before(now: Timestamp, span: Duration) -> i64 {
+    now.as_millisecond().saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,87 @@
+//! The layout of the database, as numbered steps. A step that has been released never changes; a change is a new step.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::{StoreError, explain};
+
+/// Step N brings a database from layout N to N + 1. Moments are Unix milliseconds, spans microseconds.
+const STEPS: &[&str] = &["
+    CREATE TABLE channel (
+        channel TEXT PRIMARY KEY,
+        state   TEXT NOT NULL,
+        since   INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE incident (
+        incident     TEXT PRIMARY KEY,
+        channel      TEXT NOT NULL,
+        severity     TEXT NOT NULL,
+        began_at     INTEGER NOT NULL,
+        confirmed_at INTEGER NOT NULL,
+        resolved_at  INTEGER,
+        record       TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX incident_open ON incident (channel) WHERE resolved_at IS NULL;
+
+    CREATE TABLE outbox (
+        id          INTEGER PRIMARY KEY AUTOINCREMENT,
+        message_id  TEXT NOT NULL UNIQUE,
+        incident    TEXT NOT NULL,
+        event       TEXT NOT NULL,
+        route       TEXT NOT NULL,
+        recipient   TEXT NOT NULL,
+        in_reply_to TEXT,
+        created_at  INTEGER NOT NULL,
+        subject     TEXT NOT NULL,
+        text        TEXT NOT NULL,
+        html        TEXT NOT NULL,
+        status      TEXT NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'delivered', 'given_up')),
+        due_at      INTEGER NOT NULL,
+        tries       INTEGER NOT NULL DEFAULT 0,
+        settled_at  INTEGER,
+        answer      TEXT
+    ) STRICT;
+    CREATE INDEX outbox_pending ON outbox (route, due_at) WHERE status = 'pending';
+    CREATE INDEX outbox_order ON outbox (incident, recipient, route, id) WHERE status = 'pending';
+
+    CREATE TABLE probe (
+        id      INTEGER PRIMARY KEY,
+        channel TEXT NOT NULL,
+        probe   TEXT NOT NULL,
+        UNIQUE (channel, probe)
+    ) STRICT;
+
+    CREATE TABLE outcome (
+        id          INTEGER PRIMARY KEY,
+        probe       INTEGER NOT NULL REFERENCES probe (id),
+        started_at  INTEGER NOT NULL,
+        duration_us INTEGER NOT NULL,
+        outcome     TEXT NOT NULL,
+        stage       TEXT,
+        step        TEXT,
+        reason      TEXT,
+        cause       TEXT,
+        detail      TEXT,
+        phases      TEXT NOT NULL
+    ) STRICT;
+"];
+
+/// Brings the layout up to date, each step in a transaction of its own.
+pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let fail = |error| explain("bring the layout up to date", path, error);
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(fail)?;
+    let known = i64::try_from(STEPS.len()).expect("the steps are a short list");
+    if found > known {
+        return Err(StoreError::TooNew { path: path.to_owned(), found, known });
+    }
+    for (number, step) in (1..).zip(STEPS).skip_while(|(number, _)| *number <= found) {
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
+        transaction.execute_batch(step).map_err(fail)?;
+        transaction.pragma_update(None, "user_version", number).map_err(fail)?;
+        transaction.commit().map_err(fail)?;
+    }
+    Ok(())
+}

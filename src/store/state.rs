@@ -1,0 +1,136 @@
+//! What has been judged: the state of every channel and its incidents. A decision is written whole or not at all.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
+
+use super::{Store, StoreError, outbox};
+use crate::domain::{
+    channel::ChannelId,
+    evaluation::State,
+    incident::{Decision, Incident},
+};
+
+/// What the store knows of the time before a restart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Remembered {
+    /// Every channel ever judged, also those no longer configured.
+    pub channels: BTreeMap<ChannelId, RememberedChannel>,
+}
+
+/// One channel as it was last committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RememberedChannel {
+    /// Its judged state.
+    pub state: State,
+    /// Since when, to the millisecond.
+    pub since: Timestamp,
+    /// Its open incident.
+    pub incident: Option<Incident>,
+}
+
+impl Store {
+    /// Reads what was judged before.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn load(&self) -> Result<Remembered, StoreError> {
+        self.call("read what was judged", |handle| {
+            let connection = &handle.connection;
+            let mut incidents = connection
+                .prepare("SELECT record FROM incident WHERE channel = ? AND resolved_at IS NULL ORDER BY confirmed_at DESC LIMIT 1")?;
+            let mut channels = connection.prepare("SELECT channel, state, since FROM channel")?;
+            let mut rows = channels.query([])?;
+            let mut remembered = Remembered::default();
+            while let Some(row) = rows.next()? {
+                let id: String = row.get(0)?;
+                let incident: Option<String> = incidents.query_row([&id], |row| row.get(0)).optional()?;
+                let incident = incident.map(|record| from_json(&record)).transpose()?;
+                let state = State::ALL
+                    .into_iter()
+                    .find(|state| row.get_ref(1).is_ok_and(|word| word.as_str() == Ok(state.as_str())))
+                    .ok_or_else(|| unreadable(1, "an unknown state"))?;
+                let since = moment(row.get(2)?)?;
+                remembered.channels.insert(ChannelId::new(&id), RememberedChannel { state, since, incident });
+            }
+            Ok(remembered)
+        })
+        .await
+    }
+
+    /// Commits a decision: the channel's state, its incident and what people are told, in one durable transaction.
+    /// Committing the same decision again changes nothing: a notification is known by its Message-ID.
+    ///
+    /// # Errors
+    /// When the transaction could not be committed; nothing of it has happened then, and it may be proposed again.
+    pub async fn commit(&self, decision: Decision) -> Result<(), StoreError> {
+        self.call("commit a decision", move |handle| {
+            let halt = if decision.notifications.is_empty() { |_: &str| () } else { crate::halt::here };
+            halt("after_decide");
+            let transaction = handle.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            write(&transaction, &decision)?;
+            halt("before_commit");
+            transaction.commit()?;
+            halt("after_commit");
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn write(transaction: &Transaction<'_>, decision: &Decision) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO channel (channel, state, since) VALUES (?, ?, ?)
+             ON CONFLICT (channel) DO UPDATE SET state = excluded.state, since = excluded.since",
+        )?
+        .execute(params![
+            decision.channel.as_str(),
+            decision.state.as_str(),
+            decision.since.as_millisecond()
+        ])?;
+    if let Some(incident) = &decision.incident {
+        write_incident(transaction, incident)?;
+    }
+    for notification in &decision.notifications {
+        outbox::enqueue(transaction, notification)?;
+    }
+    Ok(())
+}
+
+fn write_incident(transaction: &Transaction<'_>, incident: &Incident) -> rusqlite::Result<()> {
+    let record = serde_json::to_string(incident)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    transaction
+        .prepare_cached(
+            "INSERT INTO incident (incident, channel, severity, began_at, confirmed_at, resolved_at, record)
+             VALUES (?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT (incident) DO UPDATE SET
+                 severity = excluded.severity, resolved_at = excluded.resolved_at, record = excluded.record",
+        )?
+        .execute(params![
+            incident.id.0,
+            incident.channel.as_str(),
+            incident.severity.as_str(),
+            incident.began_at.as_millisecond(),
+            incident.confirmed_at.as_millisecond(),
+            incident.resolved_at.map(Timestamp::as_millisecond),
+            record,
+        ])?;
+    Ok(())
+}
+
+fn from_json(record: &str) -> rusqlite::Result<Incident> {
+    serde_json::from_str(record).map_err(|error| unreadable(0, &error.to_string()))
+}
+
+/// A moment from its column.
+pub(super) fn moment(milliseconds: i64) -> rusqlite::Result<Timestamp> {
+    Timestamp::from_millisecond(milliseconds).map_err(|error| unreadable(0, &error.to_string()))
+}
+
+/// A value that is in the database and means nothing to us.
+pub(super) fn unreadable(column: usize, what: &str) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, what.to_owned().into())
+}
