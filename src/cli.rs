@@ -4,6 +4,7 @@ pub mod check;
 pub mod completions;
 pub mod demo;
 pub mod man;
+pub(crate) mod print;
 pub mod probe;
 pub mod run;
 pub mod schema;

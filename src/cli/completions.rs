@@ -1,6 +1,8 @@
-//! `completions`: a completion script for a shell.
+//! `completions`: a completion script for a shell, to be kept where the shell looks for it.
 
-use crate::cli::Exit;
+use clap::CommandFactory;
+
+use crate::cli::{Cli, Exit, print};
 
 /// Arguments of `completions`.
 #[derive(Debug, clap::Args)]
@@ -11,6 +13,8 @@ pub struct CompletionsArgs {
 
 /// Prints the script.
 #[must_use]
-pub fn execute(_args: &CompletionsArgs) -> Exit {
-    Exit::CouldNot
+pub fn execute(args: &CompletionsArgs) -> Exit {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "lamplighter", &mut script);
+    print::bytes(&script)
 }

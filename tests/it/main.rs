@@ -2,5 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
+mod cli;
 mod demo_inbox;
 mod demo_support_centre;
+mod house;
