@@ -2,7 +2,13 @@
 //!
 //! Judging is level-triggered. Evidence is taken in at once; a change of state is proposed as a [`Transition`], and is
 //! proposed again on the next look until somebody has committed it and called [`ChannelState::adopt`]. So a store that
-//! refuses a transaction can delay a verdict and can lose none.
+//! refuses a transaction can delay a verdict and can lose none: an outage that ends before it could be committed is
+//! still proposed first, and its end after it.
+//!
+//! A channel is as bad as the worst of its probes. A probe that has been silent for longer than it may be says
+//! nothing; if it was bad when it fell silent, the channel is unknown rather than better.
+
+mod evidence;
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,8 +16,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    channel::ProbeKey,
-    outcome::{Failure, Phase, Reason},
+    channel::{ProbeKey, ProbeName},
+    evaluation::evidence::{Effect, ProbeEvidence, Turned},
+    incident::{Decision, Incident},
+    outcome::{Failure, Outcome, Phase, Reason},
 };
 
 /// The judged condition of a channel.
@@ -106,9 +114,10 @@ pub struct Transition {
     pub from: State,
     /// The state entered.
     pub to: State,
-    /// The moment of the change: the start of the run that completed the evidence.
+    /// The moment of the change: the end of the run that completed the evidence.
     pub at: Timestamp,
     /// Start of the first run that belongs to the new state: for `dark`, the first failure of the evidence.
+    /// Where no run decided, the same as `at`.
     pub since: Timestamp,
     /// What was seen.
     pub evidence: Evidence,
@@ -130,3 +139,238 @@ pub struct Evidence {
     /// The last runs, oldest first.
     pub recent: Vec<RecentRun>,
 }
+
+/// A moment on both clocks: intervals are measured on the monotonic one, people are told the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Time of day; a label only.
+    pub wall: Timestamp,
+    /// Time since an origin that the caller chooses and keeps.
+    pub monotonic: Duration,
+}
+
+/// A probe whose runs count for a channel.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    /// Its key.
+    pub key: Arc<ProbeKey>,
+    /// After how long without a conclusive run it says nothing any more.
+    pub silence: Duration,
+    /// Equal while the probe is configured alike; what a changed probe has seen before does not count.
+    pub fingerprint: u64,
+}
+
+/// Everything known about one channel: the state that was committed, and the evidence seen so far.
+#[derive(Debug)]
+pub struct ChannelState {
+    state: State,
+    since: Timestamp,
+    incident: Option<Incident>,
+    /// In the order of their names.
+    probes: Vec<ProbeEvidence>,
+    /// A change that people must hear of, whatever is seen until it is committed.
+    owed: Option<Transition>,
+    /// No proposal can arise before this moment unless a probe turns.
+    settled_until: Duration,
+}
+
+impl ChannelState {
+    /// A channel never seen before.
+    #[must_use]
+    pub fn new(at: Timestamp) -> Self {
+        Self::restore(State::Unknown, at, None)
+    }
+
+    /// A channel as it was last committed. Its probes begin in this state, and need full evidence to leave it.
+    #[must_use]
+    pub fn restore(state: State, since: Timestamp, incident: Option<Incident>) -> Self {
+        Self { state, since, incident, probes: Vec::new(), owed: None, settled_until: Duration::ZERO }
+    }
+
+    /// Says which probes count from now on. One that is configured as before keeps its evidence; a new or changed
+    /// one begins in the channel's state.
+    pub fn watch(&mut self, probes: impl IntoIterator<Item = Watched>, now: Duration) {
+        let mut before = std::mem::take(&mut self.probes);
+        for watched in probes {
+            let kept = before
+                .iter()
+                .position(|known| known.key == watched.key && known.fingerprint == watched.fingerprint)
+                .map(|index| before.swap_remove(index));
+            self.probes.push(match kept {
+                Some(mut known) => {
+                    known.silence = watched.silence;
+                    known
+                }
+                None => ProbeEvidence::new(watched, self.state, self.since, now),
+            });
+        }
+        self.probes.sort_by(|a, b| a.key.probe.cmp(&b.key.probe));
+        self.settled_until = Duration::ZERO;
+    }
+
+    /// Takes in what a run saw. An outcome of a probe that is not watched is ignored. Call [`ChannelState::judge`]
+    /// after it.
+    pub fn record(&mut self, outcome: &Outcome, rules: &Rules, now: Duration) {
+        let name = &outcome.probe.probe;
+        if let Ok(index) = self.probes.binary_search_by(|known| known.key.probe.cmp(name))
+            && self.probes[index].record(outcome, rules, now) == Effect::Turned
+        {
+            self.settled_until = Duration::ZERO;
+        }
+    }
+
+    /// Proposes the change of state that the evidence calls for, if any. The same is proposed again until it has been
+    /// adopted. Call it after every record, and once a second for what only time brings about.
+    pub fn judge(&mut self, rules: &Rules, now: Moment) -> Option<Transition> {
+        if let Some(owed) = &self.owed {
+            return Some(owed.clone());
+        }
+        if now.monotonic < self.settled_until {
+            return None;
+        }
+        let target = self.weigh(now.monotonic);
+        if target == self.state {
+            self.settled_until = self.next_silence(now.monotonic);
+            return None;
+        }
+        let transition = self.transition_to(target, now);
+        if target == State::Dark || (target == State::Degraded && rules.alert_on_degraded) {
+            self.owed = Some(transition.clone());
+        }
+        Some(transition)
+    }
+
+    /// Takes a committed decision as its own.
+    pub fn adopt(&mut self, decision: &Decision) {
+        self.state = decision.state;
+        self.since = decision.since;
+        self.incident = decision.incident.clone().filter(|incident| incident.resolved_at.is_none());
+        self.owed = None;
+        self.settled_until = Duration::ZERO;
+    }
+
+    /// The committed state.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Since when.
+    #[must_use]
+    pub fn since(&self) -> Timestamp {
+        self.since
+    }
+
+    /// The incident that is open.
+    #[must_use]
+    pub fn incident(&self) -> Option<&Incident> {
+        self.incident.as_ref()
+    }
+
+    /// The latest failure of the worst probe, while the channel is neither up nor unknown.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Failure> {
+        let worst = self.probes.iter().filter(|probe| probe.condition == self.state);
+        match self.state {
+            State::Degraded | State::Dark => worst.max_by_key(|probe| probe.turned.at)?.failure.as_ref(),
+            State::Up | State::Closed | State::Unknown => None,
+        }
+    }
+
+    /// The last runs of one of its probes, oldest first, inconclusive ones included.
+    pub fn recent(&self, probe: &ProbeName) -> impl DoubleEndedIterator<Item = &RecentRun> {
+        let index = self.probes.binary_search_by(|known| known.key.probe.cmp(probe)).ok();
+        index.into_iter().flat_map(|index| self.probes[index].recent())
+    }
+
+    /// The worst that probes say; unknown where none says anything, or where one fell silent in a worse state.
+    fn weigh(&self, now: Duration) -> State {
+        let worst = |silent: bool| {
+            self.probes
+                .iter()
+                .filter(|probe| probe.is_silent(now) == silent && probe.condition != State::Unknown)
+                .map(|probe| probe.condition)
+                .max()
+        };
+        match (worst(false), worst(true)) {
+            (Some(heard), None | Some(State::Up)) => heard,
+            (Some(heard), Some(before_silence)) if heard >= before_silence => heard,
+            _ => State::Unknown,
+        }
+    }
+
+    fn next_silence(&self, now: Duration) -> Duration {
+        let silences = self.probes.iter().filter(|probe| !probe.is_silent(now)).map(ProbeEvidence::silent_at);
+        silences.min().unwrap_or(Duration::MAX)
+    }
+
+    fn transition_to(&self, target: State, now: Moment) -> Transition {
+        let at_once = Turned::without_run(now.wall);
+        let deciding = self.deciding(target, now.monotonic);
+        let turned = match deciding {
+            // It has long been so, and shows only now that a worse probe has left the plan or has mended.
+            Some(probe) if self.betters(target) && probe.turned.since < self.since => at_once,
+            Some(probe) => probe.turned,
+            None => at_once,
+        };
+        let over = self.incident.as_ref().and_then(|incident| incident.evidence.failure.clone());
+        let failure = match target {
+            State::Dark | State::Degraded => deciding.and_then(|probe| probe.failure.clone()),
+            State::Up => over,
+            State::Closed | State::Unknown => None,
+        };
+        Transition {
+            from: self.state,
+            to: target,
+            at: turned.at,
+            since: turned.since,
+            evidence: Evidence {
+                probe: deciding.map(|probe| probe.key.clone()),
+                agreeing: turned.agreeing,
+                of: turned.of,
+                failure,
+                phases: deciding.map(|probe| probe.phases.clone()).unwrap_or_default(),
+                recent: self.recent_runs(deciding),
+            },
+        }
+    }
+
+    fn betters(&self, target: State) -> bool {
+        target == State::Up || (target == State::Degraded && self.state == State::Dark)
+    }
+
+    /// The probe whose runs decided: the one that went bad first, or the one that was bad longest.
+    fn deciding(&self, target: State, now: Duration) -> Option<&ProbeEvidence> {
+        let mut agreeing =
+            self.probes.iter().filter(|probe| probe.condition == target && !probe.is_silent(now));
+        match target {
+            State::Dark | State::Degraded => agreeing.min_by_key(|probe| probe.turned.since),
+            State::Up => {
+                agreeing.clone().filter(|probe| probe.turned.from > State::Up && probe.turned.from <= State::Dark)
+                    .max_by_key(|probe| probe.turned.at)
+                    .or_else(|| agreeing.next())
+            }
+            State::Closed | State::Unknown => None,
+        }
+    }
+
+    /// What the table in a mail shows: the last runs of the deciding probe, and the last one of each other.
+    fn recent_runs(&self, deciding: Option<&ProbeEvidence>) -> Vec<RecentRun> {
+        let mut runs: Vec<RecentRun> = Vec::new();
+        for probe in &self.probes {
+            let decides = deciding.is_none_or(|deciding| deciding.key == probe.key);
+            let count = if decides { RECENT_MAX } else { 1 };
+            runs.extend(probe.recent().rev().take(count).cloned());
+        }
+        runs.sort_by_key(|run| run.started_at);
+        let surplus = runs.len().saturating_sub(TABLE_MAX);
+        runs.drain(..surplus);
+        runs
+    }
+}
+
+/// So many runs of a probe are remembered.
+pub const RECENT_MAX: usize = 8;
+
+/// So many runs at most are shown in a mail.
+pub const TABLE_MAX: usize = 12;

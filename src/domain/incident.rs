@@ -1,4 +1,5 @@
-//! Incidents: from the transition to `dark` (or `degraded`, where configured) until recovery is confirmed.
+//! Incidents: from the transition to `dark` (or `degraded`, where configured) until recovery is confirmed, and the
+//! decision that a transition leads to: what is to be committed in one transaction, mails included.
 
 use std::fmt;
 
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{
     channel::ChannelId,
     evaluation::{Evidence, State},
-    notification::Notification,
+    notification::{Notification, Route},
 };
 
 /// An incident's id: unique for good, safe in a URL, a file name and a Message-ID; sorts by time of opening.
@@ -60,6 +61,36 @@ pub struct Incident {
     pub resolved_at: Option<Timestamp>,
     /// What it rests on.
     pub evidence: Evidence,
+    /// Who has been told, in the order of telling. They and nobody else hear of the recovery.
+    pub told: Vec<Told>,
+}
+
+/// Somebody who has been told of an incident.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// By which way.
+    pub route: Route,
+    /// The address.
+    pub recipient: String,
+    /// The Message-ID of the first mail, to which all later ones reply.
+    pub message_id: String,
+}
+
+/// What one transition leads to: committed in one transaction, or not at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// The channel judged.
+    pub channel: ChannelId,
+    /// Its new state.
+    pub state: State,
+    /// Since when.
+    pub since: Timestamp,
+    /// The incident as it is from now on: opened, worsened, resolved, or as it was; none where there is none.
+    pub incident: Option<Incident>,
+    /// What happened to it; none if it stays as it was.
+    pub event: Option<IncidentEvent>,
+    /// The mails owed, one per recipient.
+    pub notifications: Vec<Notification>,
 }
 
 /// What happened to an incident; each is told to people.
@@ -87,21 +118,4 @@ impl IncidentEvent {
             Self::Resolved => "resolved",
         }
     }
-}
-
-/// What has been decided about one channel and is committed in one transaction, before anybody acts on it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
-    /// The channel judged.
-    pub channel: ChannelId,
-    /// The state it enters.
-    pub state: State,
-    /// Since when it is in that state.
-    pub since: Timestamp,
-    /// The incident as it stands after this decision, opened, changed or resolved by it; none where it touches none.
-    pub incident: Option<Incident>,
-    /// What happened to the incident.
-    pub event: Option<IncidentEvent>,
-    /// What people are told about it; empty where nobody is told.
-    pub notifications: Vec<Notification>,
 }
