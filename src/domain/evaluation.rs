@@ -18,7 +18,6 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{
     channel::{ProbeKey, ProbeName},
     evaluation::evidence::{Effect, ProbeEvidence, Turned},
-    incident::{Decision, Incident},
     outcome::{Failure, Outcome, Phase, Reason},
 };
 
@@ -132,7 +131,7 @@ pub struct Evidence {
     pub agreeing: u32,
     /// Among how many looked at.
     pub of: u32,
-    /// The latest failure, for `dark` and `degraded`; for a recovery, the failure that is over.
+    /// The latest failure, for `dark` and `degraded`; for a recovery, the probe's last one, which is over.
     pub failure: Option<Failure>,
     /// The phases of the run that failed latest (for a recovery: that succeeded latest).
     pub phases: Vec<Phase>,
@@ -165,7 +164,6 @@ pub struct Watched {
 pub struct ChannelState {
     state: State,
     since: Timestamp,
-    incident: Option<Incident>,
     /// In the order of their names.
     probes: Vec<ProbeEvidence>,
     /// A change that people must hear of, whatever is seen until it is committed.
@@ -178,13 +176,13 @@ impl ChannelState {
     /// A channel never seen before.
     #[must_use]
     pub fn new(at: Timestamp) -> Self {
-        Self::restore(State::Unknown, at, None)
+        Self::restore(State::Unknown, at)
     }
 
     /// A channel as it was last committed. Its probes begin in this state, and need full evidence to leave it.
     #[must_use]
-    pub fn restore(state: State, since: Timestamp, incident: Option<Incident>) -> Self {
-        Self { state, since, incident, probes: Vec::new(), owed: None, settled_until: Duration::ZERO }
+    pub fn restore(state: State, since: Timestamp) -> Self {
+        Self { state, since, probes: Vec::new(), owed: None, settled_until: Duration::ZERO }
     }
 
     /// Says which probes count from now on. One that is configured as before keeps its evidence; a new or changed
@@ -240,11 +238,10 @@ impl ChannelState {
         Some(transition)
     }
 
-    /// Takes a committed decision as its own.
-    pub fn adopt(&mut self, decision: &Decision) {
-        self.state = decision.state;
-        self.since = decision.since;
-        self.incident = decision.incident.clone().filter(|incident| incident.resolved_at.is_none());
+    /// Takes a state as its own that has been committed.
+    pub fn adopt(&mut self, state: State, since: Timestamp) {
+        self.state = state;
+        self.since = since;
         self.owed = None;
         self.settled_until = Duration::ZERO;
     }
@@ -259,12 +256,6 @@ impl ChannelState {
     #[must_use]
     pub fn since(&self) -> Timestamp {
         self.since
-    }
-
-    /// The incident that is open.
-    #[must_use]
-    pub fn incident(&self) -> Option<&Incident> {
-        self.incident.as_ref()
     }
 
     /// The latest failure of the worst probe, while the channel is neither up nor unknown.
@@ -313,10 +304,8 @@ impl ChannelState {
             Some(probe) => probe.turned,
             None => at_once,
         };
-        let over = self.incident.as_ref().and_then(|incident| incident.evidence.failure.clone());
         let failure = match target {
-            State::Dark | State::Degraded => deciding.and_then(|probe| probe.failure.clone()),
-            State::Up => over,
+            State::Up | State::Degraded | State::Dark => deciding.and_then(|probe| probe.failure.clone()),
             State::Closed | State::Unknown => None,
         };
         Transition {
@@ -345,11 +334,11 @@ impl ChannelState {
             self.probes.iter().filter(|probe| probe.condition == target && !probe.is_silent(now));
         match target {
             State::Dark | State::Degraded => agreeing.min_by_key(|probe| probe.turned.since),
-            State::Up => {
-                agreeing.clone().filter(|probe| probe.turned.from > State::Up && probe.turned.from <= State::Dark)
-                    .max_by_key(|probe| probe.turned.at)
-                    .or_else(|| agreeing.next())
-            }
+            State::Up => agreeing
+                .clone()
+                .filter(|probe| probe.turned.from > State::Up && probe.turned.from <= State::Dark)
+                .max_by_key(|probe| probe.turned.at)
+                .or_else(|| agreeing.next()),
             State::Closed | State::Unknown => None,
         }
     }

@@ -1,16 +1,11 @@
-//! Incidents: from the transition to `dark` (or `degraded`, where configured) until recovery is confirmed, and the
-//! decision that a transition leads to: what is to be committed in one transaction, mails included.
+//! Incidents: from the transition to `dark` (or `degraded`, where configured) until recovery is confirmed.
 
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{
-    channel::ChannelId,
-    evaluation::{Evidence, State},
-    notification::{Notification, Route},
-};
+use crate::domain::{channel::ChannelId, evaluation::Evidence};
 
 /// An incident's id: unique for good, safe in a URL, a file name and a Message-ID; sorts by time of opening.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -65,32 +60,13 @@ pub struct Incident {
     pub told: Vec<Told>,
 }
 
-/// Somebody who has been told of an incident.
+/// Somebody who has been told of an incident by mail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
-    /// By which way.
-    pub route: Route,
     /// The address.
     pub recipient: String,
     /// The Message-ID of the first mail, to which all later ones reply.
     pub message_id: String,
-}
-
-/// What one transition leads to: committed in one transaction, or not at all.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
-    /// The channel judged.
-    pub channel: ChannelId,
-    /// Its new state.
-    pub state: State,
-    /// Since when.
-    pub since: Timestamp,
-    /// The incident as it is from now on: opened, worsened, resolved, or as it was; none where there is none.
-    pub incident: Option<Incident>,
-    /// What happened to it; none if it stays as it was.
-    pub event: Option<IncidentEvent>,
-    /// The mails owed, one per recipient.
-    pub notifications: Vec<Notification>,
 }
 
 /// What happened to an incident; each is told to people.

@@ -146,7 +146,12 @@ impl Schedule {
     /// An empty schedule. `wall_at_zero` is the time since the Unix epoch at the caller's monotonic zero.
     #[must_use]
     pub fn new(wall_at_zero: Duration) -> Self {
-        Self { wall_at_zero: nanos(wall_at_zero), seats: Vec::new(), free: Vec::new(), wheel: BinaryHeap::new() }
+        Self {
+            wall_at_zero: nanos(wall_at_zero),
+            seats: Vec::new(),
+            free: Vec::new(),
+            wheel: BinaryHeap::new(),
+        }
     }
 
     /// Gives a probe its place.
@@ -294,7 +299,11 @@ impl Seat {
     }
 
     fn turn_after(&self, at: u64) -> u64 {
-        if at < self.anchor { self.anchor } else { self.anchor + ((at - self.anchor) / self.every + 1) * self.every }
+        if at < self.anchor {
+            self.anchor
+        } else {
+            self.anchor + ((at - self.anchor) / self.every + 1) * self.every
+        }
     }
 
     fn turns_between(&self, from: u64, to: u64) -> u64 {

@@ -6,11 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::{Store, StoreError, outbox};
-use crate::domain::{
-    channel::ChannelId,
-    evaluation::State,
-    incident::{Decision, Incident},
-};
+use crate::domain::{channel::ChannelId, decision::Decision, evaluation::State, incident::Incident};
 
 /// What the store knows of the time before a restart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
