@@ -1,4 +1,7 @@
-//! The edge towards the people: the trait every route implements, one file per route.
+//! The edge towards the people: the trait every route implements, one file per route. A route tries once and says
+//! what became of it; when to try again is the dispatcher's business.
+
+pub mod mail;
 
 use std::{future::Future, pin::Pin, time::Duration};
 
@@ -7,18 +10,26 @@ use crate::domain::notification::Notification;
 /// A future that borrows its notifier.
 pub type SendFuture<'a> = Pin<Box<dyn Future<Output = Delivery> + Send + 'a>>;
 
+/// A future that borrows its notifier and has nothing to say.
+pub type RestFuture<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
 /// One way of telling people.
 pub trait Notifier: Send + Sync {
-    /// Tries once to deliver. `late` is how long the notification has waited, zero on the first try.
+    /// Tries once to deliver. `late` is how long the notification has waited, zero while it is on time.
     fn send<'a>(&'a self, notification: &'a Notification, late: Duration) -> SendFuture<'a>;
+
+    /// Nothing more is to be sent for now: lets go of what was kept open between two notifications.
+    fn rest(&self) -> RestFuture<'_>;
 }
 
-/// What became of one try.
+/// What became of one try. Whatever quotes the other side is one escaped line without secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Delivery {
     /// The other side has taken responsibility; its own words.
     Accepted(String),
-    /// It may work later; why it did not now.
+    /// The other side works and will not take this notification yet; why.
+    Deferred(String),
+    /// The route does not work at present, for this notification or any other; why.
     Transient(String),
     /// It will never work for this recipient; why.
     Permanent(String),

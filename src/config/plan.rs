@@ -8,8 +8,9 @@ use crate::{
         channel::{ChannelId, ChannelKind, Location, ProbeKey, ProbeName, TeamId},
         evaluation::Rules,
     },
+    notify::mail::MailServer,
     probe::Probe,
-    secret::{Redactor, Secret},
+    secret::Redactor,
 };
 
 /// Everything the daemon works by.
@@ -18,7 +19,7 @@ pub struct Plan {
     /// What is fixed at boot; a reload that changes it is refused.
     pub boot: Boot,
     /// How mail leaves; none if no team has a recipient.
-    pub mail: Option<Mail>,
+    pub mail: Option<MailServer>,
     /// The address under which people reach the status page, for links in mails; none without.
     pub public_url: Option<String>,
     /// The time zone in which mails tell the time.
@@ -42,34 +43,6 @@ pub struct Boot {
     pub listen: std::net::SocketAddr,
     /// The database file.
     pub store: PathBuf,
-}
-
-/// How mail leaves.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mail {
-    /// The From header.
-    pub from: String,
-    /// Host name of the mail server.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// How the connection is protected.
-    pub security: MailSecurity,
-    /// User name and password, where the server wants them.
-    pub credentials: Option<(String, Secret)>,
-    /// PEM file with a further root certificate to trust.
-    pub root_ca: Option<PathBuf>,
-}
-
-/// How the connection to the mail server is protected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MailSecurity {
-    /// TLS from the first byte (`smtps://`).
-    Tls,
-    /// STARTTLS, required (`smtp://`).
-    StartTls,
-    /// None; only to a loopback address (`smtp+plain://`).
-    Plain,
 }
 
 /// People who are told.

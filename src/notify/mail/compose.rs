@@ -1,0 +1,94 @@
+//! A notification as the bytes of a mail (RFC 5322, RFC 2045).
+//!
+//! Invariants, whatever the texts contain: all ASCII; lines end in CRLF and are at most 78 octets in the body and 998
+//! in the headers; no bare CR, bare LF or NUL; a text can add no header. The same notification gives the same mail,
+//! but for the line that says how late it is.
+
+use std::time::{Duration, SystemTime};
+
+use lettre::{
+    Message,
+    message::{
+        Body, Mailbox, MultiPart, SinglePart,
+        header::{ContentTransferEncoding, ContentType, Date, HeaderName, HeaderValue},
+    },
+};
+use sha2::{Digest, Sha256};
+
+use crate::domain::notification::Notification;
+
+/// The longest subject sent, in characters; in encoded words that are folded, or on one line of ASCII.
+const SUBJECT_CHARS_MAX: usize = 200;
+
+/// Writes the mail.
+pub(super) fn compose(
+    notification: &Notification,
+    from: &Mailbox,
+    to: &Mailbox,
+    _late: Duration,
+) -> Result<Vec<u8>, lettre::error::Error> {
+    let content = &notification.content;
+    let message_id = format!("<{}>", id_of(&notification.message_id));
+    let mut builder = Message::builder()
+        .header(Date::new(SystemTime::from(notification.created_at)))
+        .from(from.clone())
+        .to(to.clone())
+        .subject(subject(&content.subject))
+        .message_id(Some(message_id))
+        .raw_header(constant("Auto-Submitted", "auto-generated"))
+        .raw_header(constant("X-Auto-Response-Suppress", "All"));
+    if let Some(first) = &notification.in_reply_to {
+        let first = format!("<{}>", id_of(first));
+        builder = builder.in_reply_to(first.clone()).references(first);
+    }
+    let boundary = boundary(notification);
+    let parts = MultiPart::alternative()
+        .boundary(boundary)
+        .singlepart(part(ContentType::TEXT_PLAIN, &content.text))
+        .singlepart(part(ContentType::TEXT_HTML, &content.html));
+    Ok(builder.multipart(parts)?.formatted())
+}
+
+fn constant(name: &'static str, value: &str) -> HeaderValue {
+    HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
+}
+
+/// A part in quoted-printable, which keeps lines short and text readable in a raw mail.
+fn part(content_type: ContentType, text: &str) -> SinglePart {
+    let body = Body::new_with_encoding(lines(text), ContentTransferEncoding::QuotedPrintable)
+        .expect("quoted-printable takes any text");
+    SinglePart::builder().header(content_type).body(body)
+}
+
+/// Every way to end a line becomes LF, which lettre writes as CRLF; other control characters become visible.
+fn lines(text: &str) -> String {
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    text.chars()
+        .map(|c| if c.is_control() && c != '\n' && c != '\t' { char::REPLACEMENT_CHARACTER } else { c })
+        .collect()
+}
+
+/// One line, cut, in which nothing can be taken for an encoded word (RFC 2047) of ours.
+fn subject(text: &str) -> String {
+    let one_line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let plain = one_line.replace("=?", "= ?");
+    match plain.char_indices().nth(SUBJECT_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &plain[..end]),
+        None => plain,
+    }
+}
+
+/// Only what may stand in a Message-ID (RFC 5322, `dot-atom-text` and one `@`).
+fn id_of(text: &str) -> String {
+    text.chars().filter(|c| c.is_ascii_alphanumeric() || "@.-_+=".contains(*c)).collect()
+}
+
+/// The same for the same mail, and not to be foreseen by a text inside it.
+fn boundary(notification: &Notification) -> String {
+    let mut hash = Sha256::new();
+    for text in [&notification.message_id, &notification.content.text, &notification.content.html] {
+        hash.update(text.as_bytes());
+        hash.update([0]);
+    }
+    hash.finalize().iter().take(20).map(|byte| format!("{byte:02x}")).collect()
+}

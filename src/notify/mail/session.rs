@@ -1,0 +1,227 @@
+//! One SMTP session: connect, greet, protect, log in, then any number of mails. It knows at which step something went
+//! wrong, because what a refusal means depends on the step.
+
+use std::{fmt, future::Future, time::Duration};
+
+use lettre::{
+    address::Address,
+    transport::smtp::{
+        self,
+        authentication::{Credentials, Mechanism},
+        client::{AsyncSmtpConnection, AsyncTokioStream},
+        commands::{Data, Mail, Rcpt, Rset},
+        extension::ClientId,
+    },
+};
+use tokio::{net::TcpStream, time::timeout};
+
+use super::{
+    Limits, MailServer,
+    stream::{Encrypted, Wire},
+    tls::Tls,
+};
+use crate::notify::Delivery;
+
+/// How long a server may take to say goodbye.
+const GOODBYE_MAX: Duration = Duration::from_secs(2);
+
+/// A step of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Reading the recipient's address and writing the mail, before any connection.
+    Address,
+    /// Name resolution and TCP connection.
+    Connect,
+    /// TLS handshake, from the first byte or after STARTTLS.
+    Tls,
+    /// Banner and EHLO.
+    Greeting,
+    /// AUTH.
+    Login,
+    /// MAIL FROM.
+    Sender,
+    /// RCPT TO.
+    Recipient,
+    /// DATA, up to the go-ahead.
+    Data,
+    /// The mail itself, up to the server's word that it has taken it.
+    Content,
+    /// The whole of it took too long.
+    Whole,
+}
+
+impl Stage {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Address => "writing the mail",
+            Self::Connect => "connecting",
+            Self::Tls => "TLS handshake",
+            Self::Greeting => "greeting",
+            Self::Login => "login",
+            Self::Sender => "MAIL FROM",
+            Self::Recipient => "RCPT TO",
+            Self::Data => "DATA",
+            Self::Content => "end of data",
+            Self::Whole => "the whole session",
+        }
+    }
+}
+
+/// What went wrong, and where.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    pub(super) stage: Stage,
+    /// The server's reply code; none where it said nothing that is a reply.
+    code: Option<u16>,
+    what: String,
+}
+
+impl Trouble {
+    /// This mail cannot be written or addressed.
+    pub(super) fn with_address(what: &str) -> Self {
+        Self { stage: Stage::Address, code: None, what: what.to_owned() }
+    }
+
+    /// The session as a whole took too long.
+    pub(super) fn unfinished(limit: Duration) -> Self {
+        Self { stage: Stage::Whole, code: None, what: format!("not done within {} s", limit.as_secs_f64()) }
+    }
+
+    fn at(stage: Stage, error: &smtp::Error) -> Self {
+        let code = error.status().map(u16::from);
+        let what = match (code, std::error::Error::source(error)) {
+            (Some(code), Some(words)) => format!("the server said {code} {words}"),
+            (Some(code), None) => format!("the server said {code}"),
+            (None, Some(cause)) => cause.to_string(),
+            (None, None) => error.to_string(),
+        };
+        Self { stage, code, what }
+    }
+
+    fn silence(stage: Stage, limit: Duration) -> Self {
+        Self { stage, code: None, what: format!("no answer within {} s", limit.as_secs_f64()) }
+    }
+
+    /// What it means for the notification. Only a refusal that is about this recipient or this mail is final. What the
+    /// server says before it has heard of them, 421 (closing), and 500 to 504 and 530 to 538 (it does not understand
+    /// or trust us) is about the server or about our settings: it would refuse every mail, so every mail waits.
+    pub(super) fn delivery(&self, words: String) -> Delivery {
+        match (self.stage, self.code) {
+            (Stage::Address, _) => Delivery::Permanent(words),
+            (Stage::Recipient, Some(422..=499 | 400..=420)) => Delivery::Deferred(words),
+            (Stage::Recipient | Stage::Data | Stage::Content, Some(505..=529 | 539..=599)) => {
+                Delivery::Permanent(words)
+            }
+            _ => Delivery::Transient(words),
+        }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.stage.as_str(), self.what)
+    }
+}
+
+/// A session that is logged in.
+pub(super) struct Session {
+    connection: AsyncSmtpConnection,
+    limits: Limits,
+    usable: bool,
+}
+
+impl Session {
+    /// Connects, greets, protects the connection and logs in.
+    pub(super) async fn open(
+        server: &MailServer,
+        name: &str,
+        tls: Option<&Tls>,
+        limits: Limits,
+    ) -> Result<Self, Trouble> {
+        let connecting = TcpStream::connect((server.host.as_str(), server.port));
+        let socket = io_step(Stage::Connect, limits.connect, connecting).await?;
+        let wire = Wire::new(socket);
+        let stream: Box<dyn AsyncTokioStream> = match tls {
+            Some(Tls::Implicit { connector, name }) => {
+                let handshake = connector.connect(name.clone(), wire);
+                Box::new(Encrypted(io_step(Stage::Tls, limits.command, handshake).await?))
+            }
+            Some(Tls::StartTls(_)) | None => Box::new(wire),
+        };
+        let hello = ClientId::Domain(name.to_owned());
+        let greeting = AsyncSmtpConnection::connect_with_transport(stream, &hello);
+        let mut connection = step(Stage::Greeting, limits.command, greeting).await?;
+        if let Some(Tls::StartTls(parameters)) = tls {
+            let upgrade = connection.starttls(parameters.clone(), &hello);
+            step(Stage::Tls, limits.command, upgrade).await?;
+        }
+        if let Some((user, password)) = &server.credentials {
+            let credentials = Credentials::new(user.clone(), password.expose().to_owned());
+            let login = connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials);
+            step(Stage::Login, limits.command, login).await?;
+        }
+        Ok(Self { connection, limits, usable: true })
+    }
+
+    /// Hands over one mail; on success the server's own words.
+    pub(super) async fn deliver(
+        &mut self,
+        from: &Address,
+        to: &Address,
+        message: &[u8],
+    ) -> Result<String, Trouble> {
+        let result = self.converse(from, to, message).await;
+        if let Err(trouble) = &result {
+            self.usable = trouble.code.is_some_and(|code| code != 421) && self.reset().await;
+        }
+        result
+    }
+
+    async fn converse(&mut self, from: &Address, to: &Address, message: &[u8]) -> Result<String, Trouble> {
+        let limit = self.limits.command;
+        let connection = &mut self.connection;
+        step(Stage::Sender, limit, connection.command(Mail::new(Some(from.clone()), Vec::new()))).await?;
+        step(Stage::Recipient, limit, connection.command(Rcpt::new(to.clone(), Vec::new()))).await?;
+        step(Stage::Data, limit, connection.command(Data)).await?;
+        let reply = step(Stage::Content, limit, connection.message(message)).await?;
+        Ok(format!("{} {}", reply.code(), reply.message().collect::<Vec<_>>().join(" ")))
+    }
+
+    async fn reset(&mut self) -> bool {
+        matches!(timeout(self.limits.command, self.connection.command(Rset)).await, Ok(Ok(_)))
+    }
+
+    /// Whether another mail may follow.
+    pub(super) fn is_usable(&self) -> bool {
+        self.usable
+    }
+
+    /// Says goodbye, if the server listens.
+    pub(super) async fn close(mut self) {
+        // The mails are delivered; nothing depends on how the goodbye is taken.
+        drop(timeout(GOODBYE_MAX, self.connection.quit()).await);
+    }
+}
+
+/// One step with its time limit.
+async fn step<T>(
+    stage: Stage,
+    limit: Duration,
+    work: impl Future<Output = Result<T, smtp::Error>>,
+) -> Result<T, Trouble> {
+    match timeout(limit, work).await {
+        Ok(result) => result.map_err(|error| Trouble::at(stage, &error)),
+        Err(_) => Err(Trouble::silence(stage, limit)),
+    }
+}
+
+async fn io_step<T>(
+    stage: Stage,
+    limit: Duration,
+    work: impl Future<Output = std::io::Result<T>>,
+) -> Result<T, Trouble> {
+    match timeout(limit, work).await {
+        Ok(result) => result.map_err(|error| Trouble { stage, code: None, what: error.to_string() }),
+        Err(_) => Err(Trouble::silence(stage, limit)),
+    }
+}
