@@ -1,1 +1,3 @@
 //! The loops, and the only place that spawns.
+
+pub mod dispatcher;

@@ -3,9 +3,13 @@
 
 pub mod mail;
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use crate::domain::notification::Notification;
+use self::mail::{Limits, MailError, MailRoute, MailServer};
+use crate::domain::notification::{Notification, Route};
+
+/// The ways of telling people that a plan has.
+pub type Routes = BTreeMap<Route, Arc<dyn Notifier>>;
 
 /// A future that borrows its notifier.
 pub type SendFuture<'a> = Pin<Box<dyn Future<Output = Delivery> + Send + 'a>>;
@@ -33,4 +37,17 @@ pub enum Delivery {
     Transient(String),
     /// It will never work for this recipient; why.
     Permanent(String),
+}
+
+/// Builds the routes that are configured; nothing is connected yet.
+///
+/// # Errors
+/// When the From header is no address, or TLS cannot be set up.
+pub fn routes(mail: Option<&MailServer>) -> Result<Routes, MailError> {
+    let mut routes = Routes::new();
+    if let Some(server) = mail {
+        let route: Arc<dyn Notifier> = Arc::new(MailRoute::new(server.clone(), Limits::default())?);
+        routes.insert(Route::Mail, route);
+    }
+    Ok(routes)
 }
