@@ -4,7 +4,6 @@
 use std::{net::SocketAddr, time::Duration};
 
 use lamplighter::{cli::demo::inbox::Inbox, clock::Clock};
-use rand::RngExt;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -162,7 +161,8 @@ async fn outage(
     inbox: Inbox,
 ) -> f64 {
     // A turn of its own to be seen well, then any moment of the next.
-    sleep(interval + interval.mul_f64(rand::rng().random::<f64>())).await;
+    let moment: f64 = rand::random();
+    sleep(interval.mul_f64(1.0 + moment)).await;
     let broke_at = Clock::system().now();
     switch.send(way).unwrap();
     let name = format!("c{number}:");

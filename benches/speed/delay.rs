@@ -87,7 +87,7 @@ fn compare(delay: Duration) -> (Quantiles, Quantiles) {
     let store = rusqlite::Connection::open(&daemon.store).unwrap();
     let mut rows = store.prepare("SELECT duration_us, outcome FROM outcome WHERE started_at > ?1").unwrap();
     let rows =
-        rows.query_map([since.as_microsecond()], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)));
+        rows.query_map([since.as_millisecond()], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)));
     let measured: Vec<u64> = rows
         .unwrap()
         .map(|row| {
