@@ -6,3 +6,4 @@ mod cli;
 mod demo_inbox;
 mod demo_support_centre;
 mod house;
+mod operations;
