@@ -84,6 +84,20 @@ impl Timeline {
         self.lock().close(self.0.started, Instant::now());
     }
 
+    /// The whole request is on the wire: the wait for the answer begins. Outside [`PhaseKind::Send`] it changes nothing.
+    pub fn sent(&self) {
+        if self.current() == Some(PhaseKind::Send) {
+            self.begin(PhaseKind::Wait);
+        }
+    }
+
+    /// The first byte of the answer is here. Said again, it changes nothing.
+    pub fn answered(&self) {
+        if matches!(self.current(), Some(PhaseKind::Send | PhaseKind::Wait)) {
+            self.begin(PhaseKind::Transfer);
+        }
+    }
+
     /// The phase under way.
     #[must_use]
     pub fn current(&self) -> Option<PhaseKind> {

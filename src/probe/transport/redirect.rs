@@ -1,0 +1,137 @@
+//! Where a redirect leads, and what must not travel along. Pure: no request is made here.
+
+use http::{
+    HeaderMap, Method, StatusCode,
+    header::{
+        AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, LOCATION, PROXY_AUTHORIZATION,
+    },
+};
+use url::Url;
+
+use super::{
+    fault::Broken,
+    prepared::{Prepared, Target},
+};
+use crate::domain::outcome::{Reason, Stage};
+
+/// The redirects of one exchange.
+#[derive(Debug)]
+pub(super) struct Trail {
+    visited: Vec<(Method, Url)>,
+    hops_max: u8,
+}
+
+/// Whether an answer asks us to look elsewhere.
+pub(super) fn leads_on(status: StatusCode, headers: &HeaderMap) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) && headers.contains_key(LOCATION)
+}
+
+impl Trail {
+    pub(super) fn from(first: &Prepared) -> Self {
+        Self {
+            visited: vec![(first.method.clone(), first.target.url.clone())],
+            hops_max: first.route.redirects_max,
+        }
+    }
+
+    /// The request to make next. A page already visited is a loop, unless it has just set a cookie: then the answer
+    /// may differ, and the limit ends what does not.
+    pub(super) fn next(
+        &mut self,
+        current: &Prepared,
+        status: StatusCode,
+        headers: &HeaderMap,
+        new_cookies: bool,
+    ) -> Result<Prepared, Broken> {
+        let location =
+            headers.get(LOCATION).map(|value| String::from_utf8_lossy(value.as_bytes())).unwrap_or_default();
+        let url =
+            current.target.url.join(&location).map_err(|error| {
+                blocked(Reason::RedirectBlocked, format_args!("to {location:?}: {error}"))
+            })?;
+        if let Some(why) = refusal(&current.target.url, &url) {
+            return Err(blocked(Reason::RedirectBlocked, format_args!("to {}: {why}", shown(&url))));
+        }
+        if self.visited.len() > usize::from(self.hops_max) {
+            let hops = self.hops_max;
+            return Err(blocked(
+                Reason::RedirectLimit,
+                format_args!("more than {hops} redirects, the next to {}", shown(&url)),
+            ));
+        }
+        let next = moved(current, status, url)?;
+        let place = (next.method.clone(), next.target.url.clone());
+        if self.visited.contains(&place) && !new_cookies {
+            return Err(blocked(Reason::RedirectLoop, format_args!("back to {}", shown(&place.1))));
+        }
+        self.visited.push(place);
+        Ok(next)
+    }
+}
+
+/// Why a URL is not followed to.
+fn refusal(from: &Url, to: &Url) -> Option<&'static str> {
+    match (from.scheme(), to.scheme()) {
+        ("https", "http") => Some("from https to http"),
+        (_, "http" | "https") if !to.username().is_empty() || to.password().is_some() => {
+            Some("with a user name in it")
+        }
+        (_, "http" | "https") => None,
+        _ => Some("a scheme that is not followed"),
+    }
+}
+
+/// The request as a browser makes it anew: POST becomes GET except by 307 and 308, and what is meant for one origin
+/// does not reach another.
+fn moved(current: &Prepared, status: StatusCode, url: Url) -> Result<Prepared, Broken> {
+    let same_origin = current.target.url.origin() == url.origin();
+    let mut next = current.clone();
+    let keeps_method = match status.as_u16() {
+        301 | 302 => current.method != Method::POST,
+        303 => matches!(current.method, Method::GET | Method::HEAD),
+        _ => true,
+    };
+    if !keeps_method {
+        next.method = Method::GET;
+        next.body.clear();
+        for name in [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING] {
+            next.headers.remove(name);
+        }
+    }
+    if !same_origin {
+        if next.body_is_secret && !next.body.is_empty() {
+            return Err(blocked(
+                Reason::RedirectBlocked,
+                format_args!("to {}: with a secret in the body", shown(&url)),
+            ));
+        }
+        let secret: Vec<_> = next
+            .headers
+            .iter()
+            .filter(|(_, value)| value.is_sensitive())
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in secret.iter().chain(&[AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION]) {
+            next.headers.remove(name);
+        }
+    }
+    next.target = Target::of(url).map_err(|why| blocked(Reason::RedirectBlocked, why))?.into();
+    Ok(next)
+}
+
+/// A URL for a detail: without what follows the path, where tokens travel.
+fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    let had_query = url.query().is_some();
+    url.set_query(None);
+    url.set_fragment(None);
+    let cut = url.set_password(None).and_then(|()| url.set_username(""));
+    if cut.is_err() && !url.cannot_be_a_base() {
+        return url.scheme().to_owned();
+    }
+    format!("{url}{}", if had_query { "?…" } else { "" })
+}
+
+fn blocked(reason: Reason, detail: impl std::fmt::Display) -> Broken {
+    Broken::failed(Stage::Wait, reason, format_args!("redirect {detail}"))
+}
