@@ -6,15 +6,19 @@
 //! sockets, and reads from the timeline in which phase the run died.
 
 pub mod jar;
+pub mod run;
 pub mod settings;
 pub mod timeline;
 pub mod transport;
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, sync::Arc};
 
 use jiff::Timestamp;
 
-use crate::{domain::outcome::Verdict, probe::timeline::Timeline};
+use crate::{
+    domain::outcome::{Detail, Verdict},
+    probe::timeline::Timeline,
+};
 
 /// A future that borrows its probe.
 pub type RunFuture<'a> = Pin<Box<dyn Future<Output = Report> + Send + 'a>>;
@@ -40,11 +44,11 @@ pub struct Report {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Check {
     /// The step of a journey it belongs to.
-    pub step: Option<String>,
+    pub step: Option<Arc<str>>,
     /// What was expected, in words.
-    pub expectation: String,
+    pub expectation: Arc<str>,
     /// Whether it held.
     pub held: bool,
-    /// What was seen, escaped.
-    pub seen: String,
+    /// What was seen.
+    pub seen: Detail,
 }

@@ -1,0 +1,204 @@
+//! One run of a probe: the only place that knows its deadline. A run always ends as an [`Outcome`]: what a kind
+//! reports, what running out of time means where it was, or that we could not look.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
+
+use crate::{
+    clock::Clock,
+    domain::{
+        channel::ProbeKey,
+        outcome::{Detail, Failure, Inconclusive, InconclusiveReason, Outcome, Verdict},
+    },
+    probe::{
+        Check, Probe, Report,
+        timeline::{Reached, Timeline},
+        transport::fault::{stage_of, timeout_in},
+    },
+    secret::Redactor,
+};
+
+/// Runs a probe once. It ends at the deadline at the latest: then its future is dropped, and with it everything that
+/// it had opened. Details and checks are handed on without the secrets that `redactor` knows.
+pub async fn run(
+    probe: &dyn Probe,
+    key: Arc<ProbeKey>,
+    timeout: Duration,
+    clock: Clock,
+    redactor: &Redactor,
+) -> (Outcome, Vec<Check>) {
+    let started_at = clock.now();
+    let timeline = Timeline::start();
+    let looking = AssertUnwindSafe(probe.run(&timeline)).catch_unwind();
+    let ended = tokio::time::timeout_at(timeline.started() + timeout, looking).await;
+    let duration = timeline.elapsed();
+    let reached = timeline.finish();
+    let Report { verdict, certificate_expires_at, mut checks } = match ended {
+        Ok(Ok(report)) => report,
+        Ok(Err(_panic)) => without_answer(panicked(&key)),
+        Err(_elapsed) => without_answer(Verdict::Failed(out_of_time(&reached, timeout))),
+    };
+    for check in &mut checks {
+        redact(&mut check.seen, redactor);
+    }
+    let verdict = without_secrets(verdict, redactor);
+    let outcome =
+        Outcome { probe: key, started_at, duration, verdict, phases: reached.phases, certificate_expires_at };
+    (outcome, checks)
+}
+
+fn without_answer(verdict: Verdict) -> Report {
+    Report { verdict, certificate_expires_at: None, checks: Vec::new() }
+}
+
+/// The deadline has struck: where the run was says what that means to a customer.
+fn out_of_time(reached: &Reached, timeout: Duration) -> Failure {
+    let technical = timeout_in(reached.open);
+    let (reason, cause) = match reached.on_deadline {
+        Some(reason) if reason != technical => (reason, Some(technical)),
+        _ => (technical, None),
+    };
+    let detail = format!("not done within {} s", timeout.as_secs_f64());
+    Failure {
+        stage: stage_of(reached.open),
+        step: reached.step.clone(),
+        reason,
+        cause,
+        detail: Detail::new(&detail),
+    }
+}
+
+fn panicked(key: &ProbeKey) -> Verdict {
+    tracing::error!(probe = %key, "a probe panicked; this is a bug of ours, please report it");
+    let detail = Detail::new("the probe panicked; the log says where");
+    Verdict::Inconclusive(Inconclusive { reason: InconclusiveReason::Internal, detail })
+}
+
+fn without_secrets(mut verdict: Verdict, redactor: &Redactor) -> Verdict {
+    match &mut verdict {
+        Verdict::Ok => {}
+        Verdict::Degraded(failure) | Verdict::Failed(failure) => redact(&mut failure.detail, redactor),
+        Verdict::Inconclusive(inconclusive) => redact(&mut inconclusive.detail, redactor),
+    }
+    verdict
+}
+
+fn redact(detail: &mut Detail, redactor: &Redactor) {
+    if let std::borrow::Cow::Owned(redacted) = redactor.redact(detail.as_str()) {
+        *detail = Detail::new(&redacted);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{
+            channel::{ChannelId, ProbeName},
+            outcome::{PhaseKind, Reason, Stage},
+        },
+        probe::RunFuture,
+        secret::Secret,
+    };
+
+    const TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// A probe of which only the future matters.
+    struct Acts<F>(F);
+
+    impl<F> std::fmt::Debug for Acts<F> {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("Acts")
+        }
+    }
+
+    impl<F: Fn(Timeline) -> RunFuture<'static> + Send + Sync> Probe for Acts<F> {
+        fn run<'a>(&'a self, timeline: &'a Timeline) -> RunFuture<'a> {
+            (self.0)(timeline.clone())
+        }
+    }
+
+    async fn outcome(act: impl Fn(Timeline) -> RunFuture<'static> + Send + Sync) -> (Outcome, Vec<Check>) {
+        let key = ProbeKey { channel: ChannelId::new("web-chat"), probe: ProbeName::new("launcher") };
+        let clock = Clock::following("2026-01-31T12:00:00Z".parse().unwrap());
+        let redactor = Redactor::new(&[Secret::new("hunter2-canary".to_owned())]);
+        run(&Acts(act), Arc::new(key), TIMEOUT, clock, &redactor).await
+    }
+
+    fn hangs_in(
+        phase: Option<PhaseKind>,
+        on_deadline: Option<Reason>,
+    ) -> impl Fn(Timeline) -> RunFuture<'static> {
+        move |timeline| {
+            Box::pin(async move {
+                timeline.enter_step("ask".into());
+                if let Some(reason) = on_deadline {
+                    timeline.on_deadline(reason);
+                }
+                if let Some(phase) = phase {
+                    timeline.begin(phase);
+                }
+                std::future::pending().await
+            })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_hangs_ends_at_its_deadline_with_the_phase_it_died_in() {
+        for (phase, stage, reason) in [
+            (Some(PhaseKind::Resolve), Stage::Resolve, Reason::DnsTimeout),
+            (Some(PhaseKind::Connect), Stage::Connect, Reason::ConnectTimeout),
+            (Some(PhaseKind::Tls), Stage::Tls, Reason::TlsTimeout),
+            (Some(PhaseKind::Send), Stage::Send, Reason::FirstByteTimeout),
+            (Some(PhaseKind::Wait), Stage::Wait, Reason::FirstByteTimeout),
+            (Some(PhaseKind::Transfer), Stage::Transfer, Reason::TransferTimeout),
+            (None, Stage::Wait, Reason::FirstByteTimeout),
+        ] {
+            let (outcome, _) = outcome(hangs_in(phase, None)).await;
+            let failure = outcome.verdict.failure().unwrap();
+            assert_eq!((failure.stage, failure.reason, failure.cause), (stage, reason, None));
+            assert_eq!(failure.step.as_deref(), Some("ask"));
+            assert_eq!(outcome.duration, TIMEOUT);
+            assert_eq!(outcome.phases.len(), usize::from(phase.is_some()), "the phase cut off is told");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_running_out_of_time_means_to_a_customer_comes_before_the_technical_word() {
+        let (outcome, _) = outcome(hangs_in(Some(PhaseKind::Wait), Some(Reason::QueueTimeout))).await;
+        let failure = outcome.verdict.failure().unwrap();
+        assert_eq!((failure.reason, failure.cause), (Reason::QueueTimeout, Some(Reason::FirstByteTimeout)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_is_no_evidence_against_the_channel() {
+        let (outcome, _) = outcome(|_| Box::pin(async { panic!("a planted bug") })).await;
+        let Verdict::Inconclusive(inconclusive) = outcome.verdict else { panic!("{:?}", outcome.verdict) };
+        assert_eq!(inconclusive.reason, InconclusiveReason::Internal);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_secret_that_the_target_echoes_is_not_handed_on() {
+        let seen = || Detail::new("you sent hunter2-canary");
+        let (outcome, checks) = outcome(move |_| {
+            let failure = Failure {
+                stage: Stage::Expect,
+                step: None,
+                reason: Reason::Content,
+                cause: None,
+                detail: seen(),
+            };
+            let check = Check { step: None, expectation: "a greeting".into(), held: false, seen: seen() };
+            let report = Report {
+                verdict: Verdict::Failed(failure),
+                certificate_expires_at: None,
+                checks: vec![check],
+            };
+            Box::pin(std::future::ready(report))
+        })
+        .await;
+        assert!(!format!("{outcome:?}{checks:?}").contains("canary"), "{outcome:?} {checks:?}");
+        assert_eq!(checks[0].seen.as_str(), "you sent ***");
+    }
+}
