@@ -6,7 +6,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{domain::channel::ProbeKey, probe::Probe, secret::Sources, setting::Problem};
+use crate::{
+    domain::channel::ProbeKey,
+    probe::{Probe, transport::Transport},
+    secret::Sources,
+    setting::Problem,
+};
 
 /// What a kind may know while it builds a probe.
 #[derive(Debug)]
@@ -17,6 +22,8 @@ pub struct BuildContext<'a> {
     pub timeout: Duration,
     /// Reads secrets and files that the settings refer to; relative paths start at the configuration file.
     pub sources: &'a Sources,
+    /// The way to the targets that all probes share.
+    pub transport: &'a Arc<Transport>,
 }
 
 /// A probe, built.
