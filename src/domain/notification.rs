@@ -1,10 +1,25 @@
 //! What is said to whom: one message about an incident to one recipient by one route, rendered once, when it is
 //! decided, and kept unchanged in the outbox until it has been delivered.
+//!
+//! Whatever is said is first laid out as a letter, then written as text and as HTML, so that the two parts of a mail
+//! never differ in what they say. Its first five lines tell somebody at night, on a phone, all that is needed to act.
 
-use jiff::Timestamp;
+mod html;
+mod letter;
+mod phrases;
+mod tell;
+mod text;
+
+use std::time::Duration;
+
+use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::incident::{IncidentEvent, IncidentId};
+use crate::domain::{
+    channel::{ChannelId, ChannelKind, Location},
+    evaluation::{State, Transition},
+    incident::{Incident, IncidentEvent, IncidentId},
+};
 
 /// By what way a notification travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -58,3 +73,97 @@ pub struct Content {
     /// The HTML part.
     pub html: String,
 }
+
+/// What is known of a channel besides its evidence, as far as people are told.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// Its id.
+    pub channel: &'a ChannelId,
+    /// Its title for people.
+    pub title: &'a str,
+    /// What sort of door it is.
+    pub kind: ChannelKind,
+    /// Where its probes run.
+    pub location: &'a Location,
+    /// Who is told, as mail addresses.
+    pub recipients: &'a [String],
+    /// All other channels.
+    pub neighbours: &'a [Neighbour],
+    /// What is the same in every mail.
+    pub letterhead: Letterhead<'a>,
+}
+
+/// Another channel, as far as a customer may be sent there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Neighbour {
+    /// Its id.
+    pub channel: ChannelId,
+    /// Its title for people.
+    pub title: String,
+    /// Its judged state.
+    pub state: State,
+    /// Whether it stands on a host on which the channel in question stands too, and so may share its fate.
+    pub shares_host: bool,
+}
+
+impl Neighbour {
+    /// Whether customers may be sent there: proven up, and on other hosts.
+    #[must_use]
+    pub fn is_alternative(&self) -> bool {
+        self.state == State::Up && !self.shares_host
+    }
+}
+
+/// What is the same in every mail.
+#[derive(Clone, Copy, Debug)]
+pub struct Letterhead<'a> {
+    /// The host of the From address, on which Message-IDs are made.
+    pub mail_host: &'a str,
+    /// The address under which people reach the status page, for a link.
+    pub public_url: Option<&'a str>,
+    /// In which time is told.
+    pub time_zone: &'a TimeZone,
+}
+
+/// What has happened, to be told.
+#[derive(Clone, Copy, Debug)]
+pub struct News<'a> {
+    /// What happened to the incident.
+    pub event: IncidentEvent,
+    /// The incident after it happened.
+    pub incident: &'a Incident,
+    /// The change of state that it was.
+    pub transition: &'a Transition,
+    /// When it was decided.
+    pub now: Timestamp,
+}
+
+impl Content {
+    /// Writes what is to be said.
+    #[must_use]
+    pub fn compose(subject: &Subject<'_>, news: &News<'_>) -> Self {
+        let letter = letter::Letter::lay_out(subject, news);
+        Self { text: text::write(&letter), html: html::write(&letter), subject: letter.subject }
+    }
+
+    /// What is sent when the mail leaves `late` after it was decided: the same, with a first line that says so, from
+    /// [`LATE_FROM`] on.
+    #[must_use]
+    pub fn sent_late(&self, late: Duration) -> Self {
+        if late < LATE_FROM {
+            return self.clone();
+        }
+        let line = format!(
+            "This mail is {} late: the mail server could not be reached until now.",
+            tell::span(late)
+        );
+        Self {
+            subject: self.subject.clone(),
+            text: format!("{line}\n\n{}", self.text),
+            html: html::with_notice(&self.html, &line),
+        }
+    }
+}
+
+/// From this age on a mail says that it is late.
+pub const LATE_FROM: Duration = Duration::from_secs(60);

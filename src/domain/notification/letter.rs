@@ -1,0 +1,227 @@
+//! A mail before it is written: which facts, in which order. What may quote a target or the configuration is escaped
+//! here once, so that neither part can be bent by it.
+
+mod sections;
+
+use crate::domain::{
+    evaluation::{Evidence, State},
+    incident::{IncidentEvent, Severity},
+    notification::{News, Subject, phrases, tell},
+    outcome::{Detail, Failure, Phase, PhaseKind},
+};
+
+/// The longest subject, in characters.
+const SUBJECT_MAX: usize = 150;
+
+/// A mail's content in order.
+#[derive(Debug)]
+pub(super) struct Letter {
+    /// One line.
+    pub(super) subject: String,
+    /// The state in capitals.
+    pub(super) badge: String,
+    /// How bad the news is.
+    pub(super) tone: Tone,
+    /// The first line, after the badge.
+    pub(super) headline: String,
+    /// The next four lines.
+    pub(super) lead: Vec<Fact>,
+    /// Everything else.
+    pub(super) sections: Vec<Section>,
+}
+
+/// How bad the news is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tone {
+    Bad,
+    Mixed,
+    Good,
+}
+
+/// A labelled value.
+#[derive(Debug)]
+pub(super) struct Fact {
+    pub(super) label: &'static str,
+    pub(super) value: String,
+}
+
+impl Fact {
+    fn new(label: &'static str, value: impl Into<String>) -> Self {
+        Self { label, value: value.into() }
+    }
+}
+
+/// A part below the lead.
+#[derive(Debug)]
+pub(super) struct Section {
+    pub(super) title: String,
+    pub(super) body: Body,
+}
+
+/// How a section is written.
+#[derive(Debug)]
+pub(super) enum Body {
+    Facts(Vec<Fact>),
+    Table { columns: Vec<Column>, rows: Vec<Vec<String>> },
+    Lines(Vec<Line>),
+}
+
+/// A column of a table.
+#[derive(Debug)]
+pub(super) struct Column {
+    pub(super) name: &'static str,
+    pub(super) is_number: bool,
+}
+
+/// A line that stands for itself.
+#[derive(Debug)]
+pub(super) enum Line {
+    Text(String),
+    Command(String),
+    Link(String),
+}
+
+impl Letter {
+    /// Lays out a mail.
+    pub(super) fn lay_out(subject: &Subject<'_>, news: &News<'_>) -> Self {
+        let title = Detail::new(subject.title).as_str().to_owned();
+        let state = news.transition.to;
+        let badge = state.as_str().to_uppercase();
+        let zone = subject.letterhead.time_zone;
+        let resolved = news.event == IncidentEvent::Resolved;
+        let lasted = tell::span(tell::between(news.incident.began_at, news.transition.since));
+        let mut line = format!("[{badge}] {}: {title}", subject.channel);
+        if resolved {
+            let suffix = format!(" (after {lasted})");
+            line = cut(&line, SUBJECT_MAX - suffix.chars().count()) + &suffix;
+        }
+        Self {
+            subject: cut(&line, SUBJECT_MAX),
+            tone: match state {
+                State::Dark => Tone::Bad,
+                State::Up => Tone::Good,
+                State::Degraded | State::Closed | State::Unknown => Tone::Mixed,
+            },
+            headline: format!("since {}: {title}", tell::moment(news.transition.since, news.now, zone)),
+            lead: if resolved { lead_of_recovery(subject, news, &lasted) } else { lead(subject, news) },
+            sections: sections::all(subject, news, &title),
+            badge,
+        }
+    }
+}
+
+fn lead(subject: &Subject<'_>, news: &News<'_>) -> Vec<Fact> {
+    let evidence = &news.transition.evidence;
+    let severity = if news.transition.to == State::Dark { Severity::Dark } else { Severity::Degraded };
+    let customers = match &evidence.failure {
+        Some(failure) => phrases::customer_meets(subject.kind, failure.reason, severity),
+        None => format!("{} does not work", phrases::door(subject.kind)),
+    };
+    let last = headline_phases(&evidence.phases);
+    let sure = certainty(news.transition.to, evidence);
+    vec![
+        Fact::new("Customers", customers),
+        Fact::new("It broke", evidence.failure.as_ref().map_or_else(|| "unseen".to_owned(), broke)),
+        Fact::new("Evidence", if last.is_empty() { sure } else { format!("{sure}; {last}") }),
+        Fact::new("Still works", still_works(subject)),
+    ]
+}
+
+fn lead_of_recovery(subject: &Subject<'_>, news: &News<'_>, lasted: &str) -> Vec<Fact> {
+    let zone = subject.letterhead.time_zone;
+    let evidence = &news.transition.evidence;
+    let was = news.incident.severity.as_str();
+    let from = tell::clock(news.incident.began_at, zone);
+    let to = tell::clock(news.transition.since, zone);
+    let now = match (news.transition.to, &evidence.failure) {
+        (State::Degraded, Some(failure)) => {
+            phrases::customer_meets(subject.kind, failure.reason, Severity::Degraded)
+        }
+        _ => format!("{} works again", phrases::door(subject.kind)),
+    };
+    let last = headline_phases(&evidence.phases);
+    let sure = certainty(news.transition.to, evidence);
+    vec![
+        Fact::new("Customers", now),
+        Fact::new("It was", format!("{was} for {lasted}, from {from} to {to}")),
+        Fact::new(
+            "It broke",
+            news.incident.evidence.failure.as_ref().map_or_else(|| "unseen".to_owned(), broke),
+        ),
+        Fact::new("Evidence", if last.is_empty() { sure } else { format!("{sure}; {last}") }),
+    ]
+}
+
+/// Where, why and with what words: `wait, first_byte_timeout: no answer within 10 s`.
+fn broke(failure: &Failure) -> String {
+    let place = match &failure.step {
+        Some(step) => format!("{} (step {})", failure.stage, Detail::new(step)),
+        None => failure.stage.to_string(),
+    };
+    let detail = failure.detail.as_str();
+    if detail.is_empty() {
+        format!("{place}, {}", failure.reason)
+    } else {
+        format!("{place}, {}: {detail}", failure.reason)
+    }
+}
+
+/// How sure we are: `3 of the last 5 runs failed`.
+fn certainty(state: State, evidence: &Evidence) -> String {
+    let (were, was) = match state {
+        State::Dark => ("failed", "failed"),
+        State::Degraded => ("were not ok", "was not ok"),
+        State::Up | State::Closed | State::Unknown => ("were ok", "was ok"),
+    };
+    match (evidence.agreeing, evidence.of) {
+        (0, _) => "no run decided it".to_owned(),
+        (1, 1) => format!("the last run {was}"),
+        (agreeing, of) if agreeing == of => format!("the last {of} runs {were}"),
+        (agreeing, of) => format!("{agreeing} of the last {of} runs {were}"),
+    }
+}
+
+/// The phases of the last request of a run, without those too short to matter:
+/// `connect 12 ms, wait 9.9 s`.
+fn headline_phases(phases: &[Phase]) -> String {
+    let Some(last) = phases.last() else { return String::new() };
+    let mut of_last_request: Vec<&Phase> = phases
+        .iter()
+        .rev()
+        .take_while(|phase| phase.step == last.step && phase.hop == last.hop)
+        .take_while(|phase| phase.kind != PhaseKind::Pause)
+        .collect();
+    of_last_request.reverse();
+    if let Some(start) = of_last_request.iter().rposition(|phase| phase.kind == PhaseKind::Resolve) {
+        of_last_request.drain(..start);
+    }
+    let shown: Vec<String> = of_last_request
+        .iter()
+        .filter(|phase| phase.duration.as_micros() >= 1_000)
+        .map(|phase| format!("{} {}", phase.kind, tell::took(phase.duration)))
+        .collect();
+    shown.join(", ")
+}
+
+fn still_works(subject: &Subject<'_>) -> String {
+    const NAMED_MAX: usize = 3;
+    let mut alternatives = subject.neighbours.iter().filter(|neighbour| neighbour.is_alternative());
+    let named: Vec<&str> =
+        alternatives.by_ref().take(NAMED_MAX).map(|neighbour| neighbour.channel.as_str()).collect();
+    match (named.is_empty(), alternatives.count()) {
+        (true, _) => "no other door is known to work right now".to_owned(),
+        (false, 0) => named.join(", "),
+        (false, more) => format!("{} and {more} more", named.join(", ")),
+    }
+}
+
+/// The first `max` characters, the last of them an ellipsis if there are more.
+pub(super) fn cut(text: &str, max: usize) -> String {
+    if text.chars().count() <= max {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(max.saturating_sub(1)).collect();
+    short.truncate(short.trim_end().len());
+    short.push('…');
+    short
+}

@@ -1,0 +1,174 @@
+//! What stands below the first five lines of a mail: the facts in full, the timings, the last runs, the other doors,
+//! and where to look.
+
+use crate::domain::{
+    evaluation::{RecentRun, RunWord, State},
+    incident::IncidentEvent,
+    notification::{
+        Neighbour, News, Subject,
+        letter::{Body, Column, Fact, Line, Section, broke, cut},
+        phrases, tell,
+    },
+    outcome::{Detail, Phase},
+};
+
+/// So many phases are shown, the last ones: a step that is polled has hundreds.
+const PHASES_MAX: usize = 12;
+
+/// So many other doors are named in full.
+const NEIGHBOURS_MAX: usize = 8;
+
+/// Columns of names stay narrow enough for a phone.
+const NAME_MAX: usize = 20;
+
+/// Everything below the lead, in order.
+pub(super) fn all(subject: &Subject<'_>, news: &News<'_>, title: &str) -> Vec<Section> {
+    let resolved = news.event == IncidentEvent::Resolved;
+    let mut sections = vec![facts(subject, news, title)];
+    sections.extend(timings(&news.transition.evidence.phases));
+    sections.extend(runs(subject, &news.transition.evidence.recent));
+    if !resolved {
+        sections.extend(doors("Still works", subject, Neighbour::is_alternative));
+    }
+    sections.extend(doors("Also dark right now", subject, |neighbour| neighbour.state == State::Dark));
+    sections.push(where_to_look(subject, news));
+    sections
+}
+
+fn facts(subject: &Subject<'_>, news: &News<'_>, title: &str) -> Section {
+    let zone = subject.letterhead.time_zone;
+    let evidence = &news.transition.evidence;
+    let resolved = news.event == IncidentEvent::Resolved;
+    let mut facts = vec![Fact::new("Channel", format!("{title} ({})", subject.channel))];
+    facts.extend(evidence.probe.as_ref().map(|probe| Fact::new("Probe", probe.to_string())));
+    facts.push(Fact::new("Location", subject.location.as_str()));
+    match news.event {
+        IncidentEvent::Opened => {}
+        IncidentEvent::Worsened => {
+            facts.push(Fact::new("Degraded since", tell::fully(news.incident.began_at, zone)));
+        }
+        IncidentEvent::Resolved => {
+            facts.push(Fact::new("Began", tell::fully(news.incident.began_at, zone)));
+        }
+    }
+    let since = match news.transition.to {
+        State::Dark => "Dark since",
+        State::Degraded => "Degraded since",
+        State::Up | State::Closed | State::Unknown => "Up since",
+    };
+    facts.push(Fact::new(since, tell::fully(news.transition.since, zone)));
+    facts.push(Fact::new("Confirmed", tell::fully(news.transition.at, zone)));
+    let failure = if resolved && news.transition.to == State::Up {
+        &news.incident.evidence.failure
+    } else {
+        &evidence.failure
+    };
+    if let Some(failure) = failure {
+        facts.push(Fact::new("Stage", failure.stage.as_str()));
+        facts.extend(failure.step.as_ref().map(|step| Fact::new("Step", Detail::new(step).as_str())));
+        let explained = |reason| format!("{reason}: {}", phrases::meaning(reason));
+        facts.push(Fact::new("Reason", explained(failure.reason)));
+        facts.extend(failure.cause.map(|cause| Fact::new("Cause", explained(cause))));
+        if !failure.detail.as_str().is_empty() {
+            facts.push(Fact::new("Detail", failure.detail.as_str()));
+        }
+    }
+    if resolved && news.transition.to == State::Degraded {
+        facts.extend(news.incident.evidence.failure.as_ref().map(|failure| Fact::new("Was", broke(failure))));
+    }
+    let heading = if resolved { "What it was" } else { "What we saw" };
+    Section { title: heading.to_owned(), body: Body::Facts(facts) }
+}
+
+fn timings(phases: &[Phase]) -> Option<Section> {
+    let shown = &phases[phases.len().saturating_sub(PHASES_MAX)..];
+    if shown.is_empty() {
+        return None;
+    }
+    let has_steps = shown.iter().any(|phase| phase.step.is_some());
+    let mut columns = vec![
+        Column { name: "Phase", is_number: false },
+        Column { name: "Began", is_number: true },
+        Column { name: "Took", is_number: true },
+    ];
+    if has_steps {
+        columns.insert(0, Column { name: "Step", is_number: false });
+    }
+    let row = |phase: &Phase| {
+        let part = match phase.hop {
+            0 => phase.kind.to_string(),
+            hop => format!("{} (redirect {hop})", phase.kind),
+        };
+        let mut row = vec![part, tell::took(phase.offset), tell::took(phase.duration)];
+        if has_steps {
+            let step = phase.step.as_deref().unwrap_or_default();
+            row.insert(0, cut(Detail::new(step).as_str(), NAME_MAX));
+        }
+        row
+    };
+    let title = match phases.len() - shown.len() {
+        0 => "Timings of the last run".to_owned(),
+        left_out => format!("Timings of the last run, without the first {left_out}"),
+    };
+    Some(Section { title, body: Body::Table { columns, rows: shown.iter().map(row).collect() } })
+}
+
+fn runs(subject: &Subject<'_>, recent: &[RecentRun]) -> Option<Section> {
+    let newest = recent.last()?;
+    let zone = subject.letterhead.time_zone;
+    let has_several = recent.iter().any(|run| run.probe != newest.probe);
+    let mut columns = vec![
+        Column { name: "Began", is_number: false },
+        Column { name: "Outcome", is_number: false },
+        Column { name: "Took", is_number: true },
+        Column { name: "Reason", is_number: false },
+    ];
+    if has_several {
+        columns.insert(1, Column { name: "Probe", is_number: false });
+    }
+    let row = |run: &RecentRun| {
+        let outcome = match run.outcome {
+            RunWord::Ok => "ok",
+            RunWord::Degraded => "degraded",
+            RunWord::Failed => "failed",
+            RunWord::Inconclusive => "inconclusive",
+        };
+        let mut row = vec![
+            tell::clock(run.started_at, zone),
+            outcome.to_owned(),
+            tell::took(run.duration),
+            run.reason.map(|reason| reason.to_string()).unwrap_or_default(),
+        ];
+        if has_several {
+            row.insert(1, cut(run.probe.probe.as_str(), NAME_MAX));
+        }
+        row
+    };
+    let title = format!("Last runs ({})", tell::zone_name(newest.started_at, zone));
+    Some(Section { title, body: Body::Table { columns, rows: recent.iter().map(row).collect() } })
+}
+
+fn doors(title: &str, subject: &Subject<'_>, is_meant: impl Fn(&Neighbour) -> bool) -> Option<Section> {
+    let mut meant = subject.neighbours.iter().filter(|neighbour| is_meant(neighbour));
+    let mut lines: Vec<Line> = meant
+        .by_ref()
+        .take(NEIGHBOURS_MAX)
+        .map(|neighbour| Line::Text(format!("{} ({})", Detail::new(&neighbour.title), neighbour.channel)))
+        .collect();
+    match meant.count() {
+        0 => {}
+        more => lines.push(Line::Text(format!("and {more} more"))),
+    }
+    (!lines.is_empty()).then(|| Section { title: title.to_owned(), body: Body::Lines(lines) })
+}
+
+fn where_to_look(subject: &Subject<'_>, news: &News<'_>) -> Section {
+    let target = match &news.transition.evidence.probe {
+        Some(probe) => probe.to_string(),
+        None => subject.channel.to_string(),
+    };
+    let mut lines = vec![Line::Command(format!("lamplighter probe {target}"))];
+    lines.extend(subject.letterhead.public_url.map(|url| Line::Link(Detail::new(url).as_str().to_owned())));
+    lines.push(Line::Text(format!("Incident {}", news.incident.id)));
+    Section { title: "Look for yourself".to_owned(), body: Body::Lines(lines) }
+}
