@@ -255,7 +255,7 @@ impl Dispatcher {
                 Ok(Tried::Settled)
             }
             Delivery::Deferred(words) => {
-                self.put_off(route, &due, now, words).await?;
+                self.put_off(route, &due, age, words).await?;
                 Ok(Tried::Deferred)
             }
             Delivery::Transient(words) => {
@@ -268,21 +268,22 @@ impl Dispatcher {
                         "the route does not work; mail waits for it"
                     );
                 }
-                self.put_off(route, &due, now, words).await?;
+                self.put_off(route, &due, age, words).await?;
                 Ok(Tried::RouteIsDown)
             }
         }
     }
 
-    /// After a try in vain: later, or never if it has been tried for too long.
+    /// After a try in vain: later, or never if the notification was too old already when that try began.
     async fn put_off(
         &mut self,
         route: Route,
         due: &Due,
-        now: Timestamp,
+        age: Duration,
         words: String,
     ) -> Result<(), StoreError> {
-        if age(due.notification.created_at, now) > GIVE_UP_AFTER && due.tries + 1 >= TRIES_MIN {
+        let now = self.clock.now();
+        if age > GIVE_UP_AFTER && due.tries + 1 >= TRIES_MIN {
             self.count(route, GIVEN_UP);
             return self.give_up(route, due, now, words).await;
         }

@@ -5,5 +5,8 @@
 mod cli;
 mod demo_inbox;
 mod demo_support_centre;
+mod dispatcher;
 mod house;
 mod operations;
+mod samples;
+mod store;
