@@ -76,9 +76,24 @@ pub fn daemon_at(nginx: &Nginx, scheme: &str, probes: u32, every: &str, folder: 
 
 /// CPU per probe, ours beside the others, on HTTP and HTTPS.
 pub fn cpu(nginx: &Nginx, table: &mut Table) {
-    let ours = of_daemon(nginx, "http");
-    let ours_https = of_daemon(nginx, "https");
+    for (name, prober) in [
+        ("raw connect, GET, close, HTTP", Prober::Raw),
+        ("bare hyper, HTTP", Prober::HyperHttp),
+        ("reqwest, one client, no pool, HTTP", Prober::Reqwest),
+    ] {
+        let other = of_prober(prober, nginx);
+        table.beside(name, other.us, other.rate);
+    }
+    for scheme in ["http", "https"] {
+        let other = of_blackbox(nginx, scheme);
+        table.beside(&format!("blackbox_exporter with Prometheus, {scheme}"), other.us, other.rate);
+    }
     let hyper_https = of_prober(Prober::HyperHttps, nginx);
+    table.beside("bare rustls + hyper, HTTPS", hyper_https.us, hyper_https.rate);
+    let ours_https = of_daemon(nginx, "https");
+    table.beside("Lamplighter, HTTPS", ours_https.us, ours_https.rate);
+    let ours = of_daemon(nginx, "http");
+    table.beside("Lamplighter, HTTP", ours.us, ours.rate);
     table.row(Row::at_most("CPU per HTTP probe, everything included", ours.us, "us", 110.0, 70.0));
     table.row(
         Row::at_most(
@@ -90,21 +105,6 @@ pub fn cpu(nginx: &Nginx, table: &mut Table) {
         )
         .detail(format!("{:.0} us to {:.0} us", ours_https.us, hyper_https.us)),
     );
-    table.beside("Lamplighter, HTTP", ours.us, ours.rate);
-    table.beside("Lamplighter, HTTPS", ours_https.us, ours_https.rate);
-    table.beside("bare rustls + hyper, HTTPS", hyper_https.us, hyper_https.rate);
-    for (name, prober) in [
-        ("raw connect, GET, close", Prober::Raw),
-        ("bare hyper, HTTP", Prober::HyperHttp),
-        ("reqwest, one client, no pool, HTTP", Prober::Reqwest),
-    ] {
-        let other = of_prober(prober, nginx);
-        table.beside(name, other.us, other.rate);
-    }
-    for scheme in ["http", "https"] {
-        let other = of_blackbox(nginx, scheme);
-        table.beside(&format!("blackbox_exporter with Prometheus, {scheme}"), other.us, other.rate);
-    }
 }
 
 /// System calls per probe, counted by strace while the daemon runs as ever.

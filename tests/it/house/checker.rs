@@ -19,7 +19,7 @@ pub struct House {
     kinds: BTreeSet<String>,
 }
 
-const GROUND: [&str; 3] = ["clock", "secret", "setting"];
+const GROUND: [&str; 4] = ["clock", "halt", "secret", "setting"];
 const EDGES: [&str; 5] = ["probe", "store", "notify", "metrics", "web"];
 /// Dependencies that compute and do nothing else.
 const DOMAIN_MAY: [&str; 7] = ["hdrhistogram", "jiff", "regex", "schemars", "serde", "serde_json", "sha2"];
