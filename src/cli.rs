@@ -3,6 +3,7 @@
 pub mod check;
 pub mod completions;
 pub mod demo;
+pub(crate) mod logging;
 pub mod man;
 pub(crate) mod print;
 pub mod probe;

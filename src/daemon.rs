@@ -1,3 +1,277 @@
 //! The loops, and the only place that spawns.
+//!
+//! ```text
+//! reloader -> plans -> scheduler -> outcomes -> evaluator -> batches -> recorder
+//!                                                   '-> store, bell -> dispatcher
+//! ```
+//!
+//! Shutdown flows the same way: the sources (scheduler, reloader, listener) stop at a token; the evaluator and the
+//! recorder end when their input does; the dispatcher makes a last pass when the evaluator has ended. A loop that ends
+//! without having been asked to ends the daemon.
 
 pub mod dispatcher;
+mod evaluator;
+mod listener;
+mod pulse;
+mod recorder;
+mod scheduler;
+mod systemd;
+mod trouble;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::{Context, anyhow};
+use bytes::Bytes;
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, mpsc, watch},
+    task::{JoinError, JoinSet},
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::{
+    clock::Clock,
+    config::plan::Plan,
+    daemon::{dispatcher::Dispatcher, pulse::Pulse, trouble::Trouble},
+    domain::snapshot::Snapshot,
+    metrics::Metrics,
+    notify::Routes,
+    store::{Remembered, Store},
+    web,
+};
+
+/// So many outcomes wait for the evaluator; runs that end meanwhile wait with theirs.
+const OUTCOMES_WAITING: usize = 1_024;
+/// So many batches wait for the recorder; more wait in the evaluator's backlog.
+const BATCHES_WAITING: usize = 2;
+/// Everything ends within this time of being told to.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(9);
+
+/// What a daemon is made of.
+pub struct Parts {
+    /// What to do.
+    pub plan: Arc<Plan>,
+    /// Where it is remembered.
+    pub store: Store,
+    /// What the store remembered.
+    pub remembered: Remembered,
+    /// How people are told.
+    pub routes: Routes,
+    /// What the time of day is.
+    pub clock: Clock,
+}
+
+/// A running daemon.
+pub struct Daemon {
+    metrics: Arc<Metrics>,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+    plans: watch::Sender<Arc<Plan>>,
+    routes: watch::Sender<Routes>,
+    pulse: Arc<Pulse>,
+    clock: Clock,
+    stop: CancellationToken,
+    loops: JoinSet<(&'static str, anyhow::Result<()>)>,
+    listen: Option<SocketAddr>,
+}
+
+impl Daemon {
+    /// Starts the loops, without listening and without watching any file.
+    #[must_use]
+    pub fn start(parts: Parts, stop: CancellationToken) -> Self {
+        let Parts { plan, store, remembered, routes, clock } = parts;
+        let metrics = Arc::new(Metrics::new());
+        metrics.instruments.reload_successful.set(1);
+        metrics.instruments.reload_success_at.set(seconds(clock));
+        let mut daemon = Self {
+            snapshots: watch::Sender::new(Arc::default()),
+            plans: watch::Sender::new(plan),
+            routes: watch::Sender::new(routes),
+            pulse: Arc::new(Pulse::new()),
+            clock,
+            stop,
+            loops: JoinSet::new(),
+            listen: None,
+            metrics,
+        };
+        daemon.start_loops(store, remembered);
+        daemon
+    }
+
+    fn start_loops(&mut self, store: Store, remembered: Remembered) {
+        let (outcomes_in, outcomes) = mpsc::channel(OUTCOMES_WAITING);
+        let (batches_in, batches) = mpsc::channel(BATCHES_WAITING);
+        let bell = Arc::new(Notify::new());
+        let trouble = Arc::new(Trouble::new(self.metrics.instruments.store_degraded.clone()));
+        let scheduler = scheduler::Connections {
+            plans: self.plans.subscribe(),
+            outcomes: outcomes_in,
+            metrics: Arc::clone(&self.metrics),
+            pulse: Arc::clone(&self.pulse),
+            clock: self.clock,
+        };
+        let evaluator = evaluator::Connections {
+            plans: self.plans.subscribe(),
+            outcomes,
+            batches: batches_in,
+            store: store.clone(),
+            trouble: Arc::clone(&trouble),
+            metrics: Arc::clone(&self.metrics),
+            snapshots: self.snapshots.clone(),
+            outbox: Arc::clone(&bell),
+            clock: self.clock,
+        };
+        let dispatcher = Dispatcher::new(
+            store.clone(),
+            self.routes.subscribe(),
+            bell,
+            self.clock,
+            Arc::clone(&self.metrics),
+        );
+        let evaluator_ended = CancellationToken::new();
+        let ends = evaluator_ended.clone().drop_guard();
+        let stop = self.stop.clone();
+        self.spawn("scheduler", scheduler::run(scheduler, stop.clone()));
+        self.spawn("evaluator", async move {
+            let _ends = ends;
+            evaluator::run(evaluator, remembered).await;
+            Ok(())
+        });
+        self.spawn("recorder", async move {
+            recorder::run(batches, store, trouble, stop).await;
+            Ok(())
+        });
+        self.spawn("dispatcher", async move {
+            dispatcher.run(evaluator_ended).await;
+            Ok(())
+        });
+    }
+
+    /// Serves the pages on a socket that listens.
+    ///
+    /// # Errors
+    /// When the socket has no address.
+    pub fn serve(&mut self, listener: TcpListener) -> anyhow::Result<()> {
+        self.listen = Some(listener.local_addr().context("failed to read the address listened on")?);
+        let face = Face {
+            metrics: Arc::clone(&self.metrics),
+            pulse: Arc::clone(&self.pulse),
+            stop: self.stop.clone(),
+        };
+        let router = web::router(Arc::new(face));
+        let stop = self.stop.clone();
+        self.spawn("listener", async move {
+            listener::serve(listener, router, stop).await;
+            Ok(())
+        });
+        Ok(())
+    }
+
+    fn spawn(
+        &mut self,
+        name: &'static str,
+        turning: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+    ) {
+        self.loops.spawn(async move { (name, turning.await) });
+    }
+
+    /// Waits until the scheduler's loop has turned.
+    pub async fn begun(&self) {
+        self.pulse.begun().await;
+    }
+
+    /// The address of the pages; none while none is served.
+    #[must_use]
+    pub fn listen(&self) -> Option<SocketAddr> {
+        self.listen
+    }
+
+    /// Its metrics.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// The picture of all channels, as it changes; drawn while anybody has it.
+    #[must_use]
+    pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshots.subscribe()
+    }
+
+    /// Puts another plan in place of the present one. Its boot settings must be the same.
+    pub fn adopt(&self, plan: Plan) {
+        self.plans.send_replace(Arc::new(plan));
+    }
+
+    /// Waits until it has ended, which it does within ten seconds of being told to.
+    ///
+    /// # Errors
+    /// When a loop ended without having been asked to, or not in time.
+    pub async fn wait(mut self) -> anyhow::Result<()> {
+        let stop = self.stop.clone();
+        let unasked = tokio::select! {
+            biased;
+            () = stop.cancelled() => Ok(()),
+            Some(ended) = self.loops.join_next() => Err(unasked(ended)),
+        };
+        stop.cancel();
+        systemd::stopping();
+        let ending = async {
+            while let Some(ended) = self.loops.join_next().await {
+                if let Err(error) = result(ended) {
+                    error!(error = format!("{error:#}"), "a loop broke while the daemon was ending");
+                }
+            }
+        };
+        let in_time = timeout(SHUTDOWN_MAX, ending).await;
+        self.loops.shutdown().await;
+        in_time.context("the daemon did not end in time and was cut off")?;
+        info!("ended");
+        unasked
+    }
+}
+
+fn result(ended: Result<(&'static str, anyhow::Result<()>), JoinError>) -> anyhow::Result<&'static str> {
+    let (name, result) = ended.context("a loop panicked")?;
+    result.with_context(|| format!("the {name} broke"))?;
+    Ok(name)
+}
+
+fn unasked(ended: Result<(&'static str, anyhow::Result<()>), JoinError>) -> anyhow::Error {
+    match result(ended) {
+        Ok(name) => anyhow!("the {name} ended without having been asked to"),
+        Err(error) => error,
+    }
+}
+
+fn seconds(clock: Clock) -> f64 {
+    clock.now().as_duration().as_secs_f64()
+}
+
+/// What the web sees of the daemon.
+struct Face {
+    metrics: Arc<Metrics>,
+    pulse: Arc<Pulse>,
+    stop: CancellationToken,
+}
+
+impl web::Source for Face {
+    fn metrics(&self) -> Box<dyn Iterator<Item = Bytes> + Send> {
+        Box::new(self.metrics.expose())
+    }
+
+    fn alive(&self) -> Result<(), String> {
+        self.pulse.check().map_err(|age| format!("the scheduler has stood still for {} s", age.as_secs()))
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        if self.stop.is_cancelled() {
+            return Err("ending".to_owned());
+        }
+        if !self.pulse.has_begun() {
+            return Err("starting".to_owned());
+        }
+        self.alive()
+    }
+}

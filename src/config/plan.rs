@@ -94,6 +94,14 @@ pub struct ProbePlan {
     pub redactor: Arc<Redactor>,
 }
 
+impl Plan {
+    /// How many channels and how many probes there are.
+    #[must_use]
+    pub fn size(&self) -> (usize, usize) {
+        (self.channels.len(), self.channels.values().map(|channel| channel.probes.len()).sum())
+    }
+}
+
 impl ProbePlan {
     /// After how long without a conclusive run it is unknown: three intervals, and the run itself.
     #[must_use]

@@ -16,6 +16,13 @@ const REVISION: &str = match option_env!("LAMPLIGHTER_REVISION") {
     None => "unknown",
 };
 
+/// A number that only grows.
+pub type Count = prometheus::IntCounter;
+/// A number that goes up and down.
+pub type Level = IntGauge;
+/// Measured values in buckets.
+pub type Spread = Histogram;
+
 /// Handles to everything that exists once per process. Label values are words of closed sets.
 #[derive(Debug)]
 pub struct Instruments {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
 mod cli;
+mod daemon;
 mod demo_inbox;
 mod demo_support_centre;
 mod dispatcher;
@@ -10,3 +11,4 @@ mod house;
 mod operations;
 mod samples;
 mod store;
+mod web;

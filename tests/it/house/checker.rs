@@ -37,7 +37,7 @@ const DOMAIN_MUST_NOT: [&str; 8] = [
 const ONLY_IN: [(&str, &[&str]); 8] = [
     ("rusqlite", &["store"]),
     ("lettre", &["notify", "setting"]),
-    ("hyper", &["probe"]),
+    ("hyper", &["probe", "web"]),
     ("reqwest", &["probe"]),
     ("hickory_resolver", &["probe"]),
     ("prometheus", &["metrics"]),

@@ -1,0 +1,297 @@
+//! Turns outcomes into verdicts, and owns everything judged; nobody else writes it.
+//!
+//! A verdict is decided by a pure function, committed together with the mails it owes, and only then adopted. One
+//! commit is under way at a time, beside the intake of further outcomes. A store that refuses is asked again every
+//! second: what has been seen is still known, so a verdict comes late and is not lost.
+
+mod history;
+mod picture;
+mod roster;
+mod ruling;
+
+use std::{collections::BTreeSet, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{Notify, mpsc, watch},
+    time::{Instant, MissedTickBehavior, interval, timeout},
+};
+use tracing::{info, warn};
+
+use crate::{
+    clock::Clock,
+    config::plan::Plan,
+    daemon::{
+        evaluator::{history::History, picture::Picture, roster::Roster},
+        scheduler::Observed,
+        systemd,
+        trouble::{Trouble, Work},
+    },
+    domain::{
+        decision::Decision,
+        evaluation::{Moment, State},
+        incident::{IncidentEvent, Severity},
+        outcome::Outcome,
+        snapshot::Snapshot,
+    },
+    metrics::Metrics,
+    store::{Remembered, Store, StoreError},
+};
+
+/// So many outcomes are taken in at once.
+const INTAKE: usize = 256;
+/// How often the picture is drawn.
+const TICK: Duration = Duration::from_millis(200);
+/// Every so many ticks, a second, what only time brings about is looked at.
+const TICKS_PER_LOOK: u32 = 5;
+/// At the end, so long is spent on committing what is still owed.
+const LAST_COMMITS: Duration = Duration::from_secs(3);
+
+/// What the evaluator is connected to.
+pub(crate) struct Connections {
+    /// The plan to judge by.
+    pub(crate) plans: watch::Receiver<Arc<Plan>>,
+    /// Where outcomes come from; the evaluator ends when it closes.
+    pub(crate) outcomes: mpsc::Receiver<Observed>,
+    /// Where the history goes, in batches; closes when the evaluator ends.
+    pub(crate) batches: mpsc::Sender<Arc<[Outcome]>>,
+    /// Where verdicts are committed.
+    pub(crate) store: Store,
+    /// Where trouble with the store is noted.
+    pub(crate) trouble: Arc<Trouble>,
+    /// Where it shows what it knows.
+    pub(crate) metrics: Arc<Metrics>,
+    /// Where it shows the picture.
+    pub(crate) snapshots: watch::Sender<Arc<Snapshot>>,
+    /// Rung when mails have been committed.
+    pub(crate) outbox: Arc<Notify>,
+    /// Labels what happens.
+    pub(crate) clock: Clock,
+}
+
+/// Judges until no outcomes come any more, then commits what is still owed.
+pub(crate) async fn run(connections: Connections, remembered: Remembered) {
+    let mut evaluator = Evaluator::new(connections, remembered);
+    evaluator.adopt_plan();
+    let mut arrived = Vec::with_capacity(INTAKE);
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            count = evaluator.outcomes.recv_many(&mut arrived, INTAKE) => {
+                if count == 0 {
+                    break;
+                }
+                // An outcome of a new plan can come only after the plan itself.
+                if evaluator.plans.has_changed().unwrap_or(false) {
+                    evaluator.adopt_plan();
+                }
+                evaluator.take_in(arrived.drain(..));
+            }
+            result = finished(&mut evaluator.commit) => evaluator.conclude(result),
+            _ = ticks.tick() => evaluator.tick(),
+            Ok(()) = evaluator.plans.changed() => evaluator.adopt_plan(),
+        }
+        evaluator.commit_next();
+    }
+    evaluator.finish().await;
+}
+
+struct Evaluator {
+    roster: Roster,
+    history: History,
+    picture: Picture,
+    /// Places of channels whose evidence calls for a change of state.
+    wanting: BTreeSet<usize>,
+    /// The decision under way to the store.
+    commit: Option<Commit>,
+    /// The store has refused; it is asked again at the next look.
+    refused: bool,
+    ticks: u32,
+    /// Zero of the monotonic clock.
+    origin: Instant,
+    plan: Arc<Plan>,
+    plans: watch::Receiver<Arc<Plan>>,
+    outcomes: mpsc::Receiver<Observed>,
+    store: Store,
+    trouble: Arc<Trouble>,
+    metrics: Arc<Metrics>,
+    outbox: Arc<Notify>,
+    clock: Clock,
+}
+
+struct Commit {
+    decision: Decision,
+    from: State,
+    done: Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>,
+}
+
+/// Waits for the commit under way; for ever if there is none.
+async fn finished(commit: &mut Option<Commit>) -> Result<(), StoreError> {
+    match commit {
+        Some(commit) => commit.done.as_mut().await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Evaluator {
+    fn new(connections: Connections, remembered: Remembered) -> Self {
+        let Connections { mut plans, outcomes, batches, store, trouble, metrics, snapshots, outbox, clock } =
+            connections;
+        let plan = Arc::clone(&plans.borrow_and_update());
+        Self {
+            roster: Roster::new(plan.boot.location.clone(), remembered),
+            history: History::new(batches),
+            picture: Picture::new(snapshots),
+            wanting: BTreeSet::new(),
+            commit: None,
+            refused: false,
+            ticks: 0,
+            origin: Instant::now(),
+            plan,
+            plans,
+            outcomes,
+            store,
+            trouble,
+            metrics,
+            outbox,
+            clock,
+        }
+    }
+
+    fn now(&self) -> Moment {
+        Moment { wall: self.clock.now(), monotonic: self.origin.elapsed() }
+    }
+
+    fn adopt_plan(&mut self) {
+        self.plan = Arc::clone(&self.plans.borrow_and_update());
+        let now = self.now();
+        self.metrics.publish(self.roster.adopt(&self.plan, now));
+        self.look(now);
+        self.tell_status();
+    }
+
+    fn take_in(&mut self, arrived: impl Iterator<Item = Observed>) {
+        let now = self.now();
+        for Observed { fingerprint, outcome } in arrived {
+            let Some(place) = self.roster.record(&outcome, fingerprint, now) else { continue };
+            if !self.wanting.contains(&place) && self.roster.judge(place, now).is_some() {
+                self.wanting.insert(place);
+            }
+            self.history.push(outcome);
+        }
+        self.history.flush_if_full();
+    }
+
+    fn tick(&mut self) {
+        let now = self.now();
+        self.ticks += 1;
+        if self.ticks.is_multiple_of(TICKS_PER_LOOK) {
+            self.refused = false;
+            self.look(now);
+            self.history.flush();
+        }
+        self.picture.draw(&mut self.roster);
+    }
+
+    /// Finds every channel whose state is to change.
+    fn look(&mut self, now: Moment) {
+        self.wanting =
+            (0..self.roster.posts().len()).filter(|&place| self.roster.judge(place, now).is_some()).collect();
+    }
+
+    /// Begins the next commit, if none is under way.
+    fn commit_next(&mut self) {
+        if self.commit.is_some() || self.refused {
+            return;
+        }
+        let now = self.now();
+        while let Some(place) = self.wanting.pop_first() {
+            let Some(transition) = self.roster.judge(place, now) else { continue };
+            let decision = ruling::decide(&self.roster, place, &transition, &self.plan, now.wall);
+            let store = self.store.clone();
+            let committed = decision.clone();
+            let done = Box::pin(async move { store.commit(committed).await });
+            self.commit = Some(Commit { decision, from: transition.from, done });
+            return;
+        }
+    }
+
+    /// Takes the decision for its own, if it was committed.
+    fn conclude(&mut self, result: Result<(), StoreError>) {
+        self.trouble.note(Work::Verdict, result.as_ref().err());
+        let Some(Commit { decision, from, .. }) = self.commit.take() else { return };
+        if result.is_err() {
+            // The evidence stands, and proposes the change again.
+            self.refused = true;
+            return;
+        }
+        tell(&decision, from);
+        if !decision.notifications.is_empty() {
+            self.outbox.notify_one();
+        }
+        self.adopt_decision(&decision);
+        self.tell_status();
+    }
+
+    fn adopt_decision(&mut self, decision: &Decision) {
+        let Some(place) = self.roster.place(&decision.channel) else {
+            self.roster.remember(decision);
+            return;
+        };
+        let post = self.roster.post_mut(place);
+        match (decision.event, &decision.incident) {
+            (Some(IncidentEvent::Opened), Some(incident)) => post.series.count_incident(incident.severity),
+            (Some(IncidentEvent::Worsened), _) => post.series.count_incident(Severity::Dark),
+            _ => {}
+        }
+        post.adopt(decision);
+        self.wanting.insert(place);
+    }
+
+    fn tell_status(&self) {
+        let count = |state| self.roster.posts().iter().filter(|post| post.state.state() == state).count();
+        let words = State::ALL.into_iter().map(|state| (count(state), state.as_str()));
+        let words: Vec<String> =
+            words.filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+        systemd::status(&format!("channels: {}", words.join(", ")));
+    }
+
+    /// The end: no outcomes come any more. What is owed is committed while the store lets us; the history is handed
+    /// over whole.
+    async fn finish(mut self) {
+        let committing = async {
+            self.look(self.now());
+            self.refused = false;
+            self.commit_next();
+            while self.commit.is_some() {
+                let result = finished(&mut self.commit).await;
+                self.conclude(result);
+                self.commit_next();
+            }
+        };
+        if timeout(LAST_COMMITS, committing).await.is_err() {
+            warn!(
+                "the store is too slow to commit what was still owed; it will be judged anew after the start"
+            );
+        }
+        self.picture.draw(&mut self.roster);
+        self.history.hand_over().await;
+    }
+}
+
+fn tell(decision: &Decision, from: State) {
+    let incident = decision.incident.as_ref();
+    let failure = incident.and_then(|incident| incident.evidence.failure.as_ref());
+    info!(
+        channel = %decision.channel,
+        from = from.as_str(),
+        to = decision.state.as_str(),
+        since = %decision.since,
+        incident = incident.map(|incident| incident.id.0.as_str()),
+        event = decision.event.map(IncidentEvent::as_str),
+        reason = failure.map(|failure| failure.reason.as_str()),
+        detail = failure.map(|failure| failure.detail.as_str()),
+        mails = decision.notifications.len(),
+        "channel changed its state"
+    );
+}

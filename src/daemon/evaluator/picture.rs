@@ -1,0 +1,80 @@
+//! Draws the picture that the web shows: a view per channel, drawn anew only where something has changed, and only
+//! while somebody looks.
+
+use std::{collections::HashMap, sync::Arc};
+
+use tokio::sync::watch;
+
+use crate::{
+    daemon::evaluator::roster::{Lookout, Post, Roster},
+    domain::{
+        channel::ChannelId,
+        evaluation::RunWord,
+        snapshot::{ChannelView, ProbeView, Snapshot},
+    },
+};
+
+/// The latest picture and those who look at it.
+pub(crate) struct Picture {
+    sender: watch::Sender<Arc<Snapshot>>,
+    views: HashMap<ChannelId, Arc<ChannelView>>,
+}
+
+impl Picture {
+    /// A picture of nothing.
+    pub(crate) fn new(sender: watch::Sender<Arc<Snapshot>>) -> Self {
+        Self { sender, views: HashMap::new() }
+    }
+
+    /// Draws what has changed, if anybody looks.
+    pub(crate) fn draw(&mut self, roster: &mut Roster) {
+        let changed = roster.posts().iter().any(|post| post.changed);
+        if self.sender.receiver_count() == 0 || !(changed || self.views.len() != roster.posts().len()) {
+            return;
+        }
+        let mut views = HashMap::with_capacity(self.views.len());
+        let mut channels = Vec::with_capacity(roster.posts().len());
+        for post in roster.posts_mut() {
+            let known = self.views.remove(&post.id).filter(|_| !post.changed);
+            let drawn = known.unwrap_or_else(|| Arc::new(view(post)));
+            post.changed = false;
+            views.insert(post.id.clone(), Arc::clone(&drawn));
+            channels.push(drawn);
+        }
+        self.views = views;
+        self.sender.send_replace(Arc::new(Snapshot { channels }));
+    }
+}
+
+fn view(post: &Post) -> ChannelView {
+    ChannelView {
+        id: post.id.clone(),
+        title: post.plan.title.clone(),
+        kind: post.plan.kind,
+        state: post.state.state(),
+        since: post.state.since(),
+        incident: post.incident.as_ref().map(|incident| incident.id.clone()),
+        failure: post.state.failure().cloned(),
+        probes: post.probes.iter().map(|lookout| probe_view(post, lookout)).collect(),
+    }
+}
+
+fn probe_view(post: &Post, lookout: &Lookout) -> ProbeView {
+    let name = &lookout.plan.key.probe;
+    let last = post.state.recent(name).next_back();
+    ProbeView {
+        name: name.clone(),
+        last_outcome: last.map(|run| word(run.outcome).to_owned()),
+        last_run_at: last.map(|run| run.started_at),
+        last_duration: last.map(|run| run.duration),
+    }
+}
+
+fn word(outcome: RunWord) -> &'static str {
+    match outcome {
+        RunWord::Ok => "ok",
+        RunWord::Degraded => "degraded",
+        RunWord::Failed => "failed",
+        RunWord::Inconclusive => "inconclusive",
+    }
+}

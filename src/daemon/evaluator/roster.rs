@@ -1,0 +1,257 @@
+//! Everything judged and measured, by channel: the state that was committed, the evidence, the latency windows and
+//! the handles of the metrics. The evaluator owns it alone.
+//!
+//! A plan that is adopted keeps whatever it configures as before: a channel its state and incident, a probe its
+//! evidence, its windows and its counters. A channel that leaves the plan is remembered, so that it comes back as it
+//! left.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use crate::{
+    config::plan::{Channel, Plan, ProbePlan},
+    domain::{
+        channel::{ChannelId, Location, ProbeKey},
+        decision::Decision,
+        evaluation::{ChannelState, Moment, Transition, Watched},
+        incident::Incident,
+        outcome::Outcome,
+    },
+    metrics::{
+        Series,
+        series::{ChannelSeries, ProbeSeries},
+    },
+    store::{Remembered, RememberedChannel},
+};
+
+/// All channels of the plan.
+pub(crate) struct Roster {
+    location: Location,
+    /// In the order of their ids.
+    posts: Vec<Post>,
+    /// Where a probe is to be found: its channel's place and its own place therein.
+    places: HashMap<Arc<ProbeKey>, (usize, usize)>,
+    /// What is known of channels that are not in the plan.
+    absent: BTreeMap<ChannelId, RememberedChannel>,
+}
+
+/// One channel.
+pub(crate) struct Post {
+    /// Its id.
+    pub(crate) id: ChannelId,
+    /// Its configuration.
+    pub(crate) plan: Channel,
+    /// Its judgement.
+    pub(crate) state: ChannelState,
+    /// Its open incident.
+    pub(crate) incident: Option<Incident>,
+    /// Its metrics.
+    pub(crate) series: Arc<ChannelSeries>,
+    /// Its probes, in the order of their names.
+    pub(crate) probes: Vec<Lookout>,
+    /// Something that the picture shows has changed since it was drawn.
+    pub(crate) changed: bool,
+}
+
+/// One probe.
+pub(crate) struct Lookout {
+    /// Its configuration.
+    pub(crate) plan: Arc<ProbePlan>,
+    series: Arc<ProbeSeries>,
+}
+
+impl Roster {
+    /// An empty roster that remembers what was committed before.
+    pub(crate) fn new(location: Location, remembered: Remembered) -> Self {
+        Self { location, posts: Vec::new(), places: HashMap::new(), absent: remembered.channels }
+    }
+
+    /// Goes by another plan from now on; gives the series to be shown.
+    pub(crate) fn adopt(&mut self, plan: &Plan, now: Moment) -> Series {
+        let mut before: BTreeMap<ChannelId, Post> =
+            self.posts.drain(..).map(|post| (post.id.clone(), post)).collect();
+        for (id, channel) in &plan.channels {
+            let post = match before.remove(id) {
+                Some(post) => post.replan(channel, &self.location, now),
+                None => Post::new(id, channel, self.absent.remove(id), &self.location, now),
+            };
+            self.posts.push(post);
+        }
+        for (id, post) in before {
+            self.absent.insert(id, post.into_memory());
+        }
+        self.places = places(&self.posts);
+        let lookouts = self.posts.iter().flat_map(|post| &post.probes);
+        Series {
+            channels: self.posts.iter().map(|post| Arc::clone(&post.series)).collect(),
+            probes: lookouts.map(|lookout| Arc::clone(&lookout.series)).collect(),
+        }
+    }
+
+    /// Takes in what a run saw; gives the channel's place, or none where this probe is not in the plan as it ran.
+    pub(crate) fn record(&mut self, outcome: &Outcome, fingerprint: u64, now: Moment) -> Option<usize> {
+        let &(place, within) = self.places.get(&outcome.probe)?;
+        let post = &mut self.posts[place];
+        let lookout = &mut post.probes[within];
+        if lookout.plan.fingerprint != fingerprint {
+            return None;
+        }
+        lookout.series.record(outcome);
+        post.state.record(outcome, &post.plan.rules, now.monotonic);
+        post.changed = true;
+        Some(place)
+    }
+
+    /// The change of state that a channel's evidence calls for.
+    pub(crate) fn judge(&mut self, place: usize, now: Moment) -> Option<Transition> {
+        let post = &mut self.posts[place];
+        post.state.judge(&post.plan.rules, now)
+    }
+
+    /// The channels, in the order of their ids.
+    pub(crate) fn posts(&self) -> &[Post] {
+        &self.posts
+    }
+
+    /// The channels, to mark them as drawn.
+    pub(crate) fn posts_mut(&mut self) -> &mut [Post] {
+        &mut self.posts
+    }
+
+    /// A channel's place, if it is in the plan.
+    pub(crate) fn place(&self, id: &ChannelId) -> Option<usize> {
+        self.posts.binary_search_by(|post| post.id.cmp(id)).ok()
+    }
+
+    /// The channel at a place.
+    pub(crate) fn post_mut(&mut self, place: usize) -> &mut Post {
+        &mut self.posts[place]
+    }
+
+    /// Remembers a decision about a channel that left the plan while it was being committed.
+    pub(crate) fn remember(&mut self, decision: &Decision) {
+        self.absent.insert(decision.channel.clone(), memory(decision));
+    }
+}
+
+impl Post {
+    fn new(
+        id: &ChannelId,
+        channel: &Channel,
+        memory: Option<RememberedChannel>,
+        location: &Location,
+        now: Moment,
+    ) -> Self {
+        let (state, incident) = match memory {
+            Some(memory) => (ChannelState::restore(memory.state, memory.since), memory.incident),
+            None => (ChannelState::new(now.wall), None),
+        };
+        let series = Arc::new(channel_series(id, channel));
+        let post = Self {
+            id: id.clone(),
+            plan: channel.clone(),
+            state,
+            incident,
+            series,
+            probes: Vec::new(),
+            changed: true,
+        };
+        post.show_state();
+        post.staff(location, now)
+    }
+
+    fn replan(mut self, channel: &Channel, location: &Location, now: Moment) -> Self {
+        if labels(&self.plan) != labels(channel) {
+            let series = channel_series(&self.id, channel);
+            series.inherit(&self.series);
+            self.series = Arc::new(series);
+        }
+        self.plan = channel.clone();
+        self.changed = true;
+        self.staff(location, now)
+    }
+
+    /// Goes by the probes of the plan.
+    fn staff(mut self, location: &Location, now: Moment) -> Self {
+        let mut before = std::mem::take(&mut self.probes);
+        for plan in self.plan.probes.values() {
+            let same =
+                |known: &Lookout| known.plan.key == plan.key && known.plan.fingerprint == plan.fingerprint;
+            let lookout = match before.iter().position(same) {
+                Some(at) => Lookout { plan: Arc::clone(plan), ..before.swap_remove(at) },
+                None => Lookout::new(plan, location),
+            };
+            self.probes.push(lookout);
+        }
+        let watched = self.plan.probes.values().map(|probe| Watched {
+            key: Arc::clone(&probe.key),
+            silence: probe.silence(),
+            fingerprint: probe.fingerprint,
+        });
+        self.state.watch(watched, now.monotonic);
+        self
+    }
+
+    /// Takes over what has been committed.
+    pub(crate) fn adopt(&mut self, decision: &Decision) {
+        let memory = memory(decision);
+        self.state.adopt(memory.state, memory.since);
+        self.incident = memory.incident;
+        self.changed = true;
+        self.show_state();
+    }
+
+    fn show_state(&self) {
+        let severity = self.incident.as_ref().map(|incident| incident.severity);
+        self.series.set_state(self.state.state(), self.state.since(), severity);
+    }
+
+    fn into_memory(self) -> RememberedChannel {
+        RememberedChannel { state: self.state.state(), since: self.state.since(), incident: self.incident }
+    }
+
+    /// The hosts that its probes burden.
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.probes.iter().filter_map(|lookout| lookout.plan.host.as_ref())
+    }
+}
+
+impl Lookout {
+    fn new(plan: &Arc<ProbePlan>, location: &Location) -> Self {
+        Self {
+            plan: Arc::clone(plan),
+            series: Arc::new(ProbeSeries::new(&plan.key, location, &plan.phases, plan.timeout)),
+        }
+    }
+}
+
+/// What is to be remembered of a channel after a decision.
+fn memory(decision: &Decision) -> RememberedChannel {
+    let incident = decision.incident.clone().filter(|incident| incident.resolved_at.is_none());
+    RememberedChannel { state: decision.state, since: decision.since, incident }
+}
+
+fn places(posts: &[Post]) -> HashMap<Arc<ProbeKey>, (usize, usize)> {
+    let mut places = HashMap::new();
+    for (place, post) in posts.iter().enumerate() {
+        for (within, lookout) in post.probes.iter().enumerate() {
+            places.insert(Arc::clone(&lookout.plan.key), (place, within));
+        }
+    }
+    places
+}
+
+fn channel_series(id: &ChannelId, channel: &Channel) -> ChannelSeries {
+    ChannelSeries::new(id.as_str(), labels(channel))
+}
+
+/// The labels of `support_channel_info` after the channel's id.
+fn labels(channel: &Channel) -> Vec<(&str, &str)> {
+    let team = channel.team.as_ref().map_or("", |team| team.as_str());
+    let own = [("kind", channel.kind.as_str()), ("title", &channel.title), ("team", team)];
+    own.into_iter()
+        .chain(channel.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+        .collect()
+}

@@ -1,0 +1,72 @@
+//! Gathers what a decision about a channel needs to know of the rest: who is told, and what else still works.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::{
+    config::plan::Plan,
+    daemon::evaluator::roster::{Post, Roster},
+    domain::{
+        decision::{self, Decision},
+        evaluation::Transition,
+        notification::{Letterhead, Neighbour, Subject},
+    },
+};
+
+/// Decides what a channel's transition leads to.
+pub(crate) fn decide(
+    roster: &Roster,
+    place: usize,
+    transition: &Transition,
+    plan: &Plan,
+    now: Timestamp,
+) -> Decision {
+    let post = &roster.posts()[place];
+    let team = post.plan.team.as_ref().and_then(|team| plan.teams.get(team));
+    let neighbours = neighbours(roster, place);
+    let subject = Subject {
+        channel: &post.id,
+        title: &post.plan.title,
+        kind: post.plan.kind,
+        location: &plan.boot.location,
+        recipients: team.map_or(&[], |team| &team.mail),
+        neighbours: &neighbours,
+        letterhead: Letterhead {
+            mail_host: plan.mail.as_ref().map_or("localhost", |mail| host_of(&mail.from)),
+            public_url: plan.public_url.as_deref(),
+            time_zone: &plan.time_zone,
+        },
+    };
+    decision::decide(&subject, &post.plan.rules, post.incident.as_ref(), transition, now)
+}
+
+/// All other channels, as far as customers may be sent there.
+fn neighbours(roster: &Roster, place: usize) -> Vec<Neighbour> {
+    let hosts: Vec<&Arc<str>> = roster.posts()[place].hosts().collect();
+    let others = roster.posts().iter().enumerate().filter(|(other, _)| *other != place);
+    let neighbour = |(_, post): (usize, &Post)| Neighbour {
+        channel: post.id.clone(),
+        title: post.plan.title.clone(),
+        state: post.state.state(),
+        shares_host: post.hosts().any(|host| hosts.contains(&host)),
+    };
+    others.map(neighbour).collect()
+}
+
+/// The host of a From header such as `Lamplighter <lamplighter@example.com>`.
+fn host_of(from: &str) -> &str {
+    from.rsplit_once('@').map_or("localhost", |(_, host)| host.trim_end_matches('>').trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn message_ids_are_made_on_the_host_of_the_from_address() {
+        assert_eq!(host_of("Lamplighter <lamplighter@example.com>"), "example.com");
+        assert_eq!(host_of("lamplighter@example.com"), "example.com");
+        assert_eq!(host_of("\"a@b\" <lamplighter@example.com>"), "example.com");
+    }
+}

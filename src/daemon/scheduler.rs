@@ -1,0 +1,323 @@
+//! Runs due probes: bounded, each alone, as close to their moment as the machine allows.
+//!
+//! One loop turns the schedule and does nothing that waits. Every run is a task of its own; when it ends it hands its
+//! outcome to the evaluator itself, so that an evaluator that is slow holds up runs, which then count as skipped, and
+//! never the loop. Shutdown drops the runs under way; they give no outcome.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use anyhow::Context;
+use tokio::{
+    sync::{mpsc, watch},
+    task::{AbortHandle, JoinError, JoinSet},
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, debug_span};
+
+use crate::{
+    clock::Clock,
+    config::plan::{Channel, Plan, ProbePlan},
+    daemon::{pulse::Pulse, systemd::Watchdog},
+    domain::{
+        channel::ProbeKey,
+        outcome::{Outcome, Verdict},
+        schedule::{Ending, Pace, Recheck, Schedule, Skip, Slot, Turn},
+    },
+    metrics::{
+        Metrics,
+        instruments::{Count, Level, Spread},
+    },
+    probe,
+};
+
+/// The loop turns at least this often, for its pulse.
+const IDLE_MAX: Duration = Duration::from_secs(1);
+
+/// An outcome on its way to the evaluator.
+#[derive(Debug)]
+pub(crate) struct Observed {
+    /// Which configuration of the probe made it; that of another is ignored.
+    pub(crate) fingerprint: u64,
+    /// What was seen.
+    pub(crate) outcome: Outcome,
+}
+
+/// What the scheduler is connected to.
+pub(crate) struct Connections {
+    /// The plan to work by. A new one is adopted at the next turn.
+    pub(crate) plans: watch::Receiver<Arc<Plan>>,
+    /// Where outcomes go; closes when the scheduler ends.
+    pub(crate) outcomes: mpsc::Sender<Observed>,
+    /// Where it counts.
+    pub(crate) metrics: Arc<Metrics>,
+    /// Beats once per turn.
+    pub(crate) pulse: Arc<Pulse>,
+    /// Labels the runs.
+    pub(crate) clock: Clock,
+}
+
+/// Turns the wheel until it is told to stop.
+///
+/// # Errors
+/// When a run's task breaks outside its probe, which is a bug of ours.
+pub(crate) async fn run(connections: Connections, stop: CancellationToken) -> anyhow::Result<()> {
+    let mut wheel = Wheel::new(connections);
+    wheel.adopt();
+    let mut watchdog = Watchdog::from_unit();
+    loop {
+        let now = Instant::now();
+        wheel.pulse.beat(now);
+        watchdog.feed(now);
+        wheel.turn(now);
+        let idle_until = watchdog.next_at().map_or(now + IDLE_MAX, |at| at.min(now + IDLE_MAX));
+        let wake_at = wheel.next_wake().map_or(idle_until, |at| at.min(idle_until));
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            changed = wheel.plans.changed() => match changed {
+                Ok(()) => wheel.adopt(),
+                Err(_) => break,
+            },
+            Some(ended) = wheel.runs.join_next() => {
+                wheel.finish(ended)?;
+                while let Some(ended) = wheel.runs.try_join_next() {
+                    wheel.finish(ended)?;
+                }
+            }
+            () = sleep_until(wake_at) => {}
+        }
+    }
+    wheel.runs.shutdown().await;
+    Ok(())
+}
+
+/// The schedule and everything that turns with it.
+struct Wheel {
+    schedule: Schedule,
+    /// The schedule's zero.
+    origin: Instant,
+    /// What sits in each of the schedule's slots, by the slot's index.
+    seats: Vec<Option<Seat>>,
+    slots: HashMap<Arc<ProbeKey>, Slot>,
+    runs: JoinSet<(Slot, Ending)>,
+    runs_max: usize,
+    runs_per_host_max: usize,
+    skipped: [Count; Skip::ALL.len()],
+    lag: Spread,
+    plans: watch::Receiver<Arc<Plan>>,
+    outcomes: mpsc::Sender<Observed>,
+    metrics: Arc<Metrics>,
+    pulse: Arc<Pulse>,
+    clock: Clock,
+}
+
+struct Seat {
+    slot: Slot,
+    plan: Arc<ProbePlan>,
+    /// Runs under way against the probe's host, shared by all its probes; none where a run burdens no host.
+    host: Option<Arc<AtomicUsize>>,
+    in_flight: Level,
+    /// The run under way.
+    run: Option<AbortHandle>,
+}
+
+/// What a run weighs, for as long as it is under way, however it ends.
+struct Weight {
+    host: Option<Arc<AtomicUsize>>,
+    in_flight: Level,
+}
+
+impl Weight {
+    fn put_on(seat: &Seat) -> Self {
+        seat.in_flight.inc();
+        if let Some(host) = &seat.host {
+            host.fetch_add(1, Relaxed);
+        }
+        Self { host: seat.host.clone(), in_flight: seat.in_flight.clone() }
+    }
+}
+
+impl Drop for Weight {
+    fn drop(&mut self) {
+        self.in_flight.dec();
+        if let Some(host) = &self.host {
+            host.fetch_sub(1, Relaxed);
+        }
+    }
+}
+
+impl Wheel {
+    fn new(connections: Connections) -> Self {
+        let Connections { plans, outcomes, metrics, pulse, clock } = connections;
+        let since_epoch = Duration::try_from(clock.now().as_duration()).unwrap_or(Duration::ZERO);
+        let skipped =
+            Skip::ALL.map(|reason| metrics.instruments.runs_skipped.with_label_values(&[reason.as_str()]));
+        Self {
+            schedule: Schedule::new(since_epoch),
+            origin: Instant::now(),
+            seats: Vec::new(),
+            slots: HashMap::new(),
+            runs: JoinSet::new(),
+            runs_max: 0,
+            runs_per_host_max: 0,
+            skipped,
+            lag: metrics.instruments.scheduler_lag.clone(),
+            plans,
+            outcomes,
+            metrics,
+            pulse,
+            clock,
+        }
+    }
+
+    /// Gives every turn that has come what it is due.
+    fn turn(&mut self, now: Instant) {
+        let now = now - self.origin;
+        while let Some(turn) = self.schedule.take_due(now) {
+            match turn {
+                Turn::Run { slot, due_at } => match self.room(slot) {
+                    Ok(()) => self.start(slot, self.origin + due_at),
+                    Err(reason) => {
+                        self.count_skipped(reason, 1);
+                        self.schedule.finished(slot, now, Ending::Void);
+                    }
+                },
+                Turn::Skipped { reason, turns, .. } => self.count_skipped(reason, turns),
+            }
+        }
+    }
+
+    fn next_wake(&mut self) -> Option<Instant> {
+        self.schedule.next_wake().map(|at| self.origin + at)
+    }
+
+    /// Whether a run more is allowed.
+    fn room(&self, slot: Slot) -> Result<(), Skip> {
+        if self.runs.len() >= self.runs_max {
+            return Err(Skip::RunsMax);
+        }
+        let host = self.seats[slot.index()].as_ref().and_then(|seat| seat.host.as_ref());
+        match host {
+            Some(host) if host.load(Relaxed) >= self.runs_per_host_max => Err(Skip::HostMax),
+            _ => Ok(()),
+        }
+    }
+
+    fn start(&mut self, slot: Slot, due_at: Instant) {
+        let Some(seat) = &mut self.seats[slot.index()] else { return };
+        let weight = Weight::put_on(seat);
+        let span = debug_span!("run", probe = %seat.plan.key);
+        let look = look(Arc::clone(&seat.plan), due_at, self.lag.clone(), self.clock, self.outcomes.clone());
+        let run = async move {
+            let ending = look.await;
+            drop(weight);
+            (slot, ending)
+        };
+        seat.run = Some(self.runs.spawn(run.instrument(span)));
+    }
+
+    /// A run has ended. One whose probe has left the plan was cancelled, and nobody waits for it.
+    fn finish(&mut self, ended: Result<(Slot, Ending), JoinError>) -> anyhow::Result<()> {
+        match ended {
+            Ok((slot, ending)) => {
+                self.schedule.finished(slot, self.origin.elapsed(), ending);
+                // A handle keeps the whole memory of its run.
+                if let Some(seat) = self.seats[slot.index()].as_mut().filter(|seat| seat.slot == slot) {
+                    seat.run = None;
+                }
+            }
+            Err(error) if error.is_cancelled() => {}
+            Err(error) => return Err(error).context("a run broke outside its probe"),
+        }
+        Ok(())
+    }
+
+    fn count_skipped(&self, reason: Skip, turns: u64) {
+        self.skipped[reason as usize].inc_by(turns);
+    }
+
+    /// Takes over the latest plan. A probe that stays keeps its place in its interval, and a run of it that is under
+    /// way still counts as its run.
+    fn adopt(&mut self) {
+        let plan = Arc::clone(&self.plans.borrow_and_update());
+        let now = self.origin.elapsed();
+        self.runs_max = plan.runs_max;
+        self.runs_per_host_max = plan.runs_per_host_max;
+        let mut hosts = self.hosts_in_use();
+        let mut before = std::mem::take(&mut self.slots);
+        for channel in plan.channels.values() {
+            for probe in channel.probes.values() {
+                let pace = pace(channel, probe);
+                let slot = match before.remove(&probe.key) {
+                    Some(slot) => {
+                        self.schedule.change(slot, pace, now);
+                        slot
+                    }
+                    None => self.schedule.insert(&probe.key, pace, now),
+                };
+                self.seat(slot, probe, &mut hosts);
+            }
+        }
+        for slot in before.into_values() {
+            self.schedule.remove(slot);
+            if let Some(run) = self.seats[slot.index()].take().and_then(|seat| seat.run) {
+                run.abort();
+            }
+        }
+    }
+
+    fn seat(&mut self, slot: Slot, probe: &Arc<ProbePlan>, hosts: &mut HashMap<Arc<str>, Arc<AtomicUsize>>) {
+        let host = probe.host.as_ref().map(|host| Arc::clone(hosts.entry(Arc::clone(host)).or_default()));
+        let in_flight = self.metrics.instruments.runs_in_flight.with_label_values(&[probe.kind]);
+        if self.seats.len() <= slot.index() {
+            self.seats.resize_with(slot.index() + 1, || None);
+        }
+        let seat = &mut self.seats[slot.index()];
+        let run = seat.take().and_then(|before| before.run);
+        *seat = Some(Seat { slot, plan: Arc::clone(probe), host, in_flight, run });
+        self.slots.insert(Arc::clone(&probe.key), slot);
+    }
+
+    /// The hosts of the present plan with the runs under way against them.
+    fn hosts_in_use(&self) -> HashMap<Arc<str>, Arc<AtomicUsize>> {
+        let seats = self.seats.iter().flatten();
+        seats.filter_map(|seat| Some((seat.plan.host.clone()?, seat.host.clone()?))).collect()
+    }
+}
+
+/// One run and the delivery of its outcome.
+async fn look(
+    plan: Arc<ProbePlan>,
+    due_at: Instant,
+    lag: Spread,
+    clock: Clock,
+    outcomes: mpsc::Sender<Observed>,
+) -> Ending {
+    lag.observe(due_at.elapsed().as_secs_f64());
+    let (outcome, _) =
+        probe::run::run(&*plan.probe, Arc::clone(&plan.key), plan.timeout, clock, &plan.redactor).await;
+    let ending = match outcome.verdict {
+        Verdict::Ok | Verdict::Degraded(_) => Ending::Passed,
+        Verdict::Failed(_) => Ending::Failed,
+        Verdict::Inconclusive(_) => Ending::Void,
+    };
+    match outcomes.send(Observed { fingerprint: plan.fingerprint, outcome }).await {
+        Ok(()) => ending,
+        // The evaluator has ended, and the whole daemon ends with it.
+        Err(_) => Ending::Void,
+    }
+}
+
+/// A recheck follows as often as a verdict of dark still needs after the first failure.
+fn pace(channel: &Channel, probe: &ProbePlan) -> Pace {
+    let at_most = channel.rules.dark_after.count.saturating_sub(1);
+    Pace { every: probe.every, recheck: probe.recheck.map(|after| Recheck { after, at_most }) }
+}

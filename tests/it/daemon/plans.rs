@@ -1,0 +1,86 @@
+//! What becomes of states, counters and places when another plan is put in force.
+
+use lamplighter::domain::evaluation::State;
+
+use super::stage::{Door, Play, doors, pass, plan};
+
+#[tokio::test(start_paused = true)]
+async fn what_stays_configured_keeps_its_state_its_counters_and_its_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let both = doors(["chat", "hotline"]);
+    let play = Play::start(plan(&both, |_| {}), directory.path()).await;
+    pass(20).await;
+    both["chat"].set(Door::Fails);
+    pass(60).await;
+    let chat_runs = "support_probe_runs_total{channel=\"chat\"";
+    for reload in 0..50 {
+        let before = play.sum(chat_runs);
+        let mut next = plan(&both, |_| {});
+        if reload % 2 == 0 {
+            next.channels.pop_last();
+        }
+        play.daemon.adopt(next);
+        pass(7).await;
+        assert!(play.sum(chat_runs) >= before);
+        assert_eq!(play.state("chat"), State::Dark);
+        assert_eq!(play.metrics("support_probe_runs_total{channel=\"hotline\"").is_empty(), reload % 2 == 0);
+    }
+    assert_eq!(play.mailbox.news(), ["opened chat"]);
+    let starts = both["chat"].starts();
+    for start in &starts {
+        assert_eq!(
+            (*start - starts[0]).as_millis().saturating_add(50) % 10_000 / 100,
+            0,
+            "the place is kept"
+        );
+    }
+    assert_eq!(play.sum(chat_runs), (starts.len()) as f64, "no run is lost and none is counted twice");
+    assert_eq!(both["chat"].inside_max(), 1);
+    play.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_comes_back_is_in_the_state_in_which_it_left() {
+    let directory = tempfile::tempdir().unwrap();
+    let both = doors(["chat", "hotline"]);
+    let play = Play::start(plan(&both, |_| {}), directory.path()).await;
+    both["hotline"].set(Door::Fails);
+    pass(60).await;
+    assert_eq!(play.state("hotline"), State::Dark);
+    let mut without = plan(&both, |_| {});
+    without.channels.pop_last();
+    play.daemon.adopt(without);
+    pass(60).await;
+    assert!(play.metrics("support_channel_state{channel=\"hotline\"").is_empty());
+    play.daemon.adopt(plan(&both, |_| {}));
+    pass(1).await;
+    assert_eq!(play.state("hotline"), State::Dark);
+    pass(120).await;
+    assert_eq!(play.mailbox.news(), ["opened hotline"]);
+    play.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_has_changed_starts_anew_and_what_the_old_one_still_sees_does_not_count() {
+    let directory = tempfile::tempdir().unwrap();
+    let doors = doors(["chat"]);
+    let play = Play::start(plan(&doors, |_| {}), directory.path()).await;
+    pass(100).await;
+    doors["chat"].set(Door::Hangs);
+    // The run that is under way ends after the change, and would be a failure.
+    pass(12).await;
+    let running = play.sum("lamplighter_runs_in_flight");
+    doors["chat"].set(Door::Works);
+    play.daemon.adopt(plan(&doors, |probe| probe.fingerprint = 2));
+    pass(30).await;
+    assert!(running <= 1.0);
+    assert_eq!(
+        play.sum(
+            "support_probe_runs_total{channel=\"chat\",probe=\"door\",location=\"fra-1\",outcome=\"failed\"}"
+        ),
+        0.0
+    );
+    assert!((2.0..=3.0).contains(&play.sum("support_probe_runs_total")));
+    assert_eq!(play.state("chat"), State::Up);
+    play.end().await;
+}

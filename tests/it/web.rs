@@ -1,0 +1,116 @@
+//! The pages over a real socket: what they say, what `promtool` says of them, and what a bad client can do.
+
+use std::{collections::BTreeMap, process::Stdio, time::Duration};
+
+use reqwest::StatusCode;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    process::Command,
+    time::timeout,
+};
+
+use crate::daemon::stage::{Play, doors, plan};
+
+/// A daemon whose one door is tried at once and often, and the address of its pages.
+async fn served(directory: &std::path::Path) -> (Play, String) {
+    let doors = doors(["chat"]);
+    doors["chat"].takes(Duration::ZERO);
+    let mut plan = plan(&doors, |probe| {
+        probe.every = Duration::from_millis(50);
+        probe.phases = vec!["resolve".to_owned(), "connect".to_owned()];
+    });
+    let chat = plan.channels.first_entry().unwrap().into_mut();
+    chat.title = "Chat \"24/7\" \\o/".to_owned();
+    chat.labels = BTreeMap::from([("tier".to_owned(), "gold".to_owned())]);
+    let mut play = Play::start(plan, directory).await;
+    play.daemon.serve(TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap();
+    let address = play.daemon.listen().unwrap();
+    (play, format!("http://{address}"))
+}
+
+#[tokio::test]
+async fn every_page_answers_and_nothing_else_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let (play, url) = served(directory.path()).await;
+    let client = reqwest::Client::new();
+    for (method, path, status, words) in [
+        ("GET", "/", 200, "/metrics"),
+        (
+            "GET",
+            "/metrics",
+            200,
+            "support_channel_info{channel=\"chat\",kind=\"chat\",title=\"Chat \\\"24/7\\\" \\\\o/\"",
+        ),
+        ("GET", "/healthz", 200, "ok"),
+        ("GET", "/readyz", 200, "ok"),
+        ("GET", "/nothing", 404, "see /"),
+        ("POST", "/metrics", 405, ""),
+    ] {
+        let request = client.request(method.parse().unwrap(), format!("{url}{path}")).body("unread");
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::from_u16(status).unwrap(), "{method} {path}");
+        assert!(answer.text().await.unwrap().contains(words), "{method} {path}");
+    }
+    play.end().await;
+}
+
+#[tokio::test]
+async fn promtool_finds_nothing_to_say_about_the_metrics() {
+    let directory = tempfile::tempdir().unwrap();
+    let (play, url) = served(directory.path()).await;
+    let mut promtool = Command::new("promtool");
+    promtool.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut promtool = promtool.spawn().expect("promtool is in the Debian package prometheus");
+    let metrics = reqwest::get(format!("{url}/metrics")).await.unwrap().text().await.unwrap();
+    let mut stdin = promtool.stdin.take().unwrap();
+    stdin.write_all(metrics.as_bytes()).await.unwrap();
+    drop(stdin);
+    let said = promtool.wait_with_output().await.unwrap();
+    let words = String::from_utf8_lossy(&said.stdout) + String::from_utf8_lossy(&said.stderr);
+    assert!(said.status.success() && words.trim().is_empty(), "{words}");
+    play.end().await;
+}
+
+#[tokio::test]
+async fn clients_that_say_nothing_do_not_keep_others_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let (play, url) = served(directory.path()).await;
+    let address = play.daemon.listen().unwrap();
+    let mut idle = Vec::new();
+    for _ in 0..40 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET /metrics HT").await.unwrap();
+        idle.push(stream);
+    }
+    let answer = timeout(Duration::from_secs(5), reqwest::get(format!("{url}/healthz"))).await;
+    assert_eq!(answer.unwrap().unwrap().status(), StatusCode::OK);
+    play.end().await;
+    let mut left = Vec::new();
+    assert_eq!(
+        idle[0].read_to_end(&mut left).await.unwrap_or(0),
+        0,
+        "the end of the daemon ends its clients too"
+    );
+}
+
+#[tokio::test]
+async fn headers_without_end_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let (play, _) = served(directory.path()).await;
+    let mut stream = TcpStream::connect(play.daemon.listen().unwrap()).await.unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nx: ").await.unwrap();
+    let mut answer = Vec::new();
+    let (mut reading, mut writing) = stream.split();
+    let flood = async { while writing.write_all(&[b'a'; 4_096]).await.is_ok() {} };
+    let answered = timeout(Duration::from_secs(5), async {
+        tokio::select! {
+            _ = reading.read_to_end(&mut answer) => {}
+            () = flood => {}
+        }
+    });
+    answered.await.expect("it is refused long before the time for headers is over");
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
+    play.end().await;
+}
