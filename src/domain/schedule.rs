@@ -123,8 +123,16 @@ pub struct Schedule {
     wall_at_zero: u64,
     seats: Vec<Seat>,
     free: Vec<u32>,
-    /// Times at which a seat may be due. An entry whose seat has another `next_at` by now is stale.
-    wheel: BinaryHeap<Reverse<(u64, Slot)>>,
+    /// The earliest first. An entry whose seat has been given a later ticket is stale.
+    wheel: BinaryHeap<Reverse<Entry>>,
+}
+
+/// A time at which a seat is due, unless it has moved since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    at: u64,
+    slot: Slot,
+    ticket: u64,
 }
 
 #[derive(Debug)]
@@ -132,6 +140,8 @@ struct Seat {
     generation: u32,
     taken: bool,
     running: bool,
+    /// Of its one entry in the wheel that counts.
+    ticket: u64,
     hash: u64,
     pace: Pace,
     /// The first turn of the grid, less than one interval after zero.
@@ -162,6 +172,7 @@ impl Schedule {
             generation: 0,
             taken: true,
             running: false,
+            ticket: 0,
             hash,
             pace,
             anchor: 0,
@@ -174,7 +185,6 @@ impl Schedule {
         if seat.every > first_look {
             seat.next_at = seat.next_at.min(now + 1 + hash % first_look);
         }
-        let next_at = seat.next_at;
         let index = match self.free.pop() {
             Some(index) => {
                 seat.generation = self.seats[index as usize].generation + 1;
@@ -187,7 +197,7 @@ impl Schedule {
             }
         };
         let slot = Slot { index, generation: self.seats[index as usize].generation };
-        self.wheel.push(Reverse((next_at, slot)));
+        self.enter(slot);
         slot
     }
 
@@ -199,8 +209,7 @@ impl Schedule {
         seat.pace = pace;
         if moved {
             seat.settle(wall_at_zero, nanos(now));
-            let next_at = seat.next_at;
-            self.wheel.push(Reverse((next_at, slot)));
+            self.enter(slot);
             self.drop_stale_entries();
         }
     }
@@ -228,15 +237,16 @@ impl Schedule {
     /// The next thing to be done at `now`; call it until it gives none.
     pub fn take_due(&mut self, now: Duration) -> Option<Turn> {
         let now = nanos(now);
-        while let Some(&Reverse((at, slot))) = self.wheel.peek() {
-            if at > now {
+        while let Some(&Reverse(entry)) = self.wheel.peek() {
+            if entry.at > now {
                 return None;
             }
             self.wheel.pop();
-            let Some(seat) = self.seat(slot).filter(|seat| seat.next_at == at) else { continue };
-            let turn = seat.take(slot, at, now);
-            let next_at = seat.next_at;
-            self.wheel.push(Reverse((next_at, slot)));
+            let Some(seat) = self.seat(entry.slot).filter(|seat| seat.ticket == entry.ticket) else {
+                continue;
+            };
+            let turn = seat.take(entry.slot, entry.at, now);
+            self.enter(entry.slot);
             return Some(turn);
         }
         None
@@ -244,9 +254,9 @@ impl Schedule {
 
     /// When [`Schedule::take_due`] will next have something to say; none while nothing is scheduled.
     pub fn next_wake(&mut self) -> Option<Duration> {
-        while let Some(&Reverse((at, slot))) = self.wheel.peek() {
-            if self.seat(slot).is_some_and(|seat| seat.next_at == at) {
-                return Some(Duration::from_nanos(at));
+        while let Some(&Reverse(entry)) = self.wheel.peek() {
+            if self.seat(entry.slot).is_some_and(|seat| seat.ticket == entry.ticket) {
+                return Some(Duration::from_nanos(entry.at));
             }
             self.wheel.pop();
         }
@@ -265,7 +275,7 @@ impl Schedule {
                 if let Some(at) = seat.recheck_at(now) {
                     seat.rechecks += 1;
                     seat.next_at = at;
-                    self.wheel.push(Reverse((at, slot)));
+                    self.enter(slot);
                 }
             }
         }
@@ -275,14 +285,23 @@ impl Schedule {
         self.seats.get_mut(slot.index()).filter(|seat| seat.taken && seat.generation == slot.generation)
     }
 
+    /// Puts a seat's next time into the wheel; what stood there for it before is stale from now on.
+    fn enter(&mut self, slot: Slot) {
+        if let Some(seat) = self.seat(slot) {
+            seat.ticket += 1;
+            let entry = Entry { at: seat.next_at, slot, ticket: seat.ticket };
+            self.wheel.push(Reverse(entry));
+        }
+    }
+
     /// Entries of probes that were removed or have moved go when their time comes; where many reloads come before
     /// that, they go here.
     fn drop_stale_entries(&mut self) {
         if self.wheel.len() > 2 * self.len() + 64 {
             let seats = &self.seats;
-            self.wheel.retain(|Reverse((at, slot))| {
-                let seat = &seats[slot.index()];
-                seat.taken && seat.generation == slot.generation && seat.next_at == *at
+            self.wheel.retain(|Reverse(entry)| {
+                let seat = &seats[entry.slot.index()];
+                seat.taken && seat.generation == entry.slot.generation && seat.ticket == entry.ticket
             });
         }
     }
@@ -353,3 +372,6 @@ fn place_of(key: &ProbeKey) -> u64 {
 fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX / 4)
 }
+
+#[cfg(test)]
+mod tests;

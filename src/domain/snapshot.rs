@@ -1,15 +1,16 @@
-//! The read-only picture that the web shows: everything judged, at one moment.
+//! The read-only picture that the web shows: everything judged, at one moment. Spans of time are serialised in
+//! seconds.
 
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::domain::{
     channel::{ChannelId, ChannelKind, ProbeName},
     evaluation::State,
     incident::IncidentId,
-    outcome::Failure,
+    outcome::{Failure, Reason},
 };
 
 /// All channels at one moment, in the order of their ids.
@@ -50,5 +51,20 @@ pub struct ProbeView {
     /// When its last run began.
     pub last_run_at: Option<Timestamp>,
     /// How long its last run took.
+    #[serde(serialize_with = "seconds")]
     pub last_duration: Option<Duration>,
+    /// What its last run failed for, where it did.
+    pub last_reason: Option<Reason>,
+    /// Half of the runs of the last hour took at most this long; none before the first.
+    #[serde(serialize_with = "seconds")]
+    pub p50: Option<Duration>,
+    /// 95 of 100 took at most this long.
+    #[serde(serialize_with = "seconds")]
+    pub p95: Option<Duration>,
+    /// Which part of the runs of the last hour ran out of time, 0 to 1.
+    pub timeout_ratio: Option<f64>,
+}
+
+fn seconds<S: Serializer>(span: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    span.map(|span| span.as_secs_f64()).serialize(serializer)
 }
