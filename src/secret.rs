@@ -11,14 +11,15 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+pub(crate) use self::sources::{read_bounded, why};
 pub use self::{redactor::Redactor, sources::Sources};
 use crate::setting::refuse;
 
 /// What is said of a secret that stands in the configuration itself. The line it stands on is shown without it.
 pub(crate) const LITERAL_SECRET: &str = "a secret must not stand in this file";
 
-const WHAT_TO_WRITE: &str = "write where it lies: { env = \"SMTP_PASSWORD\" } for an environment variable, \
-{ file = \"/run/secrets/smtp\" } for a file, { credential = \"smtp\" } for a systemd credential";
+const WHAT_TO_WRITE: &str = "write where it lies: { env = \"SMTP_PASSWORD\" }, \
+{ file = \"/run/secrets/smtp\" } or { credential = \"smtp\" } (systemd)";
 
 /// A secret value, read from where the configuration says it lies.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]

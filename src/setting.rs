@@ -57,6 +57,45 @@ pub fn refuse<E: de::Error>(message: impl fmt::Display, help: impl fmt::Display)
     E::custom(format_args!("{message}{HELP}{help}"))
 }
 
+/// What is wrong with a text, and what to write instead.
+pub type Refused = (String, String);
+
+/// Makes a type that is written as a text in quotes: read by its `parse(&str) -> Result<Self, Refused>`, called by
+/// the words given where something else was found, and described to editors by the schema given.
+macro_rules! written_as_text {
+    ($name:ident, $what:literal, $schema:tt) => {
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Visitor;
+                impl serde::de::Visitor<'_> for Visitor {
+                    type Value = $name;
+
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str(concat!($what, " in quotes"))
+                    }
+
+                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$name, E> {
+                        $name::parse(text).map_err(|(message, help)| $crate::setting::refuse(message, help))
+                    }
+                }
+                deserializer.deserialize_str(Visitor)
+            }
+        }
+
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!($schema)
+            }
+        }
+    };
+}
+
+pub(crate) use written_as_text;
+
 /// A value that remembers where in the file it stands, for what can only be checked once the whole is known.
 #[derive(Clone, PartialEq, Eq)]
 pub struct At<T> {

@@ -8,6 +8,7 @@ use crate::{
         channel::{ChannelId, ChannelKind, Location, ProbeKey, ProbeName, TeamId},
         evaluation::Rules,
     },
+    metrics,
     notify::mail::MailServer,
     probe::Probe,
     secret::Redactor,
@@ -108,4 +109,11 @@ impl ProbePlan {
     pub fn silence(&self) -> Duration {
         self.every * 3 + self.timeout
     }
+}
+
+/// How many time series so many channels and these probes make.
+#[must_use]
+pub fn series<'p>(channels: usize, probes: impl IntoIterator<Item = &'p ProbePlan>) -> usize {
+    let per_probe = |probe: &ProbePlan| metrics::series_per_probe(probe.phases.len(), probe.timeout);
+    channels * metrics::SERIES_PER_CHANNEL + probes.into_iter().map(per_probe).sum::<usize>()
 }

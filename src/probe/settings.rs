@@ -6,12 +6,54 @@
 
 use std::{sync::Arc, time::Duration};
 
+<<<<<<< HEAD
 use crate::{
     domain::channel::ProbeKey,
     probe::{Probe, transport::Transport},
     secret::Sources,
     setting::Problem,
 };
+=======
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::{
+    domain::channel::ProbeKey,
+    probe::Probe,
+    secret::Sources,
+    setting::{At, Problem, Span},
+};
+
+/// A probe runs at most this often.
+pub const EVERY_MIN: Duration = Duration::from_millis(100);
+/// A probe runs at least this often.
+pub const EVERY_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest deadline of one run (`states.md`, limits).
+pub const TIMEOUT_MAX: Duration = Duration::from_secs(120);
+
+/// The words of the kinds, as the keys of their settings.
+pub const KINDS: [&str; 0] = [];
+
+/// `[channel.ID.probe.NAME]`: one scheduled check of a channel. It has exactly one kind, named by its key.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProbeSettings {
+    /// How often it runs: "100ms" to "1d".
+    pub every: Option<At<Span>>,
+    /// The deadline of one run, at most "120s".
+    pub timeout: Option<At<Span>>,
+    /// How soon a failed run is followed by another.
+    pub recheck: Option<At<Span>>,
+}
+
+impl ProbeSettings {
+    /// Builds the probe by its kind, and gives the kind's word; none if no kind is set.
+    pub fn build(&self, context: &BuildContext<'_>) -> Option<(&'static str, Result<Built, Vec<Problem>>)> {
+        let _ = context;
+        None
+    }
+}
+>>>>>>> 909b949 (Load the configuration as a whole and find everything that is wrong with it at once)
 
 /// What a kind may know while it builds a probe.
 #[derive(Debug)]

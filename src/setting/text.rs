@@ -6,45 +6,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 use url::Url;
 
-use crate::setting::refuse;
+use crate::setting::{Refused, refuse, written_as_text};
 
 /// The largest compiled pattern, in bytes: more is a denial of service against ourselves.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
-
-macro_rules! written_as_text {
-    ($name:ident, $what:literal, $schema:tt) => {
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                struct Visitor;
-                impl de::Visitor<'_> for Visitor {
-                    type Value = $name;
-
-                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        f.write_str(concat!($what, " in quotes"))
-                    }
-
-                    fn visit_str<E: de::Error>(self, text: &str) -> Result<$name, E> {
-                        $name::parse(text).map_err(|(message, help)| refuse(message, help))
-                    }
-                }
-                deserializer.deserialize_str(Visitor)
-            }
-        }
-
-        impl JsonSchema for $name {
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!($schema)
-            }
-        }
-    };
-}
-
-/// What is wrong with a text, and what to write instead.
-type Refused = (String, String);
 
 /// An `http` or `https` address with a host, without user name or password.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,7 +94,7 @@ impl JsonPath {
             } else {
                 format!("a path begins with $: \"$.{}\"", text.trim_start_matches('.'))
             };
-            (format!("not a JSON path: {}", error.message()), help)
+            (format!("not a JSON path, from character {} on", error.position() + 1), help)
         })
     }
 }

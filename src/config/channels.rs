@@ -1,0 +1,359 @@
+//! Channels and their probes: rules with their defaults, and every probe built.
+
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    ops::Range,
+    sync::Arc,
+    time::Duration,
+};
+
+use toml::de::{DeTable, DeValue};
+
+use crate::{
+    config::{
+        plan::{Channel, ProbePlan},
+        report::Report,
+        settings::{ChannelSettings, DarkAfter, DefaultSettings, UpAfter},
+        tables::{Entry, Tables},
+        value::Count,
+        wording::suggest,
+    },
+    domain::{
+        channel::{ChannelId, ChannelKind, ProbeKey, ProbeName, TeamId, is_id},
+        evaluation::{Quorum, Rules, WINDOW_MAX},
+    },
+    probe::settings::{BuildContext, Built, EVERY_MAX, EVERY_MIN, KINDS, ProbeSettings, TIMEOUT_MAX},
+    secret::Sources,
+    setting::{At, Problem, Span},
+};
+
+/// How often a probe runs where nothing else is said.
+const EVERY: Duration = Duration::from_secs(30);
+/// The deadline of a run where nothing else is said (`states.md`, limits).
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// When failures make a channel dark where nothing else is said.
+const DARK_AFTER: Quorum = Quorum { count: 3, of: 5 };
+/// When successes make it up again where nothing else is said.
+const UP_AFTER: Quorum = Quorum { count: 2, of: 2 };
+
+/// A channel without its probes, and those: they do not know the secrets of the whole plan yet.
+pub type Drafted = (Channel, Vec<ProbePlan>);
+
+/// How often, how long, how soon again.
+#[derive(Clone, Copy, Debug, Hash)]
+struct Pace {
+    every: Duration,
+    timeout: Duration,
+    recheck: Option<Duration>,
+}
+
+/// Builds every channel that can be read.
+pub fn draft(
+    tables: &Tables<'_>,
+    outside: &BTreeMap<usize, Sources>,
+    report: &mut Report,
+) -> BTreeMap<ChannelId, Drafted> {
+    let mut drafting = Drafting { tables, defaults: Defaults::check(&tables.defaults, report), report };
+    let mut channels = BTreeMap::new();
+    for (id, entry) in &tables.channels {
+        let (Some(settings), Some(sources)) = (&entry.section.settings, outside.get(&entry.file)) else {
+            continue;
+        };
+        // A bad id has been reported; what stands below it is checked all the same.
+        let id = ChannelId::new(if is_id(id) { id } else { "unnamed" });
+        let channel = drafting.channel(&id, settings, entry);
+        let probes = drafting.probes(&id, settings, entry, sources);
+        channels.insert(id, (channel, probes));
+    }
+    channels
+}
+
+struct Defaults {
+    pace: Pace,
+    dark_after: Quorum,
+    up_after: Quorum,
+}
+
+impl Defaults {
+    fn check(settings: &DefaultSettings, report: &mut Report) -> Self {
+        let standard = Pace { every: EVERY, timeout: TIMEOUT, recheck: None };
+        let mut problems = Vec::new();
+        let defaults = Self {
+            pace: pace(
+                settings.every.as_ref(),
+                settings.timeout.as_ref(),
+                settings.recheck.as_ref(),
+                standard,
+                &mut problems,
+            ),
+            dark_after: dark_after(settings.dark_after.as_ref(), DARK_AFTER, &mut problems),
+            up_after: up_after(settings.up_after.as_ref(), UP_AFTER, &mut problems),
+        };
+        // [defaults] stands in the first file only.
+        problems.into_iter().for_each(|problem| report.error(0, problem));
+        defaults
+    }
+}
+
+struct Drafting<'t, 'f> {
+    tables: &'t Tables<'f>,
+    defaults: Defaults,
+    report: &'t mut Report,
+}
+
+impl Drafting<'_, '_> {
+    fn channel(
+        &mut self,
+        id: &ChannelId,
+        settings: &ChannelSettings,
+        entry: &Entry<'_, ChannelSettings>,
+    ) -> Channel {
+        let mut problems = Vec::new();
+        if settings.kind.is_none() && !entry.section.lacks(&["kind"]) {
+            let problem = Problem::at(entry.key.clone(), "`kind` is missing");
+            problems.push(problem.hint("add `kind = \"chat\"`, or hotline, ticket, mail, help, bot, social"));
+        }
+        if let Some(team) = settings.team.as_ref().filter(|team| !self.tables.teams.contains_key(&team.value))
+        {
+            let known: Vec<&String> = self.tables.teams.keys().collect();
+            let problem = team.problem(format!("there is no team {:?}", team.value));
+            problems.push(match suggest(team, &known) {
+                Some(hint) => problem.hint(hint),
+                None => problem.hint(format!("add a table [team.{}] with mail = [\"...\"]", team.value)),
+            });
+        }
+        if settings.probe.is_empty() && !entry.section.lacks(&["probe"]) {
+            problems.push(Problem::at(entry.key.clone(), format!("the channel `{id}` has no probe")).hint(
+                format!("add a table [channel.{id}.probe.look] with http = {{ url = \"https://...\" }}"),
+            ));
+        }
+        let rules = Rules {
+            dark_after: dark_after(settings.dark_after.as_ref(), self.defaults.dark_after, &mut problems),
+            up_after: up_after(settings.up_after.as_ref(), self.defaults.up_after, &mut problems),
+            alert_on_degraded: settings.alert_on_degraded,
+        };
+        problems.into_iter().for_each(|problem| self.report.error(entry.file, problem));
+        Channel {
+            title: settings.title.as_ref().map_or_else(|| id.to_string(), |title| title.0.clone()),
+            kind: settings.kind.unwrap_or(ChannelKind::Chat),
+            team: settings.team.as_ref().filter(|team| is_id(team)).map(|team| TeamId::new(team)),
+            labels: settings.labels.iter().map(|(name, value)| (name.0.clone(), value.0.clone())).collect(),
+            rules,
+            probes: BTreeMap::new(),
+        }
+    }
+
+    fn probes(
+        &mut self,
+        id: &ChannelId,
+        settings: &ChannelSettings,
+        entry: &Entry<'_, ChannelSettings>,
+        sources: &Sources,
+    ) -> Vec<ProbePlan> {
+        let DeValue::Table(channel) = entry.section.tree.get_ref() else { return Vec::new() };
+        let Some(DeValue::Table(trees)) = channel.get("probe").map(|tree| tree.get_ref()) else {
+            return Vec::new();
+        };
+        let mut drafted = Vec::new();
+        for (name, probe) in &settings.probe {
+            let Some((key, tree)) = trees.get_key_value(name.0.as_str()) else { continue };
+            let DeValue::Table(tree) = tree.get_ref() else { continue };
+            let draft = ProbeDraft {
+                key: Arc::new(ProbeKey { channel: id.clone(), probe: ProbeName::new(&name.0) }),
+                place: key.span(),
+                tree,
+                settings: probe,
+                lacks_values: entry.section.lacks(&["probe", &name.0]),
+            };
+            let mut problems = Vec::new();
+            let plan = draft.build(sources, self.defaults.pace, &mut problems);
+            problems.into_iter().for_each(|problem| self.report.error(entry.file, problem));
+            if let Some((plan, warnings)) = plan {
+                warnings.into_iter().for_each(|warning| self.report.warning(entry.file, warning));
+                drafted.push(plan);
+            }
+        }
+        drafted
+    }
+}
+
+struct ProbeDraft<'t, 'f> {
+    key: Arc<ProbeKey>,
+    place: Range<usize>,
+    tree: &'t DeTable<'f>,
+    settings: &'t ProbeSettings,
+    /// Whether values were wrong and are missing in the settings: it is not built then, lest it complain of them too.
+    lacks_values: bool,
+}
+
+impl ProbeDraft<'_, '_> {
+    fn build(
+        &self,
+        sources: &Sources,
+        defaults: Pace,
+        problems: &mut Vec<Problem>,
+    ) -> Option<(ProbePlan, Vec<Problem>)> {
+        let settings = self.settings;
+        let pace = pace(
+            settings.every.as_ref(),
+            settings.timeout.as_ref(),
+            settings.recheck.as_ref(),
+            defaults,
+            problems,
+        );
+        if !self.has_one_kind(problems) || self.lacks_values {
+            return None;
+        }
+        let context = BuildContext { key: &self.key, timeout: pace.timeout, sources };
+        let (kind, built) = match settings.build(&context)? {
+            (kind, Ok(built)) => (kind, built),
+            (_, Err(found)) => {
+                problems.extend(found);
+                return None;
+            }
+        };
+        let Built { probe, host, phases, mut warnings } = built;
+        warnings.extend(self.second_thoughts(pace));
+        let plan = ProbePlan {
+            key: Arc::clone(&self.key),
+            every: pace.every,
+            timeout: pace.timeout,
+            recheck: pace.recheck,
+            host,
+            phases,
+            kind,
+            fingerprint: fingerprint(self.tree, pace),
+            probe,
+            redactor: Arc::default(),
+        };
+        Some((plan, warnings))
+    }
+
+    /// Whether the probe has exactly one kind.
+    fn has_one_kind(&self, problems: &mut Vec<Problem>) -> bool {
+        let mut kinds: Vec<(Range<usize>, &str)> = KINDS
+            .iter()
+            .filter_map(|kind| self.tree.get_key_value(*kind).map(|(key, _)| (key.span(), *kind)))
+            .collect();
+        kinds.sort_by_key(|(span, _)| span.start);
+        match &kinds[..] {
+            [] if self.lacks_values => false,
+            [] => {
+                let name = &self.key.probe;
+                let problem =
+                    Problem::at(self.place.clone(), format!("the probe `{name}` does not say what to do"));
+                problems.push(
+                    problem.hint("add http = { url = \"https://...\" } or journey = { steps = [ ... ] }"),
+                );
+                false
+            }
+            [_] => true,
+            [(_, first), (span, second), ..] => {
+                let problem =
+                    Problem::at(span.clone(), format!("a probe has one kind, not both {first} and {second}"));
+                problems.push(problem.hint("make two probes of it, each with a name of its own"));
+                false
+            }
+        }
+    }
+
+    fn second_thoughts(&self, pace: Pace) -> Vec<Problem> {
+        let at =
+            |key: &str| self.tree.get_key_value(key).map_or(self.place.clone(), |(_, value)| value.span());
+        let mut warnings = Vec::new();
+        if pace.timeout > pace.every {
+            let (timeout, every) = (Span(pace.timeout), Span(pace.every));
+            let message = format!("a run may take {timeout}, longer than the {every} until the next is due");
+            let place = if self.tree.contains_key("timeout") { at("timeout") } else { at("every") };
+            warnings.push(
+                Problem::at(place, message).hint("such a next run is skipped; lower timeout or raise every"),
+            );
+        }
+        if pace.recheck.is_some_and(|recheck| recheck >= pace.every) {
+            let problem = Problem::at(at("recheck"), "the recheck comes no sooner than the next run");
+            warnings.push(problem.hint("lower recheck below every, or leave it out"));
+        }
+        warnings
+    }
+}
+
+fn pace(
+    every: Option<&At<Span>>,
+    timeout: Option<&At<Span>>,
+    recheck: Option<&At<Span>>,
+    otherwise: Pace,
+    problems: &mut Vec<Problem>,
+) -> Pace {
+    let mut within = |name: &str, span: Option<&At<Span>>, least: Duration, most: Duration| {
+        let span = span?;
+        if (least..=most).contains(&span.0) {
+            return Some(span.0);
+        }
+        let (least, most) = (Span(least), Span(most));
+        problems.push(span.problem(format!("`{name}` must be between {least} and {most}")));
+        None
+    };
+    Pace {
+        every: within("every", every, EVERY_MIN, EVERY_MAX).unwrap_or(otherwise.every),
+        timeout: within("timeout", timeout, Duration::from_millis(1), TIMEOUT_MAX)
+            .unwrap_or(otherwise.timeout),
+        recheck: within("recheck", recheck, EVERY_MIN, EVERY_MAX).or(otherwise.recheck),
+    }
+}
+
+fn dark_after(settings: Option<&DarkAfter>, otherwise: Quorum, problems: &mut Vec<Problem>) -> Quorum {
+    settings.map_or(otherwise, |rule| quorum(&rule.failures, rule.of.as_ref(), "failures", problems))
+}
+
+fn up_after(settings: Option<&UpAfter>, otherwise: Quorum, problems: &mut Vec<Problem>) -> Quorum {
+    settings.map_or(otherwise, |rule| quorum(&rule.successes, rule.of.as_ref(), "successes", problems))
+}
+
+fn quorum(count: &At<Count>, of: Option<&At<Count>>, what: &str, problems: &mut Vec<Problem>) -> Quorum {
+    let window = of.unwrap_or(count);
+    let quorum = Quorum { count: count.0, of: window.0 };
+    if quorum.of > WINDOW_MAX {
+        let problem = window.problem(format!("at most the last {WINDOW_MAX} runs can be looked at"));
+        problems.push(problem.hint(format!("write {WINDOW_MAX} or less")));
+    } else if quorum.count > quorum.of {
+        let problem =
+            count.problem(format!("{} {what} out of {} runs can never happen", quorum.count, quorum.of));
+        problems.push(problem.hint(format!("{what} must be at most of")));
+    }
+    quorum
+}
+
+/// Equal for two probes that are configured alike: comments, order and layout do not matter, nor do the values of
+/// secrets, so that a new password changes the probe that runs and forgets nothing about it.
+fn fingerprint(tree: &DeTable<'_>, pace: Pace) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    pace.hash(&mut hasher);
+    for (key, value) in tree.iter().filter(|(key, _)| KINDS.contains(&key.get_ref().as_ref())) {
+        key.get_ref().hash(&mut hasher);
+        hash_value(value.get_ref(), &mut hasher);
+    }
+    hasher.finish()
+}
+
+fn hash_value(value: &DeValue<'_>, hasher: &mut DefaultHasher) {
+    std::mem::discriminant(value).hash(hasher);
+    match value {
+        DeValue::String(text) => text.hash(hasher),
+        DeValue::Integer(number) => number.to_string().hash(hasher),
+        DeValue::Float(number) => number.to_string().hash(hasher),
+        DeValue::Boolean(truth) => truth.hash(hasher),
+        DeValue::Datetime(moment) => moment.to_string().hash(hasher),
+        DeValue::Array(values) => {
+            values.len().hash(hasher);
+            values.iter().for_each(|value| hash_value(value.get_ref(), hasher));
+        }
+        DeValue::Table(table) => {
+            table.len().hash(hasher);
+            for (key, value) in table {
+                key.get_ref().hash(hasher);
+                hash_value(value.get_ref(), hasher);
+            }
+        }
+    }
+}

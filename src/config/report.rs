@@ -1,0 +1,232 @@
+//! What is wrong with a configuration, with the place of everything, as text for people.
+//!
+//! A report shows lines of the files. What looks like a secret on such a line is starred out first, so that a report
+//! can be logged: a literal where a reference belongs, user and password in an address, the value of a key with a
+//! telling name.
+
+use std::{
+    fmt,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::LazyLock,
+};
+
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use regex::Regex;
+
+use crate::{secret::LITERAL_SECRET, setting::Problem};
+
+/// How wide a rendered report may be, in columns.
+const WIDTH: usize = 120;
+
+/// A file of the configuration.
+#[derive(Clone, Debug)]
+pub struct SourceFile {
+    /// As it is named in reports.
+    pub path: PathBuf,
+    /// What it says; what is not UTF-8 is replaced.
+    pub text: String,
+}
+
+/// Which file of a [`Report`].
+pub type FileIndex = usize;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The configuration cannot be used.
+    Error,
+    /// It can be used and may not do what was meant.
+    Warning,
+}
+
+/// Whether a rendered report carries colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paint {
+    /// For logs and golden files.
+    Plain,
+    /// For terminals.
+    Coloured,
+}
+
+#[derive(Clone, Debug)]
+struct Finding {
+    severity: Severity,
+    file: FileIndex,
+    problem: Problem,
+    /// A second place that explains the first, in any file.
+    related: Option<(FileIndex, Range<usize>, String)>,
+}
+
+/// Everything found about a configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    files: Vec<SourceFile>,
+    findings: Vec<Finding>,
+}
+
+impl Report {
+    /// Adds a file to which problems can point.
+    pub fn add_file(&mut self, path: &Path, text: String) -> FileIndex {
+        self.files.push(SourceFile { path: path.to_owned(), text });
+        self.files.len() - 1
+    }
+
+    /// Adds an error.
+    pub fn error(&mut self, file: FileIndex, problem: Problem) {
+        self.findings.push(Finding { severity: Severity::Error, file, problem, related: None });
+    }
+
+    /// Adds an error with a second place that explains it.
+    pub fn error_with(
+        &mut self,
+        file: FileIndex,
+        problem: Problem,
+        related: (FileIndex, Range<usize>, &str),
+    ) {
+        let related = Some((related.0, related.1, related.2.to_owned()));
+        self.findings.push(Finding { severity: Severity::Error, file, problem, related });
+    }
+
+    /// Adds a warning.
+    pub fn warning(&mut self, file: FileIndex, problem: Problem) {
+        self.findings.push(Finding { severity: Severity::Warning, file, problem, related: None });
+    }
+
+    /// How many errors there are.
+    #[must_use]
+    pub fn errors(&self) -> usize {
+        self.findings.iter().filter(|finding| finding.severity == Severity::Error).count()
+    }
+
+    /// How many warnings there are.
+    #[must_use]
+    pub fn warnings(&self) -> usize {
+        self.findings.len() - self.errors()
+    }
+
+    /// Each finding on a line of its own, for logs: `probes.toml:12:1: unknown key ...; did you mean ...`.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        self.sorted().into_iter().map(|finding| {
+            let hint = finding.problem.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+            format!("{}: {}{hint}", self.place(finding), finding.problem.message)
+        })
+    }
+
+    /// The whole report, each finding with its line, a caret and what would be right.
+    #[must_use]
+    pub fn render(&self, paint: Paint) -> String {
+        let renderer = match paint {
+            Paint::Plain => Renderer::plain(),
+            Paint::Coloured => Renderer::styled(),
+        }
+        .term_width(WIDTH);
+        let shown: Vec<String> = self.files.iter().map(|file| self.without_secrets(file)).collect();
+        let findings =
+            self.sorted().into_iter().map(|finding| renderer.render(&[self.group(finding, &shown)]));
+        findings.collect::<Vec<_>>().join("\n\n")
+    }
+
+    fn sorted(&self) -> Vec<&Finding> {
+        let mut findings: Vec<&Finding> = self.findings.iter().collect();
+        findings.sort_by_key(|finding| {
+            (finding.severity, finding.file, finding.problem.span.as_ref().map(|span| (span.start, span.end)))
+        });
+        findings
+    }
+
+    fn place(&self, finding: &Finding) -> String {
+        let file = &self.files[finding.file];
+        match &finding.problem.span {
+            Some(span) => {
+                let before = &file.text[..file.text.floor_char_boundary(span.start)];
+                let line = before.matches('\n').count() + 1;
+                let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+                format!("{}:{line}:{column}", file.path.display())
+            }
+            None => file.path.display().to_string(),
+        }
+    }
+
+    fn group<'r>(&'r self, finding: &'r Finding, shown: &'r [String]) -> Group<'r> {
+        let level = match finding.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let snippet = |file: FileIndex| {
+            Snippet::source(&*shown[file]).path(self.files[file].path.display().to_string())
+        };
+        let mut group = Group::with_title(level.primary_title(&*finding.problem.message));
+        match &finding.problem.span {
+            Some(span) => {
+                let mut first = snippet(finding.file).annotation(AnnotationKind::Primary.span(span.clone()));
+                let mut second = None;
+                if let Some((file, span, label)) = &finding.related {
+                    let annotation = AnnotationKind::Context.span(span.clone()).label(&**label);
+                    if *file == finding.file {
+                        first = first.annotation(annotation);
+                    } else {
+                        second = Some(snippet(*file).annotation(annotation));
+                    }
+                }
+                group = group.element(first);
+                if let Some(second) = second {
+                    group = group.element(second);
+                }
+            }
+            None => group = group.element(Origin::path(self.files[finding.file].path.display().to_string())),
+        }
+        match &finding.problem.hint {
+            Some(hint) => group.element(Level::HELP.message(&**hint)),
+            None => group,
+        }
+    }
+
+    /// The text of a file with everything starred out that looks like a secret; every place keeps its place.
+    fn without_secrets(&self, file: &SourceFile) -> String {
+        let index = self.files.iter().position(|other| std::ptr::eq(other, file));
+        let literals = self
+            .findings
+            .iter()
+            .filter(|finding| Some(finding.file) == index && finding.problem.message == LITERAL_SECRET);
+        let literals = literals.filter_map(|finding| finding.problem.span.clone());
+        let telling =
+            TELLING.captures_iter(&file.text).filter_map(|found| found.get(1)).map(|value| value.range());
+        let userinfo =
+            USERINFO.captures_iter(&file.text).filter_map(|found| found.get(1)).map(|value| value.range());
+        let mut shown = file.text.clone().into_bytes();
+        for span in literals.chain(telling).chain(userinfo) {
+            let inner =
+                if file.text.as_bytes().get(span.start).is_some_and(|first| matches!(first, b'"' | b'\'')) {
+                    span.start + 1..span.end.saturating_sub(1)
+                } else {
+                    span
+                };
+            for byte in shown.get_mut(inner).unwrap_or_default() {
+                // Line breaks stay, so that every later line keeps its number.
+                if *byte != b'\n' && *byte != b'\r' {
+                    *byte = b'*';
+                }
+            }
+        }
+        String::from_utf8(shown).expect("whole characters are replaced by ASCII")
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(Paint::Plain))
+    }
+}
+
+impl std::error::Error for Report {}
+
+/// The quoted value of a key whose name says that it is a secret.
+static TELLING: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"(?i)(?:passw|token|secret|bearer|basic|cookie|authorization|api[-_]?key)[\w-]*["']?\s*=\s*("[^"\n]*"?|'[^'\n]*'?)"#)
+        .expect("the pattern is constant and tested")
+});
+
+/// User name and password in an address.
+static USERINFO: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r#"://([^/\s"'@?\#]+)@"#).expect("the pattern is constant and tested"));

@@ -1,0 +1,164 @@
+//! The tables of `probes.toml` as the operator writes them, except a probe's, which live beside the code that obeys
+//! them. Every key has a description here and nowhere else: it is what editors show.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::{
+    config::{
+        smtp::SmtpUrl,
+        value::{Count, Id, LabelName, LabelValue, Listen, TimeZone, Title},
+    },
+    domain::channel::ChannelKind,
+    probe::settings::ProbeSettings,
+    secret::SecretRef,
+    setting::{At, HttpUrl, MailAddress, Span},
+};
+
+/// The whole file. It is read table by table; this type is what the JSON Schema is made from.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "its fields are read one by one; together they are the schema")]
+#[schemars(
+    deny_unknown_fields,
+    title = "probes.toml",
+    description = "The configuration of Lamplighter: what to probe, how often, and whom to tell."
+)]
+pub struct FileSettings {
+    /// Further files, relative to this one; `*`, `?` and `[a-z]` match as in a shell. They may hold teams, channels
+    /// and includes of their own.
+    #[schemars(default)]
+    pub include: Vec<String>,
+    /// The monitor itself.
+    #[schemars(default)]
+    pub monitor: MonitorSettings,
+    /// How mail leaves.
+    pub mail: Option<MailSettings>,
+    /// The people who are told, by id.
+    #[schemars(default)]
+    pub team: BTreeMap<Id, TeamSettings>,
+    /// What holds for every channel and probe that says nothing else.
+    #[schemars(default)]
+    pub defaults: DefaultSettings,
+    /// The channels, by id: the doors through which customers reach support.
+    #[schemars(default)]
+    pub channel: BTreeMap<Id, ChannelSettings>,
+}
+
+/// The keys of [`FileSettings`]; a test holds them against the schema.
+pub const TABLES: [&str; 6] = ["include", "monitor", "mail", "team", "defaults", "channel"];
+
+/// `[monitor]`: the monitor itself.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MonitorSettings {
+    /// The place this monitor looks from; a label of every metric. Only a restart changes it. Default "local".
+    pub location: Option<Id>,
+    /// Address and port of `/metrics`, `/healthz` and `/readyz`. Only a restart changes it. Default "127.0.0.1:9899".
+    pub listen: Option<Listen>,
+    /// The database file. Only a restart changes it. Default "lamplighter.db".
+    pub store: Option<PathBuf>,
+    /// The address under which people reach this monitor, for links in mails. Without it mails have no links.
+    pub public_url: Option<HttpUrl>,
+    /// The time zone in which mails tell the time, such as "Europe/Berlin". Default: that of this machine.
+    pub time_zone: Option<TimeZone>,
+    /// At most so many runs at once. Default 1000.
+    pub runs_max: Option<Count>,
+    /// At most so many runs at once against one host. Default 20.
+    pub runs_per_host_max: Option<Count>,
+    /// DNS servers to ask instead of those of this machine, each with its port, such as "10.0.0.53:53".
+    pub resolver: Option<Vec<Listen>>,
+    /// `check` warns if the configuration makes more time series than this. Default 100000.
+    pub series_max: Option<Count>,
+}
+
+/// `[mail]`: how mail leaves.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("required" = ["from", "smtp"]))]
+pub struct MailSettings {
+    /// The sender, such as "Lamplighter <lamplighter@example.com>".
+    pub from: Option<MailAddress>,
+    /// The mail server: "smtps://host" for TLS, "smtp://host" for STARTTLS (required), "smtp+plain://localhost" for
+    /// neither, only to this machine. A port may follow the host.
+    pub smtp: Option<At<SmtpUrl>>,
+    /// The user name, if the server wants one.
+    pub username: Option<At<String>>,
+    /// Where the password lies.
+    pub password: Option<At<SecretRef>>,
+    /// A PEM file with further root certificates to trust for the mail server.
+    pub root_ca: Option<At<PathBuf>>,
+}
+
+/// `[team.ID]`: people who are told.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TeamSettings {
+    /// Their mail addresses; each gets mails of its own.
+    #[serde(default)]
+    pub mail: Vec<At<MailAddress>>,
+}
+
+/// `[defaults]`: what holds for every channel and probe that says nothing else.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DefaultSettings {
+    /// How often a probe runs: "100ms" to "1d". Default "30s".
+    pub every: Option<At<Span>>,
+    /// The deadline of one run, at most "120s". Default "10s".
+    pub timeout: Option<At<Span>>,
+    /// How soon a failed run is followed by another. Off by default: a quick second look from the same place falls
+    /// into the same network hiccup.
+    pub recheck: Option<At<Span>>,
+    /// When failures make a channel dark. Default: 3 of 5 runs.
+    pub dark_after: Option<DarkAfter>,
+    /// When successes make it up again. Default: 2 runs in a row.
+    pub up_after: Option<UpAfter>,
+}
+
+/// `[channel.ID]`: one door through which customers reach support.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("required" = ["kind", "probe"]))]
+pub struct ChannelSettings {
+    /// What sort of door it is.
+    pub kind: Option<ChannelKind>,
+    /// Its title in mails and on pages. Default: its id.
+    pub title: Option<Title>,
+    /// The team that is told when it goes dark.
+    pub team: Option<At<String>>,
+    /// When failures make it dark.
+    pub dark_after: Option<DarkAfter>,
+    /// When successes make it up again.
+    pub up_after: Option<UpAfter>,
+    /// Whether people are told when it is merely degraded: slow, a certificate about to expire. Default false.
+    #[serde(default)]
+    pub alert_on_degraded: bool,
+    /// Labels of your own for `support_channel_info`, for joins in PromQL.
+    #[serde(default)]
+    pub labels: BTreeMap<LabelName, LabelValue>,
+    /// Its probes, by name; at least one.
+    #[serde(default)]
+    pub probe: BTreeMap<Id, ProbeSettings>,
+}
+
+/// When failures make a channel dark: so many of so many runs of one probe.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DarkAfter {
+    /// How many runs must have failed.
+    pub failures: At<Count>,
+    /// Among how many of the latest runs, at most 64. Default: as many as must have failed, so all in a row.
+    pub of: Option<At<Count>>,
+}
+
+/// When successes make a channel up again: so many of so many runs of every probe.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpAfter {
+    /// How many runs must have succeeded.
+    pub successes: At<Count>,
+    /// Among how many of the latest runs, at most 64. Default: as many as must have succeeded, so all in a row.
+    pub of: Option<At<Count>>,
+}
