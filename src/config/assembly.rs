@@ -18,6 +18,7 @@ use crate::{
     },
     domain::channel::{ChannelId, Location, TeamId},
     notify::mail::MailServer,
+    probe::transport::{Transport, resolve::Resolver},
     secret::{Redactor, Secret, Sources},
     setting::Problem,
 };
@@ -99,7 +100,11 @@ fn assemble(tables: Tables<'_>, outside: &BTreeMap<usize, Sources>, report: &mut
     let teams = teams(&tables);
     let mail = tables.mail.as_ref().and_then(|entry| mail::build(entry, main, report));
     mail::check_way(&tables, report);
-    let channels = channels::draft(&tables, outside, report);
+    let resolver = match &tables.monitor.resolver {
+        Some(servers) => Resolver::asking(servers.iter().map(|server| server.0).collect()),
+        None => Resolver::system(),
+    };
+    let channels = channels::draft(&tables, outside, &Transport::new(resolver), report);
     if tables.channels.is_empty() && report.errors() == 0 {
         report.error(0, Problem::of_file("no channel is configured").hint(FIRST_CHANNEL));
     }

@@ -23,7 +23,10 @@ use crate::{
         channel::{ChannelId, ChannelKind, ProbeKey, ProbeName, TeamId, is_id},
         evaluation::{Quorum, Rules, WINDOW_MAX},
     },
-    probe::settings::{BuildContext, Built, EVERY_MAX, EVERY_MIN, KINDS, ProbeSettings, TIMEOUT_MAX},
+    probe::{
+        settings::{BuildContext, Built, EVERY_MAX, EVERY_MIN, KINDS, ProbeSettings, TIMEOUT_MAX},
+        transport::Transport,
+    },
     secret::Sources,
     setting::{At, Problem, Span},
 };
@@ -52,9 +55,11 @@ struct Pace {
 pub fn draft(
     tables: &Tables<'_>,
     outside: &BTreeMap<usize, Sources>,
+    transport: &Arc<Transport>,
     report: &mut Report,
 ) -> BTreeMap<ChannelId, Drafted> {
-    let mut drafting = Drafting { tables, defaults: Defaults::check(&tables.defaults, report), report };
+    let mut drafting =
+        Drafting { tables, transport, defaults: Defaults::check(&tables.defaults, report), report };
     let mut channels = BTreeMap::new();
     for (id, entry) in &tables.channels {
         let (Some(settings), Some(sources)) = (&entry.section.settings, outside.get(&entry.file)) else {
@@ -98,6 +103,7 @@ impl Defaults {
 
 struct Drafting<'t, 'f> {
     tables: &'t Tables<'f>,
+    transport: &'t Arc<Transport>,
     defaults: Defaults,
     report: &'t mut Report,
 }
@@ -167,7 +173,7 @@ impl Drafting<'_, '_> {
                 lacks_values: entry.section.lacks(&["probe", &name.0]),
             };
             let mut problems = Vec::new();
-            let plan = draft.build(sources, self.defaults.pace, &mut problems);
+            let plan = draft.build(sources, self.transport, self.defaults.pace, &mut problems);
             problems.into_iter().for_each(|problem| self.report.error(entry.file, problem));
             if let Some((plan, warnings)) = plan {
                 warnings.into_iter().for_each(|warning| self.report.warning(entry.file, warning));
@@ -191,6 +197,7 @@ impl ProbeDraft<'_, '_> {
     fn build(
         &self,
         sources: &Sources,
+        transport: &Arc<Transport>,
         defaults: Pace,
         problems: &mut Vec<Problem>,
     ) -> Option<(ProbePlan, Vec<Problem>)> {
@@ -205,7 +212,7 @@ impl ProbeDraft<'_, '_> {
         if !self.has_one_kind(problems) || self.lacks_values {
             return None;
         }
-        let context = BuildContext { key: &self.key, timeout: pace.timeout, sources };
+        let context = BuildContext { key: &self.key, timeout: pace.timeout, sources, transport };
         let (kind, built) = match settings.build(&context)? {
             (kind, Ok(built)) => (kind, built),
             (_, Err(found)) => {

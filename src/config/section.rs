@@ -207,6 +207,7 @@ mod tests {
     #[serde(deny_unknown_fields)]
     struct Inner {
         name: String,
+        #[expect(dead_code, reason = "only read")]
         count: Option<u8>,
     }
 

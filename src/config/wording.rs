@@ -106,29 +106,19 @@ impl Complaint {
 }
 
 /// The known word that was probably meant.
-pub fn closest<'k>(
-    word: &str,
-    known: impl IntoIterator<Item = &'k (impl AsRef<str> + 'k + ?Sized)>,
-) -> Option<&'k str> {
+pub fn closest<'k, K: AsRef<str> + ?Sized + 'k>(word: &str, known: impl IntoIterator<Item = &'k K>) -> Option<&'k str> {
     /// Below this likeness two words have nothing to do with each other; found by trying typos on our own keys.
     const LIKENESS_MIN: f64 = 0.75;
-    let lower = word.to_lowercase().replace('-', "_");
-    known
-        .into_iter()
-        .map(|known| {
-            let known = known.as_ref();
-            let plain = known.replace('-', "_");
-            let stretch = if plain.starts_with(&lower) || lower.starts_with(&plain) { 0.1 } else { 0.0 };
-            (
-                known,
-                strsim::jaro_winkler(&lower, &plain)
-                    .max(strsim::normalized_damerau_levenshtein(&lower, &plain))
-                    + stretch,
-            )
-        })
-        .filter(|(_, likeness)| *likeness >= LIKENESS_MIN)
-        .max_by(|(_, one), (_, other)| one.total_cmp(other))
-        .map(|(known, _)| known)
+    let word = word.to_lowercase().replace('-', "_");
+    let likeness = |known: &str| {
+        let known = known.replace('-', "_");
+        let slip = strsim::damerau_levenshtein(&word, &known) == 1 && known.len() > 2;
+        let part = known.starts_with(&word) || word.starts_with(&known);
+        strsim::jaro_winkler(&word, &known) + if slip { 0.2 } else { 0.0 } + if part { 0.1 } else { 0.0 }
+    };
+    let ranked = known.into_iter().map(|known| (known.as_ref(), likeness(known.as_ref())));
+    let likely = ranked.filter(|(_, likeness)| *likeness >= LIKENESS_MIN);
+    likely.max_by(|(_, one), (_, other)| one.total_cmp(other)).map(|(known, _)| known)
 }
 
 /// Says what was probably meant, or what there is. None if there is nothing.
@@ -199,6 +189,7 @@ mod tests {
             ("dark-after", "dark_after"),
             ("re_check", "recheck"),
             ("alert_degraded", "alert_on_degraded"),
+            ("up_aftr", "up_after"),
         ] {
             assert_eq!(closest(typo, &known), Some(meant), "{typo}");
         }

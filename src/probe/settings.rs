@@ -6,20 +6,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-<<<<<<< HEAD
-use crate::{
-    domain::channel::ProbeKey,
-    probe::{Probe, transport::Transport},
-    secret::Sources,
-    setting::Problem,
-};
-=======
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
     domain::channel::ProbeKey,
-    probe::Probe,
+    probe::{Probe, transport::Transport},
     secret::Sources,
     setting::{At, Problem, Span},
 };
@@ -53,7 +45,6 @@ impl ProbeSettings {
         None
     }
 }
->>>>>>> 909b949 (Load the configuration as a whole and find everything that is wrong with it at once)
 
 /// What a kind may know while it builds a probe.
 #[derive(Debug)]
