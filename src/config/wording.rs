@@ -106,7 +106,10 @@ impl Complaint {
 }
 
 /// The known word that was probably meant.
-pub fn closest<'k, K: AsRef<str> + ?Sized + 'k>(word: &str, known: impl IntoIterator<Item = &'k K>) -> Option<&'k str> {
+pub fn closest<'k, K: AsRef<str> + ?Sized + 'k>(
+    word: &str,
+    known: impl IntoIterator<Item = &'k K>,
+) -> Option<&'k str> {
     /// Below this likeness two words have nothing to do with each other; found by trying typos on our own keys.
     const LIKENESS_MIN: f64 = 0.75;
     let word = word.to_lowercase().replace('-', "_");
