@@ -67,6 +67,10 @@ fn probe_view(post: &Post, lookout: &Lookout) -> ProbeView {
         last_outcome: last.map(|run| word(run.outcome).to_owned()),
         last_run_at: last.map(|run| run.started_at),
         last_duration: last.map(|run| run.duration),
+        last_reason: last.and_then(|run| run.reason),
+        p50: None,
+        p95: None,
+        timeout_ratio: None,
     }
 }
 
