@@ -24,6 +24,8 @@ mod nginx;
 mod probers;
 #[path = "speed/process.rs"]
 mod process;
+#[path = "speed/rate.rs"]
+mod rate;
 #[path = "speed/start.rs"]
 mod start;
 #[path = "speed/table.rs"]
@@ -38,7 +40,7 @@ type Figure = (&'static str, fn(&Nginx, &mut Table));
 const FIGURES: [Figure; 9] = [
     ("cpu", load::cpu),
     ("calls", load::system_calls),
-    ("rate", load::rate),
+    ("rate", rate::figures),
     ("lag", load::lag),
     ("many", load::many_probes),
     ("latency", delay::figures),

@@ -1,5 +1,4 @@
-//! Figures under load: processor time, system calls, rate, overload, lag, memory, the page of metrics. All probers share
-//! one nginx, and processor time is divided by the answers that nginx has counted.
+//! Figures under an even load: processor time, system calls, lag, memory, the page of metrics. All probers share one nginx, and processor time is divided by the answers that nginx has counted.
 
 use std::{fs, path::Path, process::Command, time::Duration};
 
@@ -17,8 +16,8 @@ use crate::{
 };
 
 /// How long a prober runs before it is measured, and how long it is measured.
-const WARM_UP: Duration = Duration::from_secs(4);
-const MEASURED: Duration = Duration::from_secs(10);
+pub const WARM_UP: Duration = Duration::from_secs(4);
+pub const MEASURED: Duration = Duration::from_secs(10);
 const RATE: u32 = 1_000;
 
 struct PerProbe {
@@ -130,78 +129,6 @@ pub fn system_calls(nginx: &Nginx, table: &mut Table) {
     println!("{}", summary.lines().take(14).collect::<Vec<_>>().join("\n"));
     let per_probe = total.parse::<f64>().unwrap() / probes;
     table.row(Row::at_most("system calls per HTTP probe", per_probe, "", 14.0, 10.0));
-}
-
-struct Sustained {
-    answered_per_s: f64,
-    within_50_ms: f64,
-    skipped_per_s: f64,
-}
-
-fn sustained(nginx: &Nginx, probes: u32, meanwhile: impl FnOnce(&Daemon)) -> Sustained {
-    let folder = tempfile::tempdir().unwrap();
-    let daemon = daemon_at(nginx, "http", probes, "1s", folder.path());
-    ask::pause(WARM_UP);
-    let (before, answered, began) = (daemon.metrics(), nginx.answered(), Instant::now());
-    ask::pause(MEASURED);
-    let (answered, took, after) =
-        (nginx.answered() - answered, began.elapsed().as_secs_f64(), daemon.metrics());
-    meanwhile(&daemon);
-    let lag = Lag { before: &before, after: &after };
-    let skipped = |scrape: &crate::daemon::Metrics| scrape.sum("lamplighter_runs_skipped_total", "");
-    let result = Sustained {
-        answered_per_s: answered as f64 / took,
-        within_50_ms: lag.share("0.05"),
-        skipped_per_s: (skipped(&after) - skipped(&before)) / took,
-    };
-    println!(
-        "{probes}/s asked: {:.0}/s answered, {:.3} % begun within 50 ms, {:.0}/s skipped",
-        result.answered_per_s,
-        result.within_50_ms * 100.0,
-        result.skipped_per_s
-    );
-    result
-}
-
-/// The highest rate that is kept, and what happens when twice of what it can do is asked.
-pub fn rate(nginx: &Nginx, table: &mut Table) {
-    let mut kept = 0.0;
-    let mut capacity: f64 = 0.0;
-    let mut asked = 5_000;
-    for step in [2_500, 2_500, 2_500, 2_500, 5_000, 5_000, 10_000] {
-        let result = sustained(nginx, asked, |_| {});
-        capacity = capacity.max(result.answered_per_s);
-        if result.within_50_ms < 0.999 || result.answered_per_s < 0.99 * f64::from(asked) {
-            break;
-        }
-        kept = result.answered_per_s;
-        asked += step;
-    }
-    table.row(Row::at_least(
-        "sustained on 2 cores, 99.9 % begun within 50 ms of due",
-        kept,
-        "/s",
-        5_000.0,
-        10_000.0,
-    ));
-    let twice = (capacity * 2.0) as u32;
-    let overload = sustained(nginx, twice, |daemon| {
-        ask::get(daemon.listen, "/healthz");
-        ask::get(daemon.listen, "/metrics");
-    });
-    table.row(
-        Row::at_least(
-            "capacity kept when twice of it is asked",
-            overload.answered_per_s / capacity * 100.0,
-            "%",
-            95.0,
-            95.0,
-        )
-        .detail(format!(
-            "{twice}/s asked, {:.0}/s done of {capacity:.0}/s, {:.0}/s counted as skipped, pages alive",
-            overload.answered_per_s, overload.skipped_per_s
-        )),
-    );
 }
 
 /// Scheduler lag at 1,000 probes a second.
