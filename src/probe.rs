@@ -5,7 +5,10 @@
 //! run's [`timeline::Timeline`]; when the deadline strikes, the runner drops the kind's future, which closes its
 //! sockets, and reads from the timeline in which phase the run died.
 
+pub mod expect;
+pub mod http;
 pub mod jar;
+pub mod request;
 pub mod run;
 pub mod settings;
 pub mod timeline;

@@ -25,7 +25,7 @@ pub(super) async fn connect(addresses: &[SocketAddr]) -> Result<(TcpStream, IpAd
     };
     let connected = match addresses {
         [only] => way(*only).await.map_err(|error| vec![error]),
-        several => staggered(several.iter().copied().map(way), HEAD_START).await,
+        several => staggered(several.iter().copied().map(way).collect::<Vec<_>>(), HEAD_START).await,
     };
     connected.map_err(|errors| match telling(&errors) {
         Some(error) => of_io(Stage::Connect, error),

@@ -14,7 +14,7 @@ pub(super) async fn staggered<T, E, F: Future<Output = Result<T, E>>>(
     let mut running = FuturesUnordered::new();
     let mut errors = Vec::new();
     running.extend(waiting.next());
-    while let Some(next) = waiting.next() {
+    for next in waiting {
         match tokio::time::timeout(stagger, running.next()).await {
             Ok(Some(Ok(won))) => return Ok(won),
             Ok(Some(Err(error))) => errors.push(error),

@@ -171,8 +171,9 @@ impl Resolver {
     }
 
     async fn query(&self, name: &Name, kind: RecordType) -> Result<Vec<IpAddr>, DnsFault> {
-        let ways = self.servers.iter().cycle().take(self.servers.len() * ROUNDS);
-        let asked = staggered(ways.map(|server| ask(*server, name, kind)), RETRY).await;
+        let ways: Vec<_> =
+            (0..ROUNDS).flat_map(|_| &self.servers).map(|server| ask(*server, name, kind)).collect();
+        let asked = staggered(ways, RETRY).await;
         match asked {
             Ok(Asked::Addresses(addresses)) => Ok(addresses),
             Ok(Asked::NoSuchName) => Err(DnsFault::NoSuchName),

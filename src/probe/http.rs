@@ -1,0 +1,104 @@
+//! The kind `http`: one request, and what is expected of its answer.
+
+use std::{borrow::Cow, sync::Arc};
+
+use crate::{
+    clock::Clock,
+    domain::outcome::{PhaseKind, Verdict},
+    probe::{
+        Probe, Report, RunFuture,
+        expect::{Expectations, Judged},
+        jar::Jar,
+        request::settings::RequestSettings,
+        settings::{BuildContext, Built},
+        timeline::Timeline,
+        transport::{Transport, fault::Broken, prepared::Prepared},
+    },
+    setting::Problem,
+};
+
+/// A probe of the kind `http`.
+#[derive(Debug)]
+struct HttpProbe {
+    transport: Arc<Transport>,
+    prepared: Prepared,
+    expectations: Expectations,
+    clock: Clock,
+}
+
+/// Builds a probe that makes one request.
+///
+/// # Errors
+/// Everything that is wrong with the settings.
+pub fn build(settings: &RequestSettings, context: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
+    let draft = settings.draft(context);
+    let prepared = draft
+        .as_ref()
+        .map_err(Clone::clone)
+        .and_then(|draft| draft.prepare().map_err(|error| vec![settings.url.problem(error.to_string())]));
+    let credentials = draft.as_ref().is_ok_and(|draft| draft.has_credentials());
+    let expectations = settings.expect.build(credentials);
+    let (draft, prepared, expectations) = match (draft, prepared, expectations) {
+        (Ok(draft), Ok(prepared), Ok(expectations)) => (draft, prepared, expectations),
+        (_, prepared, expectations) => {
+            let problems = prepared.err().into_iter().chain(expectations.err());
+            return Err(problems.flatten().collect());
+        }
+    };
+    let url = &prepared.target.url;
+    Ok(Built {
+        host: url.host_str().map(Arc::from),
+        phases: phases(&prepared),
+        warnings: settings.warnings(&draft),
+        probe: Arc::new(HttpProbe {
+            transport: context.transport.clone(),
+            expectations,
+            clock: Clock::system(),
+            prepared,
+        }),
+    })
+}
+
+/// The phases a run can have.
+fn phases(prepared: &Prepared) -> Vec<String> {
+    let follows = prepared.route.redirects_max > 0;
+    let url = &prepared.target.url;
+    let resolves = follows || url.domain().is_some();
+    let shakes_hands = follows || url.scheme() == "https";
+    let has = |kind: &PhaseKind| match kind {
+        PhaseKind::Resolve => resolves,
+        PhaseKind::Tls => shakes_hands,
+        PhaseKind::Pause => false,
+        _ => true,
+    };
+    PhaseKind::ALL.iter().filter(|kind| has(kind)).map(|kind| kind.as_str().to_owned()).collect()
+}
+
+impl HttpProbe {
+    async fn look(&self, timeline: &Timeline) -> Report {
+        let jar = Jar::default();
+        match self.transport.exchange(&self.prepared, &jar, timeline).await {
+            Ok(answer) => {
+                let Judged { checks, verdict } =
+                    self.expectations.judge(&answer, self.clock.now(), &as_written);
+                Report { verdict, certificate_expires_at: answer.certificate_expires_at, checks }
+            }
+            Err(broken) => without_answer(broken),
+        }
+    }
+}
+
+/// There are no variables in a single request.
+fn as_written(text: &str) -> Cow<'_, str> {
+    Cow::Borrowed(text)
+}
+
+fn without_answer(broken: Broken) -> Report {
+    Report { verdict: Verdict::from(broken), certificate_expires_at: None, checks: Vec::new() }
+}
+
+impl Probe for HttpProbe {
+    fn run<'a>(&'a self, timeline: &'a Timeline) -> RunFuture<'a> {
+        Box::pin(self.look(timeline))
+    }
+}

@@ -1,0 +1,264 @@
+//! From settings to a draft: files and secrets are read, bounds are checked, and all that is wrong is told at once.
+
+use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
+
+use bytes::Bytes;
+use http::Method;
+
+use super::{BodySettings, LimitSettings, MethodName, MultipartSettings, RequestSettings, TlsSettings};
+use crate::{
+    probe::{
+        request::draft::{Auth, Body, Draft, FilePart, Json, Text},
+        settings::BuildContext,
+        transport::{
+            prepared::{Limits, Route},
+            tls::{Identity, IdentityError},
+        },
+    },
+    secret::{MaybeSecret, Secret, SecretRef, Sources},
+    setting::{At, Problem, is_loopback},
+};
+
+const MEDIA_TYPE_DEFAULT: &str = "application/octet-stream";
+const ONE_BODY: &str =
+    "write one of text, json, form, multipart and file, such as body = { json = { topic = \"refund\" } }";
+const MEBIBYTE: u64 = 1 << 20;
+
+/// Gathers what is wrong while something is built.
+struct Gather<'a> {
+    sources: &'a Sources,
+    problems: Vec<Problem>,
+}
+
+impl RequestSettings {
+    /// Checks the settings, reads the files and secrets they refer to, and drafts the request.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub fn draft(&self, context: &BuildContext<'_>) -> Result<Draft<Text>, Vec<Problem>> {
+        let mut gather = Gather { sources: context.sources, problems: Vec::new() };
+        let auth = gather.auth(self);
+        let body = self.body.as_ref().map_or(Body::None, |body| gather.body(body));
+        let method = match (&self.method, &body) {
+            (Some(At { value: MethodName(method), .. }), _) => method.clone(),
+            (None, Body::None) => Method::GET,
+            (None, _) => Method::POST,
+        };
+        let route = gather.route(self, context);
+        let headers = self.headers.iter().map(|(name, value)| (name.0.clone(), gather.text(value))).collect();
+        let url = Text::written(Secret::new(self.url.value.clone()), false, self.url.span.clone());
+        let draft =
+            (method, url, headers, gather.named(&self.query), gather.named(&self.cookies), auth, body);
+        let (Some(route), true) = (route, gather.problems.is_empty()) else { return Err(gather.problems) };
+        let (method, url, headers, query, cookies, auth, body) = draft;
+        Ok(Draft { method, url, headers, query, cookies, auth, body, route })
+    }
+
+    /// What deserves a second look: credentials that travel in the clear.
+    #[must_use]
+    pub fn warnings(&self, draft: &Draft<Text>) -> Vec<Problem> {
+        let host = self
+            .url
+            .strip_prefix("http://")
+            .map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
+        let host = host.map(|host| host.rsplit_once(':').map_or(host, |(name, _)| name));
+        match host {
+            Some(host) if draft.has_credentials() && !is_loopback(host) => {
+                let problem = self.url.problem("credentials are sent in the clear over http");
+                vec![problem.hint("write https:// where the target offers it")]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Gather<'_> {
+    fn keep<T>(&mut self, result: Result<T, Problem>) -> Option<T> {
+        result.map_err(|problem| self.problems.push(problem)).ok()
+    }
+
+    /// A text that could not be read is a problem already; what stands in its place is never sent.
+    fn text(&mut self, text: &At<MaybeSecret>) -> Text {
+        let secret = matches!(text.value, MaybeSecret::Secret(_));
+        let value = self.sources.text(text);
+        let value = self.keep(value).unwrap_or_else(|| Secret::new(String::new()));
+        Text::written(value, secret, text.span.clone())
+    }
+
+    fn secret(&mut self, reference: &At<SecretRef>) -> Text {
+        let value = self.sources.secret(reference);
+        let value = self.keep(value).unwrap_or_else(|| Secret::new(String::new()));
+        Text::written(value, true, reference.span.clone())
+    }
+
+    fn named(&mut self, texts: &BTreeMap<String, At<MaybeSecret>>) -> Vec<(String, Text)> {
+        texts.iter().map(|(name, text)| (name.clone(), self.text(text))).collect()
+    }
+
+    fn auth(&mut self, settings: &RequestSettings) -> Auth<Text> {
+        match (&settings.basic, &settings.bearer) {
+            (None, None) => Auth::None,
+            (Some(basic), None) => {
+                Auth::Basic { user: self.text(&basic.user), password: self.secret(&basic.password) }
+            }
+            (None, Some(token)) => Auth::Bearer(self.secret(token)),
+            (Some(_), Some(bearer)) => {
+                let problem = bearer.problem("basic and bearer both fill the authorization header");
+                self.problems.push(problem.hint("keep one of them"));
+                Auth::None
+            }
+        }
+    }
+
+    fn body(&mut self, settings: &At<BodySettings>) -> Body<Text> {
+        let BodySettings { text, json, form, multipart, file } = &settings.value;
+        let mut bodies = [
+            text.as_ref().map(|text| Body::Text(self.text(text))),
+            json.as_ref().map(|json| Body::Json(Json::written(json.value.clone(), &json.span))),
+            form.as_ref().map(|fields| Body::Form(self.named(fields))),
+            multipart.as_ref().map(|form| self.multipart(form)),
+            file.as_ref().and_then(|path| {
+                let bytes = self.sources.file(path);
+                self.keep(bytes).map(|bytes| Body::File(bytes.into()))
+            }),
+        ]
+        .into_iter()
+        .flatten();
+        match (bodies.next(), bodies.next()) {
+            (Some(body), None) => body,
+            (None, _) if file.is_some() => Body::None,
+            (None, _) => {
+                self.problems.push(settings.problem("a body must say what is sent").hint(ONE_BODY));
+                Body::None
+            }
+            (Some(_), Some(_)) => {
+                self.problems.push(settings.problem("a body is one thing, not several").hint(ONE_BODY));
+                Body::None
+            }
+        }
+    }
+
+    fn multipart(&mut self, settings: &MultipartSettings) -> Body<Text> {
+        let mut files = Vec::new();
+        for (field, file) in &settings.files {
+            let media_type = file.media_type.as_ref();
+            if let Some(written) = media_type.filter(|written| !is_media_type(written)) {
+                let problem = written.problem(format!("{:?} is not a media type", written.value));
+                self.problems.push(problem.hint("write a type such as \"image/png\" or \"application/pdf\""));
+            }
+            let bytes = self.sources.file(&file.path);
+            let Some(bytes) = self.keep(bytes) else { continue };
+            let file_name = file.path.file_name().map(|name| name.to_string_lossy().into_owned());
+            files.push(FilePart {
+                field: field.clone(),
+                file_name: file_name.unwrap_or_default(),
+                media_type: media_type
+                    .map_or_else(|| MEDIA_TYPE_DEFAULT.to_owned(), |written| written.value.clone()),
+                bytes: Bytes::from(bytes),
+            });
+        }
+        Body::Multipart { fields: self.named(&settings.fields), files }
+    }
+
+    fn route(&mut self, settings: &RequestSettings, context: &BuildContext<'_>) -> Option<Arc<Route>> {
+        let limits = self.limits(&settings.limits);
+        let identity =
+            settings.tls.as_ref().map_or_else(|| Some(Identity::default()), |tls| self.identity(tls))?;
+        let client = context.transport.client(&identity, settings.version.version());
+        let client = client.map_err(|error| {
+            settings.tls.as_ref().map_or_else(|| Problem::of_file(error.to_string()), |tls| tls.blame(error))
+        });
+        let tls = self.keep(client)?;
+        if settings.url.starts_with("https://") {
+            tls.warm_up();
+        }
+        Some(Arc::new(Route {
+            family: settings.family,
+            redirects_max: settings.redirects.0,
+            allow_private: settings.allow_private,
+            limits,
+            tls,
+        }))
+    }
+
+    fn identity(&mut self, tls: &TlsSettings) -> Option<Identity> {
+        let before = self.problems.len();
+        let mut file = |path: &Option<At<_>>| {
+            let bytes = path.as_ref().map(|path| self.sources.file(path));
+            bytes.and_then(|bytes| self.keep(bytes))
+        };
+        let (roots, chain) = (file(&tls.root_ca), file(&tls.client_certificate));
+        let key = tls.client_key.as_ref().map(|reference| self.secret(reference));
+        let lonely = match (&tls.client_certificate, &tls.client_key) {
+            (Some(chain), None) => Some(chain.problem("a client certificate needs its private key")),
+            (None, Some(key)) => Some(key.problem("a private key needs its client certificate")),
+            _ => None,
+        };
+        self.problems
+            .extend(lonely.map(|problem| problem.hint("write both client_certificate and client_key")));
+        let client = chain.zip(key).map(|(chain, key)| (chain, Secret::new(key.as_str().to_owned())));
+        (self.problems.len() == before).then_some(Identity { roots, client })
+    }
+
+    fn limits(&mut self, settings: &LimitSettings) -> Limits {
+        let mut limits = Limits::default();
+        let mut bounded = |setting: Option<(u64, std::ops::Range<usize>)>, bounds: RangeInclusive<u64>| {
+            let (value, span) = setting?;
+            if !bounds.contains(&value) {
+                let problem = Problem::at(span, format!("{value} is outside the bounds of this limit"));
+                self.problems.push(problem.hint(format!(
+                    "write a number from {} to {}",
+                    bounds.start(),
+                    bounds.end()
+                )));
+                return None;
+            }
+            Some(value)
+        };
+        let size = |size: &Option<At<crate::setting::ByteSize>>| {
+            size.as_ref().map(|at| (at.value.0, at.span.clone()))
+        };
+        if let Some(bytes) = bounded(size(&settings.header_bytes), 1024..=MEBIBYTE) {
+            limits.header_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        }
+        let fields = settings.header_fields.as_ref().map(|at| (u64::from(at.value), at.span.clone()));
+        if let Some(fields) = bounded(fields, 1..=10_000) {
+            limits.header_fields = u16::try_from(fields).unwrap_or(u16::MAX);
+        }
+        if let Some(bytes) = bounded(size(&settings.body_bytes), 0..=64 * MEBIBYTE) {
+            limits.body_bytes = bytes;
+        }
+        if let Some(bytes) = bounded(size(&settings.inflated_bytes), 0..=64 * MEBIBYTE) {
+            limits.inflated_bytes = bytes;
+        }
+        let ratio = settings.inflated_ratio.as_ref().map(|at| (at.value, at.span.clone()));
+        if let Some(ratio) = bounded(ratio, 1..=10_000) {
+            limits.inflated_ratio = ratio;
+        }
+        if let Some(span) = settings.phase {
+            limits.phase = span.0;
+        }
+        limits
+    }
+}
+
+impl TlsSettings {
+    /// Puts a problem with the identity where it stands.
+    fn blame(&self, error: IdentityError) -> Problem {
+        let span = match error {
+            IdentityError::Roots => self.root_ca.as_ref().map(|at| at.span.clone()),
+            IdentityError::ClientCertificate => self.client_certificate.as_ref().map(|at| at.span.clone()),
+            IdentityError::ClientKey => self.client_key.as_ref().map(|at| at.span.clone()),
+        };
+        let problem = Problem { span, message: error.to_string(), hint: None };
+        problem.hint("give a PEM file, which begins with -----BEGIN")
+    }
+}
+
+fn is_media_type(text: &str) -> bool {
+    let is_token = |part: &str| {
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
+    };
+    let essence = text.split(';').next().unwrap_or_default().trim();
+    essence.split_once('/').is_some_and(|(kind, subtype)| is_token(kind) && is_token(subtype))
+}
