@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::{
     domain::channel::ProbeKey,
-    probe::{Probe, transport::Transport},
+    probe::{Probe, http, request::settings::RequestSettings, transport::Transport},
     secret::Sources,
     setting::{At, Problem, Span},
 };
@@ -24,7 +24,7 @@ pub const EVERY_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 pub const TIMEOUT_MAX: Duration = Duration::from_secs(120);
 
 /// The words of the kinds, as the keys of their settings.
-pub const KINDS: [&str; 0] = [];
+pub const KINDS: [&str; 1] = ["http"];
 
 /// `[channel.ID.probe.NAME]`: one scheduled check of a channel. It has exactly one kind, named by its key.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -36,13 +36,14 @@ pub struct ProbeSettings {
     pub timeout: Option<At<Span>>,
     /// How soon a failed run is followed by another.
     pub recheck: Option<At<Span>>,
+    /// One request, and what is expected of its answer.
+    pub http: Option<RequestSettings>,
 }
 
 impl ProbeSettings {
     /// Builds the probe by its kind, and gives the kind's word; none if no kind is set.
     pub fn build(&self, context: &BuildContext<'_>) -> Option<(&'static str, Result<Built, Vec<Problem>>)> {
-        let _ = context;
-        None
+        self.http.as_ref().map(|settings| ("http", http::build(settings, context)))
     }
 }
 
