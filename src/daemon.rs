@@ -14,11 +14,12 @@ mod evaluator;
 mod listener;
 mod pulse;
 mod recorder;
+mod reloader;
 mod scheduler;
 mod systemd;
 mod trouble;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
@@ -33,11 +34,11 @@ use tracing::{error, info};
 
 use crate::{
     clock::Clock,
-    config::plan::Plan,
-    daemon::{dispatcher::Dispatcher, pulse::Pulse, trouble::Trouble},
+    config::{Loaded, plan::Plan},
+    daemon::{dispatcher::Dispatcher, pulse::Pulse, reloader::Reloader, trouble::Trouble},
     domain::snapshot::Snapshot,
     metrics::Metrics,
-    notify::Routes,
+    notify::{self, Routes},
     store::{Remembered, Store},
     web,
 };
@@ -74,6 +75,27 @@ pub struct Daemon {
     stop: CancellationToken,
     loops: JoinSet<(&'static str, anyhow::Result<()>)>,
     listen: Option<SocketAddr>,
+}
+
+/// Starts everything that a configuration asks for: opens the store, listens, watches the file at `path`. Gives the
+/// daemon as soon as its loops turn.
+///
+/// # Errors
+/// When the store cannot be opened, the address is taken or the routes cannot be built.
+pub async fn start(path: &Path, loaded: Loaded, stop: CancellationToken) -> anyhow::Result<Daemon> {
+    let Loaded { plan, sources, .. } = loaded;
+    let listener = listener::bind(plan.boot.listen).await?;
+    let store_path = plan.boot.store.clone();
+    let store = tokio::task::spawn_blocking(move || Store::open(&store_path)).await??;
+    let remembered = store.load().await?;
+    let routes = notify::routes(plan.mail.as_ref())?;
+    let parts = Parts { plan: Arc::new(plan), store, remembered, routes, clock: Clock::system() };
+    let mut daemon = Daemon::start(parts, stop);
+    daemon.serve(listener)?;
+    daemon.watch(path, sources)?;
+    daemon.begun().await;
+    systemd::ready();
+    Ok(daemon)
 }
 
 impl Daemon {
@@ -165,6 +187,24 @@ impl Daemon {
             listener::serve(listener, router, stop).await;
             Ok(())
         });
+        Ok(())
+    }
+
+    /// Reloads the configuration at `path` on SIGHUP and when one of its sources changes.
+    ///
+    /// # Errors
+    /// When the signal cannot be received.
+    pub fn watch(&mut self, path: &Path, sources: Vec<std::path::PathBuf>) -> anyhow::Result<()> {
+        let reloader = Reloader {
+            path: path.to_owned(),
+            sources,
+            plans: self.plans.clone(),
+            routes: self.routes.clone(),
+            metrics: Arc::clone(&self.metrics),
+            clock: self.clock,
+        };
+        let turning = reloader.run(self.stop.clone())?;
+        self.spawn("reloader", turning);
         Ok(())
     }
 

@@ -15,10 +15,13 @@ use std::{
     time::Duration,
 };
 
-use crate::metrics::{
-    exposition::Exposition,
-    instruments::Instruments,
-    series::{ChannelSeries, ProbeSeries},
+use crate::{
+    domain::latency::Window,
+    metrics::{
+        exposition::Exposition,
+        instruments::Instruments,
+        series::{ChannelSeries, ProbeSeries},
+    },
 };
 
 /// What sort of metric a family is.
@@ -171,7 +174,7 @@ pub fn series_per_probe(phases: usize, timeout: Duration) -> usize {
     let runs = series::OUTCOMES.len();
     let (timeouts, last_run, certificate) = (1, 1, 1);
     runs + timeouts
-        + series::WINDOWS.len()
+        + Window::ALL.len()
         + histogram
         + series::QUANTILES.len()
         + phases

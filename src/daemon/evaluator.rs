@@ -43,6 +43,8 @@ const INTAKE: usize = 256;
 const TICK: Duration = Duration::from_millis(200);
 /// Every so many ticks, a second, what only time brings about is looked at.
 const TICKS_PER_LOOK: u32 = 5;
+/// So many probes' windows are shown in their metrics every second; more take turns.
+const WINDOWS_PER_LOOK: usize = 1_000;
 /// At the end, so long is spent on committing what is still owed.
 const LAST_COMMITS: Duration = Duration::from_secs(3);
 
@@ -107,6 +109,8 @@ struct Evaluator {
     /// The store has refused; it is asked again at the next look.
     refused: bool,
     ticks: u32,
+    /// The place from which windows are shown next.
+    windows_from: usize,
     /// Zero of the monotonic clock.
     origin: Instant,
     plan: Arc<Plan>,
@@ -146,6 +150,7 @@ impl Evaluator {
             commit: None,
             refused: false,
             ticks: 0,
+            windows_from: 0,
             origin: Instant::now(),
             plan,
             plans,
@@ -189,6 +194,7 @@ impl Evaluator {
             self.refused = false;
             self.look(now);
             self.history.flush();
+            self.windows_from = self.roster.show_windows(self.windows_from, WINDOWS_PER_LOOK, now.monotonic);
         }
         self.picture.draw(&mut self.roster);
     }

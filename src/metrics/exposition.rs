@@ -16,10 +16,10 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    domain::evaluation::State,
+    domain::{evaluation::State, latency::Window},
     metrics::{
         self, Family, Series,
-        series::{ABSENT, ChannelSeries, OUTCOMES, ProbeSeries, QUANTILES, SEVERITIES, WINDOWS, micros},
+        series::{ABSENT, ChannelSeries, OUTCOMES, ProbeSeries, QUANTILES, SEVERITIES, micros},
     },
 };
 
@@ -209,10 +209,10 @@ fn timeouts(series: &ProbeSeries, name: &'static str, out: &mut String) {
 }
 
 fn timeout_ratio(series: &ProbeSeries, name: &'static str, out: &mut String) {
-    for (window, ratio) in WINDOWS.iter().zip(&series.timeout_ratios) {
+    for (window, ratio) in Window::ALL.iter().zip(&series.timeout_ratios) {
         let Some(ratio) = read(ratio) else { continue };
         open(out, name, probe_labels(series));
-        word(out, ",window", window);
+        word(out, ",window", window.as_str());
         match f64::from_bits(ratio) {
             0.0 => out.push_str("} 0\n"),
             ratio => writeln!(out, "}} {ratio}").expect("writing to memory succeeds"),

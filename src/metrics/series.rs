@@ -18,6 +18,7 @@ use crate::{
         channel::{Location, ProbeKey},
         evaluation::State,
         incident::Severity,
+        latency::Window,
         outcome::{Outcome, Reason, Verdict},
     },
     metrics::exposition::push_label,
@@ -25,8 +26,6 @@ use crate::{
 
 /// The words of the `outcome` label.
 pub const OUTCOMES: [&str; 4] = ["ok", "degraded", "failed", "inconclusive"];
-/// The words of the `window` label of the timeout ratio.
-pub const WINDOWS: [&str; 3] = ["5m", "1h", "24h"];
 /// The words of the `quantile` label.
 pub const QUANTILES: [&str; 3] = ["0.5", "0.95", "0.99"];
 /// A value that is not known.
@@ -54,8 +53,8 @@ pub struct ProbeSeries {
     pub(crate) runs: [AtomicU64; OUTCOMES.len()],
     pub(crate) failures: Mutex<Vec<(Reason, u64)>>,
     pub(crate) timeouts: AtomicU64,
-    /// Bit patterns of `f64`, in the order of [`WINDOWS`].
-    pub(crate) timeout_ratios: [AtomicU64; WINDOWS.len()],
+    /// Bit patterns of `f64`, in the order of [`Window::ALL`].
+    pub(crate) timeout_ratios: [AtomicU64; Window::ALL.len()],
     pub(crate) bounds: Box<[Duration]>,
     /// Runs per bucket, not cumulated; the last one is beyond every bound.
     pub(crate) buckets: Box<[AtomicU64]>,
@@ -118,8 +117,8 @@ impl ProbeSeries {
         }
     }
 
-    /// Sets the share of timeouts over each of [`WINDOWS`]; none where there was no conclusive run.
-    pub fn set_timeout_ratios(&self, ratios: [Option<f64>; WINDOWS.len()]) {
+    /// Sets the share of timeouts over each of [`Window::ALL`]; none where there was no conclusive run.
+    pub fn set_timeout_ratios(&self, ratios: [Option<f64>; Window::ALL.len()]) {
         for (series, ratio) in self.timeout_ratios.iter().zip(ratios) {
             series.store(ratio.map_or(ABSENT, f64::to_bits), Relaxed);
         }

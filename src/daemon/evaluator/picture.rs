@@ -10,6 +10,7 @@ use crate::{
     domain::{
         channel::ChannelId,
         evaluation::RunWord,
+        latency::Window,
         snapshot::{ChannelView, ProbeView, Snapshot},
     },
 };
@@ -62,15 +63,16 @@ fn view(post: &Post) -> ChannelView {
 fn probe_view(post: &Post, lookout: &Lookout) -> ProbeView {
     let name = &lookout.plan.key.probe;
     let last = post.state.recent(name).next_back();
+    let windows = lookout.shown;
     ProbeView {
         name: name.clone(),
         last_outcome: last.map(|run| word(run.outcome).to_owned()),
         last_run_at: last.map(|run| run.started_at),
         last_duration: last.map(|run| run.duration),
         last_reason: last.and_then(|run| run.reason),
-        p50: None,
-        p95: None,
-        timeout_ratio: None,
+        p50: windows.quantiles.map(|quantiles| quantiles.p50),
+        p95: windows.quantiles.map(|quantiles| quantiles.p95),
+        timeout_ratio: windows.timeout_ratio(Window::Hour),
     }
 }
 

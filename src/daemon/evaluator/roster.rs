@@ -8,6 +8,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
+    time::Duration,
 };
 
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
         decision::Decision,
         evaluation::{ChannelState, Moment, Transition, Watched},
         incident::Incident,
+        latency::{Latency, Quantiles, Scale, Window},
         outcome::Outcome,
     },
     metrics::{
@@ -35,6 +37,7 @@ pub(crate) struct Roster {
     places: HashMap<Arc<ProbeKey>, (usize, usize)>,
     /// What is known of channels that are not in the plan.
     absent: BTreeMap<ChannelId, RememberedChannel>,
+    scale: Scale,
 }
 
 /// One channel.
@@ -60,12 +63,37 @@ pub(crate) struct Lookout {
     /// Its configuration.
     pub(crate) plan: Arc<ProbePlan>,
     series: Arc<ProbeSeries>,
+    latency: Latency,
+    /// Its windows as they were shown last.
+    pub(crate) shown: Windows,
+}
+
+/// What a probe's sliding windows say.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Windows {
+    /// Latencies of the last hour.
+    pub(crate) quantiles: Option<Quantiles>,
+    /// Shares of timeouts, in the order of [`Window::ALL`].
+    timeout_ratios: [Option<f64>; Window::ALL.len()],
+}
+
+impl Windows {
+    /// The share of timeouts over a window.
+    pub(crate) fn timeout_ratio(&self, window: Window) -> Option<f64> {
+        self.timeout_ratios[window as usize]
+    }
 }
 
 impl Roster {
     /// An empty roster that remembers what was committed before.
     pub(crate) fn new(location: Location, remembered: Remembered) -> Self {
-        Self { location, posts: Vec::new(), places: HashMap::new(), absent: remembered.channels }
+        Self {
+            location,
+            posts: Vec::new(),
+            places: HashMap::new(),
+            absent: remembered.channels,
+            scale: Scale::default(),
+        }
     }
 
     /// Goes by another plan from now on; gives the series to be shown.
@@ -99,6 +127,7 @@ impl Roster {
             return None;
         }
         lookout.series.record(outcome);
+        lookout.latency.record(outcome, now.monotonic);
         post.state.record(outcome, &post.plan.rules, now.monotonic);
         post.changed = true;
         Some(place)
@@ -133,6 +162,25 @@ impl Roster {
     /// Remembers a decision about a channel that left the plan while it was being committed.
     pub(crate) fn remember(&mut self, decision: &Decision) {
         self.absent.insert(decision.channel.clone(), memory(decision));
+    }
+
+    /// Shows the windows of some channels' probes in their metrics, from the channel at `place` on, in a ring, until
+    /// about `probes_max` have been shown; gives the place to go on from.
+    pub(crate) fn show_windows(&mut self, place: usize, probes_max: usize, now: Duration) -> usize {
+        let total = self.posts.len();
+        let mut shown = 0;
+        for step in 0..total {
+            let at = (place + step) % total;
+            if shown >= probes_max {
+                return at;
+            }
+            for lookout in &mut self.posts[at].probes {
+                lookout.show_windows(now, &mut self.scale);
+                shown += 1;
+            }
+            self.posts[at].changed = true;
+        }
+        0
     }
 }
 
@@ -223,7 +271,19 @@ impl Lookout {
         Self {
             plan: Arc::clone(plan),
             series: Arc::new(ProbeSeries::new(&plan.key, location, &plan.phases, plan.timeout)),
+            latency: Latency::default(),
+            shown: Windows::default(),
         }
+    }
+
+    fn show_windows(&mut self, now: Duration, scale: &mut Scale) {
+        self.shown = Windows {
+            quantiles: self.latency.quantiles(now, scale),
+            timeout_ratios: Window::ALL.map(|window| self.latency.timeout_ratio(window, now)),
+        };
+        let latency = self.shown.quantiles.map(|quantiles| [quantiles.p50, quantiles.p95, quantiles.p99]);
+        self.series.set_latency(latency);
+        self.series.set_timeout_ratios(self.shown.timeout_ratios);
     }
 }
 
