@@ -16,6 +16,8 @@ mod blackbox;
 mod daemon;
 #[path = "speed/delay.rs"]
 mod delay;
+#[path = "speed/hour.rs"]
+mod hour;
 #[path = "speed/load.rs"]
 mod load;
 #[path = "speed/nginx.rs"]
@@ -54,6 +56,7 @@ fn main() {
     match args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         Some(("prober", rest)) => return probers::main(rest),
         Some(("delay", rest)) => return delay::main(rest),
+        Some(("hour", rest)) => return hour::main(rest),
         _ => {}
     }
     let unknown = args.iter().find(|arg| !FIGURES.iter().any(|(name, _)| name == arg));
