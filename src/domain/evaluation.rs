@@ -363,3 +363,6 @@ pub const RECENT_MAX: usize = 8;
 
 /// So many runs at most are shown in a mail.
 pub const TABLE_MAX: usize = 12;
+
+#[cfg(test)]
+mod tests;
