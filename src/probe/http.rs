@@ -9,12 +9,12 @@ use crate::{
         Probe, Report, RunFuture,
         expect::{Expectations, Judged},
         jar::Jar,
-        request::settings::RequestSettings,
+        request::{Unsendable, settings::RequestSettings},
         settings::{BuildContext, Built},
         timeline::Timeline,
         transport::{Transport, fault::Broken, prepared::Prepared},
     },
-    setting::Problem,
+    setting::{HttpUrl, Problem},
 };
 
 /// A probe of the kind `http`.
@@ -31,20 +31,20 @@ struct HttpProbe {
 /// # Errors
 /// Everything that is wrong with the settings.
 pub fn build(settings: &RequestSettings, context: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
+    let url =
+        HttpUrl::parse(&settings.url).map_err(|(wrong, right)| vec![settings.url.problem(wrong).hint(right)]);
     let draft = settings.draft(context);
-    let prepared = draft
-        .as_ref()
-        .map_err(Clone::clone)
-        .and_then(|draft| draft.prepare().map_err(|error| vec![settings.url.problem(error.to_string())]));
     let credentials = draft.as_ref().is_ok_and(|draft| draft.has_credentials());
     let expectations = settings.expect.build(credentials);
-    let (draft, prepared, expectations) = match (draft, prepared, expectations) {
-        (Ok(draft), Ok(prepared), Ok(expectations)) => (draft, prepared, expectations),
-        (_, prepared, expectations) => {
-            let problems = prepared.err().into_iter().chain(expectations.err());
+    let (draft, expectations) = match (url, draft, expectations) {
+        (Ok(_), Ok(draft), Ok(expectations)) => (draft, expectations),
+        (url, draft, expectations) => {
+            let problems = url.err().into_iter().chain(draft.err()).chain(expectations.err());
             return Err(problems.flatten().collect());
         }
     };
+    let unsendable = |error: Unsendable| vec![settings.url.problem(error.to_string())];
+    let prepared = draft.prepare().map_err(unsendable)?;
     let url = &prepared.target.url;
     Ok(Built {
         host: url.host_str().map(Arc::from),
