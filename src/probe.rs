@@ -8,6 +8,7 @@
 pub mod expect;
 pub mod http;
 pub mod jar;
+pub mod journey;
 pub mod request;
 pub mod run;
 pub mod settings;

@@ -1,6 +1,27 @@
-//! `probe`: one run now, with everything it saw.
+//! `probe`: one run now, with everything it saw. It runs exactly what the daemon runs, and neither judges nor stores
+//! nor tells anybody.
 
-use crate::cli::Exit;
+mod json;
+mod sheet;
+mod target;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::runtime::Runtime;
+
+use crate::{
+    cli::{Exit, LogFormat, check::print_problems, logging, print},
+    clock::Clock,
+    config::{self, plan::ProbePlan},
+    domain::outcome::{Outcome, Verdict},
+    probe::{Check, run},
+};
+
+/// How wide a sheet is where there is no terminal.
+const WIDTH: usize = 80;
+
+/// A task that a dying name server holds up is waited for no longer than this.
+const STRAGGLERS: Duration = Duration::from_millis(300);
 
 /// Arguments of `probe`.
 #[derive(Debug, clap::Args)]
@@ -16,8 +37,97 @@ pub struct ProbeArgs {
     pub json: bool,
 }
 
-/// Runs the probes once.
+/// Runs the probes once, one after the other.
 #[must_use]
-pub fn execute(_args: &ProbeArgs, _log: crate::cli::LogFormat) -> Exit {
-    Exit::CouldNot
+pub fn execute(args: &ProbeArgs, log: LogFormat) -> Exit {
+    if let Err(problem) = logging::init(log) {
+        eprintln!("{problem}");
+        return Exit::CouldNot;
+    }
+    let plan = match config::load(&args.config.config) {
+        Ok(loaded) => loaded.plan,
+        Err(problems) => {
+            print_problems(&problems.report);
+            return Exit::NotWell;
+        }
+    };
+    let probes = match target::select(&plan, &args.target) {
+        Ok(probes) => probes,
+        Err(unknown) => {
+            eprintln!("{unknown}");
+            return Exit::CouldNot;
+        }
+    };
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("failed to start the runtime: {error}");
+            return Exit::CouldNot;
+        }
+    };
+    let runs = runtime.block_on(run_all(&probes));
+    runtime.shutdown_timeout(STRAGGLERS);
+    match if args.json { print_json(&runs) } else { print_sheets(&runs) } {
+        Exit::Well => runs.iter().map(|(outcome, _)| exit_of(&outcome.verdict)).max_by_key(gravity),
+        unprinted => Some(unprinted),
+    }
+    .unwrap_or(Exit::Well)
+}
+
+async fn run_all(probes: &[&Arc<ProbePlan>]) -> Vec<(Outcome, Vec<Check>)> {
+    let mut runs = Vec::with_capacity(probes.len());
+    for plan in probes {
+        let key = Arc::clone(&plan.key);
+        runs.push(run::run(&*plan.probe, key, plan.timeout, Clock::system(), &plan.redactor).await);
+    }
+    runs
+}
+
+fn print_json(runs: &[(Outcome, Vec<Check>)]) -> Exit {
+    let runs = runs.iter().map(|(outcome, checks)| json::Run::of(outcome, checks)).collect();
+    let mut text =
+        serde_json::to_vec_pretty(&json::Runs { runs }).expect("texts and numbers are always JSON");
+    text.push(b'\n');
+    print::bytes(&text)
+}
+
+fn print_sheets(runs: &[(Outcome, Vec<Check>)]) -> Exit {
+    let width = terminal_size::terminal_size().map_or(WIDTH, |(width, _)| usize::from(width.0));
+    let sheets: Vec<String> =
+        runs.iter().map(|(outcome, checks)| sheet::draw(outcome, checks, width)).collect();
+    let sheets = sheets.join("\n");
+    let styled = anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never;
+    if styled {
+        print::bytes(sheets.as_bytes())
+    } else {
+        print::bytes(anstream::adapter::strip_str(&sheets).to_string().as_bytes())
+    }
+}
+
+fn exit_of(verdict: &Verdict) -> Exit {
+    match verdict {
+        Verdict::Ok => Exit::Well,
+        Verdict::Degraded(_) | Verdict::Failed(_) => Exit::NotWell,
+        Verdict::Inconclusive(_) => Exit::CouldNot,
+    }
+}
+
+/// Of several runs, a failed one counts more than one that could not look.
+fn gravity(exit: &Exit) -> u8 {
+    match exit {
+        Exit::Well => 0,
+        Exit::CouldNot => 1,
+        Exit::NotWell => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_run_counts_more_than_one_that_could_not_look() {
+        let worst = [Exit::Well, Exit::NotWell, Exit::CouldNot].into_iter().max_by_key(gravity);
+        assert_eq!(worst, Some(Exit::NotWell));
+    }
 }

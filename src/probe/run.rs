@@ -53,7 +53,7 @@ fn without_answer(verdict: Verdict) -> Report {
 }
 
 /// The deadline has struck: where the run was says what that means to a customer.
-fn out_of_time(reached: &Reached, timeout: Duration) -> Failure {
+pub(super) fn out_of_time(reached: &Reached, timeout: Duration) -> Failure {
     let technical = timeout_in(reached.open);
     let (reason, cause) = match reached.on_deadline {
         Some(reason) if reason != technical => (reason, Some(technical)),

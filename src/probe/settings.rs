@@ -11,7 +11,9 @@ use serde::Deserialize;
 
 use crate::{
     domain::channel::ProbeKey,
-    probe::{Probe, http, request::settings::RequestSettings, transport::Transport},
+    probe::{
+        Probe, http, journey::JourneySettings, request::settings::RequestSettings, transport::Transport,
+    },
     secret::Sources,
     setting::{At, Problem, Span},
 };
@@ -24,7 +26,7 @@ pub const EVERY_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 pub const TIMEOUT_MAX: Duration = Duration::from_secs(120);
 
 /// The words of the kinds, as the keys of their settings.
-pub const KINDS: [&str; 1] = ["http"];
+pub const KINDS: [&str; 2] = ["http", "journey"];
 
 /// `[channel.ID.probe.NAME]`: one scheduled check of a channel. It has exactly one kind, named by its key.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -38,12 +40,17 @@ pub struct ProbeSettings {
     pub recheck: Option<At<Span>>,
     /// One request, and what is expected of its answer.
     pub http: Option<RequestSettings>,
+    /// Ordered steps, as a customer takes them.
+    pub journey: Option<JourneySettings>,
 }
 
 impl ProbeSettings {
     /// Builds the probe by its kind, and gives the kind's word; none if no kind is set.
     pub fn build(&self, context: &BuildContext<'_>) -> Option<(&'static str, Result<Built, Vec<Problem>>)> {
-        self.http.as_ref().map(|settings| ("http", http::build(settings, context)))
+        if let Some(settings) = &self.http {
+            return Some(("http", http::build(settings, context)));
+        }
+        self.journey.as_ref().map(|settings| ("journey", settings.build(context)))
     }
 }
 

@@ -115,6 +115,18 @@ impl Timeline {
         self.0.started.elapsed()
     }
 
+    /// Where the run is, without stopping the watch and without what was measured.
+    #[must_use]
+    pub fn whereabouts(&self) -> Reached {
+        let progress = self.lock();
+        Reached {
+            phases: Vec::new(),
+            open: progress.open.map(|(kind, _)| kind),
+            step: progress.step.clone(),
+            on_deadline: progress.on_deadline,
+        }
+    }
+
     /// Stops the watch and takes what was measured.
     #[must_use]
     pub fn finish(&self) -> Reached {

@@ -4,12 +4,14 @@
 
 mod cli;
 mod daemon;
+mod demo;
 mod demo_inbox;
 mod demo_support_centre;
 mod dispatcher;
 mod hostile;
 mod house;
 mod http;
+mod journey;
 mod loopback;
 mod operations;
 mod phases;

@@ -61,6 +61,12 @@ impl Inbox {
         self.lock().mails.iter().cloned().collect()
     }
 
+    /// The number of the newest mail; 0 before the first.
+    #[must_use]
+    pub fn newest(&self) -> u64 {
+        self.lock().received
+    }
+
     /// Takes mail from `listener` for as long as it is polled; dropping the future closes every connection.
     pub async fn serve(&self, listener: TcpListener) {
         let mut conversations = JoinSet::new();

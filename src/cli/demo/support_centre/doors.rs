@@ -23,7 +23,7 @@ use super::{
 };
 
 /// How long a slow door takes.
-const SLOWNESS: Duration = Duration::from_millis(1_200);
+const SLOWNESS: Duration = Duration::from_millis(600);
 
 const SHOP: &str = include_str!("shop.html");
 const FORM: &str = include_str!("form.html");

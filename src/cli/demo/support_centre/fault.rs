@@ -74,6 +74,20 @@ impl Fault {
             Self::Slow => "slow",
         }
     }
+
+    /// What the switch says.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Grey => "Grey the button",
+            Self::Hang => "Hang",
+            Self::Error => "Answer 500",
+            Self::Drop => "Drop tickets silently",
+            Self::Busy => "All lines busy",
+            Self::Queue => "Queue for ever",
+            Self::Slow => "Slow",
+        }
+    }
 }
 
 /// What is wrong with each door.

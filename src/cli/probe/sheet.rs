@@ -1,0 +1,275 @@
+//! One run as a sheet of text: the verdict, the phases as bars on a common time line, every expectation with its tick
+//! or cross. Styled throughout; whoever prints it takes the styles away where they are not wanted.
+
+use std::{fmt::Write, time::Duration};
+
+use anstyle::{AnsiColor, Style};
+
+use crate::{
+    domain::outcome::{Outcome, Phase, PhaseKind, Verdict},
+    probe::Check,
+};
+
+/// Below this width the bars get what is left, down to [`BAR_WIDTH_MIN`] columns.
+const BAR_WIDTH_MIN: usize = 8;
+
+/// A wider bar says no more.
+const BAR_WIDTH_MAX: usize = 72;
+
+const GOOD: Style = AnsiColor::Green.on_default();
+const BAD: Style = AnsiColor::Red.on_default();
+const FAIR: Style = AnsiColor::Yellow.on_default();
+const BAR: Style = AnsiColor::Cyan.on_default();
+const BOLD: Style = Style::new().bold();
+const FAINT: Style = Style::new().dimmed();
+
+/// Draws one run, at most `width` columns wide where the texts allow.
+pub(super) fn draw(outcome: &Outcome, checks: &[Check], width: usize) -> String {
+    let mut sheet = String::new();
+    write_head(&mut sheet, outcome);
+    write_phases(&mut sheet, &merge(&outcome.phases), outcome.duration, width);
+    write_checks(&mut sheet, checks);
+    sheet
+}
+
+/// Appends a formatted line; writing to a `String` cannot fail.
+macro_rules! line {
+    ($sheet:expr, $($arg:tt)*) => { writeln!($sheet, $($arg)*).expect("a String takes every text") };
+}
+
+fn write_head(sheet: &mut String, outcome: &Outcome) {
+    let verdict = &outcome.verdict;
+    let style = match verdict {
+        Verdict::Ok => GOOD,
+        Verdict::Failed(_) => BAD,
+        Verdict::Degraded(_) | Verdict::Inconclusive(_) => FAIR,
+    };
+    let took = span(outcome.duration);
+    line!(sheet, "{BOLD}{}{BOLD:#}  {style}{}{style:#}  in {took}", outcome.probe, verdict.as_str());
+    match verdict {
+        Verdict::Ok => {}
+        Verdict::Degraded(failure) | Verdict::Failed(failure) => {
+            let step = failure.step.as_deref().map(|step| format!(" in step {step}")).unwrap_or_default();
+            let cause = failure.cause.map(|cause| format!(" ({cause})")).unwrap_or_default();
+            line!(sheet, "  {style}{}{style:#}{cause} at {}{step}", failure.reason, failure.stage);
+            line!(sheet, "  {}", failure.detail);
+        }
+        Verdict::Inconclusive(why) => {
+            line!(sheet, "  {style}{}{style:#}: the run says nothing about the channel", why.reason);
+            line!(sheet, "  {}", why.detail);
+        }
+    }
+    if let Some(expires_at) = outcome.certificate_expires_at {
+        line!(sheet, "  certificate valid until {}", expires_at.strftime("%Y-%m-%d %H:%M UTC"));
+    }
+}
+
+/// A row of the chart: a phase, or all the rounds of a phase in a step that is polled.
+struct Row {
+    label: String,
+    kind: PhaseKind,
+    offset: Duration,
+    duration: Duration,
+    rounds: usize,
+}
+
+/// Rounds of the same phase of the same step become one row, so that a poll of twenty tries fits on a screen.
+fn merge(phases: &[Phase]) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    for phase in phases {
+        let label = match (&phase.step, phase.hop) {
+            (None, 0) => String::new(),
+            (None, hop) => format!("redirect {hop}"),
+            (Some(step), 0) => step.to_string(),
+            (Some(step), hop) => format!("{step}, redirect {hop}"),
+        };
+        match rows.iter_mut().find(|row| row.label == label && row.kind == phase.kind) {
+            Some(row) => {
+                row.duration += phase.duration;
+                row.rounds += 1;
+            }
+            None => rows.push(Row {
+                label,
+                kind: phase.kind,
+                offset: phase.offset,
+                duration: phase.duration,
+                rounds: 1,
+            }),
+        }
+    }
+    rows
+}
+
+fn write_phases(sheet: &mut String, rows: &[Row], whole: Duration, width: usize) {
+    if rows.is_empty() {
+        return;
+    }
+    let label_width = rows.iter().map(|row| row.label.chars().count()).max().unwrap_or_default();
+    let gap = if label_width == 0 { 0 } else { label_width + 2 };
+    let taken = 2 + gap + "transfer".len() + 2 + "999.9 ms".len() + 2 + " x99".len();
+    let bar_width = width.saturating_sub(taken).clamp(BAR_WIDTH_MIN, BAR_WIDTH_MAX);
+    sheet.push('\n');
+    let mut label_before = None;
+    for row in rows {
+        let label = if label_before == Some(&row.label) { "" } else { &row.label };
+        label_before = Some(&row.label);
+        let bar = bar(row.offset, row.duration, whole, bar_width);
+        let rounds = if row.rounds > 1 { format!(" {FAINT}x{}{FAINT:#}", row.rounds) } else { String::new() };
+        let label = if gap == 0 { String::new() } else { format!("{label:label_width$}  ") };
+        let (kind, took) = (row.kind.as_str(), span(row.duration));
+        line!(sheet, "  {label}{kind:8}  {took:>8}  {BAR}{bar}{BAR:#}{rounds}");
+    }
+}
+
+/// A bar of `width` columns for the whole run: blank until `offset`, then filled to an eighth of a column.
+fn bar(offset: Duration, duration: Duration, whole: Duration, width: usize) -> String {
+    let eighths = |part: Duration| {
+        let share = part.as_secs_f64() / whole.as_secs_f64().max(f64::EPSILON);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between 0 and 8 x width"
+        )]
+        let eighths = (share.clamp(0.0, 1.0) * (width * 8) as f64).round() as usize;
+        eighths
+    };
+    let begin = (eighths(offset) / 8).min(width - 1);
+    let length = eighths(duration).clamp(1, (width - begin) * 8);
+    let mut bar = " ".repeat(begin);
+    bar.extend(std::iter::repeat_n('█', length / 8));
+    bar.extend(['▏', '▎', '▍', '▌', '▋', '▊', '▉'].get((length % 8).wrapping_sub(1)));
+    bar
+}
+
+fn write_checks(sheet: &mut String, checks: &[Check]) {
+    if !checks.is_empty() {
+        sheet.push('\n');
+    }
+    for check in checks {
+        let (style, mark) = if check.held { (GOOD, '✓') } else { (BAD, '✗') };
+        let step = check.step.as_deref().map(|step| format!("{step}: ")).unwrap_or_default();
+        let seen = if check.seen.as_str().is_empty() {
+            String::new()
+        } else {
+            format!("  {FAINT}saw {}{FAINT:#}", check.seen)
+        };
+        line!(sheet, "  {style}{mark}{style:#} {step}{}{seen}", check.expectation);
+    }
+}
+
+/// A span as a person reads it: `0.3 ms`, `412.0 ms`, `1.50 s`.
+fn span(span: Duration) -> String {
+    let ms = span.as_secs_f64() * 1_000.0;
+    if ms < 999.95 { format!("{ms:.1} ms") } else { format!("{:.2} s", span.as_secs_f64()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use expect_test::expect_file;
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::domain::{
+        channel::{ChannelId, ProbeKey, ProbeName},
+        outcome::{Detail, Failure, Inconclusive, InconclusiveReason, Reason, Stage},
+    };
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn a_bar_stands_where_its_phase_was_and_is_never_empty() {
+        for (offset, duration, expected) in [
+            (0, 100, "██████████"),
+            (0, 50, "█████"),
+            (50, 25, "     ██▌"),
+            (0, 0, "▏"),
+            (100, 0, "         ▏"),
+            (99, 50, "         █"),
+        ] {
+            assert_eq!(bar(offset * MS, duration * MS, 100 * MS, 10), expected, "{offset} {duration}");
+        }
+    }
+
+    fn phase(step: Option<&str>, hop: u8, kind: PhaseKind, offset: u32, duration: u32) -> Phase {
+        Phase { step: step.map(Arc::from), hop, kind, offset: offset * MS, duration: duration * MS }
+    }
+
+    fn outcome(verdict: Verdict, duration: u32, phases: Vec<Phase>) -> Outcome {
+        let probe = ProbeKey { channel: ChannelId::new("ticket-form"), probe: ProbeName::new("submit") };
+        Outcome {
+            probe: Arc::new(probe),
+            started_at: Timestamp::UNIX_EPOCH,
+            duration: duration * MS,
+            verdict,
+            phases,
+            certificate_expires_at: Some("2026-12-24T18:00:00Z".parse().unwrap()),
+        }
+    }
+
+    fn check(step: Option<&str>, held: bool, expectation: &str, seen: &str) -> Check {
+        Check { step: step.map(Arc::from), expectation: expectation.into(), held, seen: Detail::new(seen) }
+    }
+
+    fn plain(outcome: &Outcome, checks: &[Check], width: usize) -> String {
+        anstream::adapter::strip_str(&draw(outcome, checks, width)).to_string()
+    }
+
+    #[test]
+    fn a_failed_journey_shows_its_step_its_rounds_and_its_crosses() {
+        let failure = Failure {
+            stage: Stage::Expect,
+            step: Some("arrives".into()),
+            reason: Reason::Lost,
+            cause: Some(Reason::Content),
+            detail: Detail::new("not there after 12 tries in 5 s"),
+        };
+        let phases = vec![
+            phase(Some("form"), 0, PhaseKind::Connect, 0, 2),
+            phase(Some("form"), 0, PhaseKind::Wait, 2, 120),
+            phase(Some("submit"), 0, PhaseKind::Wait, 130, 60),
+            phase(Some("submit"), 1, PhaseKind::Wait, 195, 30),
+            phase(Some("arrives"), 0, PhaseKind::Wait, 230, 40),
+            phase(Some("arrives"), 0, PhaseKind::Pause, 270, 1_000),
+            phase(Some("arrives"), 0, PhaseKind::Wait, 1_270, 40),
+        ];
+        let checks = [
+            check(Some("form"), true, "status is 200", "200"),
+            check(Some("arrives"), false, "$.tickets[0] exists", "nothing"),
+        ];
+        let outcome = outcome(Verdict::Failed(failure), 1_310, phases);
+        expect_file!["../../../tests/golden/probe/failed.txt"].assert_eq(&plain(&outcome, &checks, 80));
+    }
+
+    #[test]
+    fn a_single_request_that_is_well_fits_a_narrow_terminal() {
+        let phases = vec![
+            phase(None, 0, PhaseKind::Resolve, 0, 1),
+            phase(None, 0, PhaseKind::Connect, 1, 1),
+            phase(None, 0, PhaseKind::Tls, 2, 20),
+            phase(None, 0, PhaseKind::Wait, 22, 50),
+            phase(None, 1, PhaseKind::Wait, 72, 28),
+        ];
+        let checks = [check(None, true, "status is 200", "200")];
+        let drawn = plain(&outcome(Verdict::Ok, 100, phases), &checks, 40);
+        expect_file!["../../../tests/golden/probe/ok.txt"].assert_eq(&drawn);
+    }
+
+    #[test]
+    fn a_run_that_could_not_look_says_so() {
+        let why = Inconclusive {
+            reason: InconclusiveReason::MonitorLocal,
+            detail: Detail::new("failed to open a socket: too many open files"),
+        };
+        let drawn = plain(&outcome(Verdict::Inconclusive(why), 1, vec![]), &[], 80);
+        expect_file!["../../../tests/golden/probe/inconclusive.txt"].assert_eq(&drawn);
+    }
+
+    #[test]
+    fn a_span_keeps_four_figures_at_most() {
+        assert_eq!(span(Duration::from_micros(312)), "0.3 ms");
+        assert_eq!(span(Duration::from_micros(999_960)), "1.00 s");
+        assert_eq!(span(Duration::from_millis(1_500)), "1.50 s");
+    }
+}

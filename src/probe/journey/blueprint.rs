@@ -1,0 +1,285 @@
+//! From the settings of a journey to the journey, with everything that is wrong found on the way: after this, a run
+//! cannot meet a variable without a value, an address that is none, or a wait that does not fit.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+    ops::Range,
+    sync::Arc,
+    time::Duration,
+};
+
+use url::{Origin, Url};
+
+use super::{
+    CLEANUP_TIMEOUT, Journey, JourneySettings, STEPS_MAX,
+    capture::{Capture, CaptureSettings},
+    step::{EVERY, Request, Step, StepSettings, Until, UntilSettings, Wording},
+    template::{Malformed, Template, is_name},
+    variables::{NONCE, Variables},
+};
+use crate::{
+    clock::Clock,
+    domain::channel::{ID_LEN_MAX, is_id},
+    probe::{
+        expect::Expectations,
+        request::draft::{Draft, Place, Text},
+        settings::{BuildContext, Built},
+    },
+    secret::{Secret, SecretRef},
+    setting::{At, HttpUrl, Problem},
+};
+
+/// A journey being drawn up.
+pub(super) struct Blueprint<'a> {
+    context: &'a BuildContext<'a>,
+    problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+    /// The variables that have a value at this point of the way.
+    known: BTreeSet<String>,
+    names: BTreeSet<String>,
+    origins: Vec<Origin>,
+    host: Option<Arc<str>>,
+}
+
+impl<'a> Blueprint<'a> {
+    pub(super) fn draw(
+        settings: &JourneySettings,
+        context: &'a BuildContext<'a>,
+    ) -> Result<Built, Vec<Problem>> {
+        let mut blueprint = Self {
+            context,
+            problems: Vec::new(),
+            warnings: Vec::new(),
+            known: BTreeSet::from([NONCE.to_owned()]),
+            names: BTreeSet::new(),
+            origins: Vec::new(),
+            host: None,
+        };
+        blueprint.count(settings);
+        let cleanup_timeout = blueprint.cleanup_timeout(settings);
+        let secrets = blueprint.secrets(&settings.secrets);
+        let steps = blueprint.steps(&settings.steps.value);
+        let cleanup = blueprint.steps(&settings.cleanup);
+        if !blueprint.problems.is_empty() {
+            return Err(blueprint.problems);
+        }
+        let Self { warnings, origins, host, .. } = blueprint;
+        let journey = Journey {
+            transport: Arc::clone(context.transport),
+            clock: Clock::system(),
+            timeout: context.timeout,
+            cleanup_timeout,
+            secrets,
+            steps,
+            cleanup,
+            origins,
+        };
+        let phases = journey.steps.iter().chain(&journey.cleanup).map(|step| step.name.to_string()).collect();
+        Ok(Built { probe: Arc::new(journey), host, phases, warnings })
+    }
+
+    fn count(&mut self, settings: &JourneySettings) {
+        let count = settings.steps.len() + settings.cleanup.len();
+        if settings.steps.is_empty() {
+            let hint = "write at least one: { name = \"open\", http = { url = \"https://...\" } }";
+            self.problems.push(settings.steps.problem("a journey needs steps").hint(hint));
+        } else if count > STEPS_MAX {
+            let problem =
+                settings.steps.problem(format!("{count} steps are more than the {STEPS_MAX} of a journey"));
+            self.problems.push(problem.hint("split it into several probes"));
+        }
+    }
+
+    fn cleanup_timeout(&mut self, settings: &JourneySettings) -> Duration {
+        let run = self.context.timeout;
+        let Some(wanted) = &settings.cleanup_timeout else { return CLEANUP_TIMEOUT.min(run / 4) };
+        if wanted.0 >= run {
+            let problem = wanted.problem(format!("the cleanup cannot have the whole run of {run:?}"));
+            self.problems.push(problem.hint("raise the probe's timeout, or keep less for the cleanup"));
+        }
+        wanted.0
+    }
+
+    fn secrets(&mut self, settings: &BTreeMap<String, At<SecretRef>>) -> Vec<(Box<str>, Secret)> {
+        let mut secrets = Vec::new();
+        for (name, reference) in settings {
+            self.define(name, &reference.span);
+            match self.context.sources.secret(reference) {
+                Ok(secret) => secrets.push((name.as_str().into(), secret)),
+                Err(problem) => self.problems.push(problem),
+            }
+        }
+        secrets
+    }
+
+    /// A variable has its value from here on; each is defined once, so that a text means one thing.
+    fn define(&mut self, name: &str, span: &Range<usize>) {
+        if !is_name(name) {
+            let problem = Problem::at(span.clone(), format!("{name:?} is not the name of a variable"));
+            self.problems.push(problem.hint("write a-z, 0-9 and _, beginning with a letter"));
+        } else if !self.known.insert(name.to_owned()) {
+            let problem = Problem::at(span.clone(), format!("the variable {name:?} is defined already"));
+            self.problems.push(problem.hint("give it a name of its own"));
+        }
+    }
+
+    fn steps(&mut self, steps: &[StepSettings]) -> Vec<Step> {
+        steps.iter().filter_map(|step| self.step(step)).collect()
+    }
+
+    /// Draws one step, as far as it can be drawn: what is wrong with one part hides nothing of the next.
+    fn step(&mut self, settings: &StepSettings) -> Option<Step> {
+        self.name(&settings.name);
+        let draft = self.take(settings.http.draft(self.context));
+        self.warnings.extend(draft.as_ref().into_iter().flat_map(|draft| settings.http.warnings(draft)));
+        let has_credentials = draft.as_ref().is_some_and(Draft::has_credentials);
+        let expect = self.take(settings.http.expect.build(has_credentials));
+        self.expected_texts(expect.as_ref(), &settings.name.span);
+        let draft = draft.map(|draft| self.with_variables(&draft));
+        let until = settings.until.as_ref().map(|until| self.until(until));
+        let captures = self.captures(&settings.capture);
+        let name = settings.name.as_str().into();
+        Some(Step {
+            name,
+            request: Request { draft: draft? },
+            expect: expect?,
+            until: until.flatten(),
+            captures,
+        })
+    }
+
+    fn take<T>(&mut self, built: Result<T, Vec<Problem>>) -> Option<T> {
+        built.map_err(|problems| self.problems.extend(problems)).ok()
+    }
+
+    fn name(&mut self, name: &At<String>) {
+        if !is_id(name) {
+            let problem = name.problem(format!("{:?} cannot name a step", name.value));
+            let hint =
+                format!("write 1 to {ID_LEN_MAX} of a-z, 0-9, - and _, beginning with a letter or digit");
+            self.problems.push(problem.hint(hint));
+        } else if !self.names.insert(name.value.clone()) {
+            let problem = name.problem(format!("there are two steps named {:?}", name.value));
+            self.problems.push(problem.hint("give each a name of its own: failures and phases tell it"));
+        }
+    }
+
+    fn with_variables(&mut self, draft: &Draft<Text>) -> Draft<Wording> {
+        let worded = draft.try_map(|text, place| Ok::<_, Infallible>(self.wording(text, place)));
+        let Ok(worded) = worded;
+        worded
+    }
+
+    fn wording(&mut self, text: &Text, place: Place) -> Wording {
+        if text.is_secret() {
+            return Wording::Secret(text.clone());
+        }
+        let span = text.span.clone().unwrap_or_default();
+        let Some(template) = self.template(text.as_str(), &span) else {
+            return Wording::Secret(text.clone());
+        };
+        if place == Place::Address && template.sole_variable().is_none() {
+            self.address(&template, &span);
+        }
+        Wording::Template(template)
+    }
+
+    /// A text all of whose variables have a value here.
+    fn template(&mut self, text: &str, span: &Range<usize>) -> Option<Template> {
+        let template = match Template::parse(text) {
+            Ok(template) => template,
+            Err(Malformed { message, hint }) => {
+                self.problems.push(Problem::at(span.clone(), message).hint(hint));
+                return None;
+            }
+        };
+        for name in template.variables().filter(|name| !self.known.contains(*name)) {
+            let problem = Problem::at(span.clone(), format!("the variable {name:?} has no value here"));
+            self.problems.push(problem.hint(self.known_variables(name)));
+        }
+        Some(template)
+    }
+
+    fn expected_texts(&mut self, expect: Option<&Expectations>, span: &Range<usize>) {
+        for text in expect.into_iter().flat_map(Expectations::texts) {
+            self.template(text, span);
+        }
+    }
+
+    fn known_variables(&self, wanted: &str) -> String {
+        let alike = |known: &&String| strsim::jaro_winkler(wanted, known);
+        let nearest = self.known.iter().max_by(|a, b| alike(a).total_cmp(&alike(b)));
+        match nearest.filter(|nearest| alike(nearest) > 0.8) {
+            Some(nearest) => format!("did you mean {{{nearest}}}?"),
+            None => {
+                let known: Vec<String> = self.known.iter().map(|name| format!("{{{name}}}")).collect();
+                format!("an earlier step has to capture it; here there are: {}", known.join(", "))
+            }
+        }
+    }
+
+    /// An address is checked with every variable filled in by a letter; its host must not depend on one.
+    fn address(&mut self, template: &Template, span: &Range<usize>) {
+        let mut letters = Variables::default();
+        for name in template.variables() {
+            letters.set(name, "x".to_owned());
+        }
+        let filled = template.fill(&letters, Place::Address).unwrap_or_default();
+        let HttpUrl(url) = match HttpUrl::parse(&filled) {
+            Ok(url) => url,
+            Err((message, hint)) => return self.problems.push(Problem::at(span.clone(), message).hint(hint)),
+        };
+        let origin_end = url[..url::Position::AfterPort].len();
+        let host_is_fixed = template.variables().next().is_none()
+            || Url::parse(template.leading_text()).is_ok_and(|fixed| {
+                fixed.origin() == url.origin() && template.leading_text().len() > origin_end
+            });
+        if !host_is_fixed {
+            let problem = Problem::at(span.clone(), "the host of an address must not depend on a variable");
+            return self
+                .problems
+                .push(problem.hint("write the host out; a variable may follow from the path on"));
+        }
+        if self.host.is_none() {
+            self.host = url.host_str().map(Arc::from);
+        }
+        if !self.origins.contains(&url.origin()) {
+            self.origins.push(url.origin());
+        }
+    }
+
+    fn until(&mut self, settings: &At<UntilSettings>) -> Option<Until> {
+        let every = settings.every.as_ref().map_or(EVERY, |every| every.0);
+        let within = &settings.within;
+        if within.0 >= self.context.timeout {
+            let run = self.context.timeout;
+            let problem = within.problem(format!("the run of {run:?} is over before this wait"));
+            self.problems.push(problem.hint("raise the probe's timeout, or wait for less"));
+        }
+        if let Some(every) = settings.every.as_ref().filter(|every| every.0 > within.0) {
+            let problem = every.problem("the time between two looks is longer than the whole wait");
+            self.problems.push(problem.hint("look more often, or wait longer"));
+        }
+        if let Some(late) = settings.late_after.as_ref().filter(|late| late.0 >= within.0) {
+            let problem = late.problem("nothing can be late when the wait is over by then");
+            self.problems.push(problem.hint("write a shorter time than that of within"));
+        }
+        let expect = self.take(settings.expect.build(false));
+        self.expected_texts(expect.as_ref(), &settings.span);
+        let late_after = settings.late_after.as_ref().map(|late| late.0);
+        Some(Until { expect: expect?, every, within: within.0, late_after, otherwise: settings.otherwise })
+    }
+
+    fn captures(&mut self, settings: &BTreeMap<String, At<CaptureSettings>>) -> Vec<Capture> {
+        let mut captures = Vec::new();
+        for (name, capture) in settings {
+            self.define(name, &capture.span);
+            match CaptureSettings::build(name, capture) {
+                Ok(capture) => captures.push(capture),
+                Err(problem) => self.problems.push(problem),
+            }
+        }
+        captures
+    }
+}

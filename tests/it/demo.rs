@@ -1,0 +1,99 @@
+//! The demo, end to end: the real program, the real daemon in it, and real Chromium in front.
+
+mod browser;
+mod process;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use self::process::Demo;
+
+/// How long anything may take that takes seconds on a quiet machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What to break, how, and with which reason the channel goes dark.
+const BREAKS: [(&str, &str, &str); 3] =
+    [("web-chat", "grey", "disabled"), ("hotline", "busy", "busy"), ("ticket-form", "drop", "lost")];
+
+/// Asks until the answer is there; never forever.
+async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let mut pace = tokio::time::interval(Duration::from_millis(100));
+    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let asking = async {
+        loop {
+            pace.tick().await;
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+        }
+    };
+    let Ok(answer) = tokio::time::timeout(PATIENCE, asking).await else {
+        panic!("not within {PATIENCE:?}: {what}")
+    };
+    answer
+}
+
+async fn state_of(demo: &Demo, channel: &str) -> Value {
+    let state = demo.get("/demo/state.json").await;
+    let channels = state["channels"].as_array().unwrap();
+    channels
+        .iter()
+        .find(|found| found["id"] == channel)
+        .unwrap_or_else(|| panic!("no {channel} in {state}"))
+        .clone()
+}
+
+async fn until_state(demo: &Demo, channel: &str, state: &str) -> Value {
+    let what = format!("{channel} is {state}");
+    eventually(&what, async || Some(state_of(demo, channel).await).filter(|view| view["state"] == state))
+        .await
+}
+
+/// The mails about a channel whose subject has a word.
+async fn mails_with(demo: &Demo, channel: &str, word: &str) -> Vec<Value> {
+    let title = state_of(demo, channel).await["title"].as_str().unwrap().to_owned();
+    let mails = demo.get("/demo/mails.json").await;
+    let has = |mail: &&Value, text: &str| mail["subject"].as_str().unwrap().to_lowercase().contains(text);
+    let title = title.to_lowercase();
+    mails.as_array().unwrap().iter().filter(|mail| has(mail, &title) && has(mail, word)).cloned().collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_door_can_be_broken_and_mended_by_script_and_the_mails_arrive() {
+    let demo = Demo::start().await;
+    for (channel, _, _) in BREAKS {
+        until_state(&demo, channel, "up").await;
+    }
+    for (channel, how, reason) in BREAKS {
+        demo.post("/demo/break", &json!({ "channel": channel, "how": how })).await;
+        let view = until_state(&demo, channel, "dark").await;
+        assert_eq!(view["failure"]["reason"], reason, "{view}");
+        assert_eq!(view["fault"], how);
+    }
+    for (channel, _, _) in BREAKS {
+        let what = format!("the mail about {channel}");
+        let outage =
+            eventually(&what, async || mails_with(&demo, channel, "dark").await.into_iter().next()).await;
+        assert!(outage["text"].as_str().unwrap().len() > 100 && outage["html"].as_str().unwrap().len() > 100);
+        demo.post("/demo/mend", &json!({ "channel": channel })).await;
+    }
+    for (channel, _, _) in BREAKS {
+        until_state(&demo, channel, "up").await;
+        let what = format!("the recovery mail about {channel}");
+        eventually(&what, async || mails_with(&demo, channel, "up").await.into_iter().next()).await;
+    }
+    let metrics = demo.text("/metrics").await;
+    assert!(metrics.contains("support_channel_up{channel=\"hotline\"} 1"), "{metrics}");
+    demo.stop_and_leave_nothing_behind().await;
+}
+
+#[tokio::test]
+async fn a_switch_that_is_not_there_is_refused_with_those_that_are() {
+    let demo = Demo::start().await;
+    let refused = demo.post_refused("/demo/break", &json!({ "channel": "web-chat", "how": "drop" })).await;
+    assert_eq!(refused, json!({ "error": "web-chat can be broken by: grey, hang, 500, slow" }));
+    let refused = demo.post_refused("/demo/break", &json!({ "channel": "fax", "how": "hang" })).await;
+    assert!(refused["error"].as_str().unwrap().contains("`web-chat`"), "{refused}");
+    demo.stop_and_leave_nothing_behind().await;
+}

@@ -1,0 +1,142 @@
+//! The demo's page in real Chromium, driven as a person would use it.
+
+use std::process::Stdio;
+
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+};
+
+use super::{BREAKS, eventually, process::Demo};
+
+/// Names the file that the page's screenshot is written to, for `docs/demo.png`.
+const SCREENSHOT: &str = "LAMPLIGHTER_SCREENSHOT";
+
+/// Chromium with a fresh profile, and the driver that steers it.
+struct Browser {
+    client: Client,
+    _driver: Child,
+    _profile: TempDir,
+}
+
+impl Browser {
+    async fn start() -> Self {
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("failed to start chromedriver; install the Debian packages chromium and chromium-driver");
+        let mut printed = BufReader::new(driver.stdout.take().unwrap()).lines();
+        let port = loop {
+            let line =
+                printed.next_line().await.unwrap().expect("chromedriver ended before it said where it is");
+            if let Some((_, port)) = line.split_once("started successfully on port ") {
+                break port.trim_end_matches('.').to_owned();
+            }
+        };
+        let profile = TempDir::new().unwrap();
+        let arguments = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--window-size=1280,1040",
+            &format!("--user-data-dir={}", profile.path().display()),
+        ];
+        let capabilities = json!({ "goog:chromeOptions": { "args": arguments } });
+        let client = ClientBuilder::new(HttpConnector::new())
+            .capabilities(capabilities.as_object().unwrap().clone())
+            .connect(&format!("http://127.0.0.1:{port}"))
+            .await
+            .unwrap();
+        Self { client, _driver: driver, _profile: profile }
+    }
+
+    async fn shown(&self, css: &str) -> bool {
+        match self.client.find(Locator::Css(css)).await {
+            Ok(element) => element.is_displayed().await.unwrap_or(false),
+            Err(_) => false,
+        }
+    }
+
+    async fn until_shown(&self, css: &str) {
+        eventually(css, async || self.shown(css).await.then_some(())).await;
+    }
+
+    async fn click(&self, css: &str) {
+        self.until_shown(css).await;
+        self.client.find(Locator::Css(css)).await.unwrap().click().await.unwrap();
+    }
+
+    /// The subjects in the mailbox, newest first.
+    async fn subjects(&self) -> Vec<String> {
+        let read = "return [...document.querySelectorAll('#mails b')].map(b => b.textContent)";
+        serde_json::from_value(self.client.execute(read, vec![]).await.unwrap()).unwrap()
+    }
+
+    /// Whether a mail about `title` says `word` in its subject.
+    async fn until_mail(&self, title: &str, word: &str) {
+        let about = |subject: &String| subject.contains(title) && subject.to_lowercase().contains(word);
+        let what = format!("a mail that says {title} is {word}");
+        eventually(&what, async || self.subjects().await.iter().any(about).then_some(())).await;
+    }
+
+    async fn text(&self, css: &str) -> String {
+        self.client.find(Locator::Css(css)).await.unwrap().text().await.unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_breaks_each_door_reads_the_mail_mends_it_and_reads_the_next() {
+    let demo = Demo::start().await;
+    let browser = Browser::start().await;
+    browser.client.goto(&demo.address).await.unwrap();
+    for (channel, _, _) in BREAKS {
+        browser.until_shown(&format!("#channel-{channel}[data-state=up]")).await;
+    }
+    let mut titles = Vec::new();
+    for (channel, how, reason) in BREAKS {
+        browser.click(&format!("#channel-{channel} [data-how='{how}']")).await;
+        browser.until_shown(&format!("#channel-{channel}[data-state=dark]")).await;
+        let title = browser.text(&format!("#channel-{channel} h3")).await;
+        browser.until_mail(&title, "dark").await;
+        assert!(browser.text(&format!("#channel-{channel} .failure")).await.starts_with(reason));
+        titles.push(title);
+    }
+    the_mail_can_be_read(&browser).await;
+    if let Some(path) = std::env::var_os(SCREENSHOT) {
+        let picture = browser.client.screenshot().await.unwrap();
+        std::fs::write(path, picture).unwrap();
+    }
+    for ((channel, _, _), title) in BREAKS.iter().zip(&titles) {
+        browser.click(&format!("#channel-{channel} .mend")).await;
+        browser.until_shown(&format!("#channel-{channel}[data-state=up]")).await;
+        browser.until_mail(title, "up").await;
+    }
+    browser.client.close().await.unwrap();
+    demo.stop_and_leave_nothing_behind().await;
+}
+
+/// The newest mail is open; its three faces show.
+async fn the_mail_can_be_read(browser: &Browser) {
+    browser.until_shown("#mail-html").await;
+    browser.click("[data-part=headers]").await;
+    assert!(browser.text("#mail-plain").await.to_lowercase().contains("message-id:"));
+    browser.click("[data-part=text]").await;
+    assert!(!browser.text("#mail-plain").await.is_empty());
+    browser.click("[data-part=html]").await;
+    let frame = browser.client.find(Locator::Css("#mail-html")).await.unwrap();
+    frame.enter_frame().await.unwrap();
+    assert!(!browser.text("body").await.is_empty());
+    browser.client.clone().enter_parent_frame().await.unwrap();
+}

@@ -1,0 +1,222 @@
+//! Journeys against the demo's support centre: the ticket form and the hotline, well and broken in every way.
+
+mod fixture;
+
+use std::time::Duration;
+
+use lamplighter::{
+    cli::demo::support_centre::fault::{Door, Fault},
+    domain::outcome::{Outcome, PhaseKind, Reason, Stage, Verdict},
+};
+
+use self::fixture::Centre;
+
+/// The ticket form: form, token, post, poll the agents' side, delete.
+const TICKET: &str = r#"
+cleanup_timeout = "300ms"
+secrets = { agents = { file = "agents-secret" } }
+
+[[steps]]
+name = "form"
+http = { url = "CENTRE/tickets/new" }
+capture = { csrf = { css = "input[name=csrf]", attribute = "value", otherwise = "missing" } }
+
+[[steps]]
+name = "send"
+http = { url = "CENTRE/tickets", body = { form = { csrf = "{csrf}", subject = "{nonce}" } } }
+
+[[steps]]
+name = "arrives"
+http = { url = "CENTRE/agents/tickets", headers = { authorization = "Bearer {agents}" } }
+until = { every = "20ms", within = "500ms", otherwise = "lost", expect = { body = [{ contains = "{nonce}" }] } }
+capture = { ticket = { json = "$.tickets[0].id" } }
+
+[[cleanup]]
+name = "delete"
+http = { method = "DELETE", url = "CENTRE/agents/tickets/{ticket}", headers = { authorization = "Bearer {agents}" } }
+"#;
+
+/// The hotline: ask for a callback, wait until it rings, cancel.
+const HOTLINE: &str = r#"
+cleanup_timeout = "300ms"
+
+[[steps]]
+name = "ask"
+http = { url = "CENTRE/hotline/callbacks", body = { json = { number = "+49 30 5550100" } } }
+capture = { status_page = { header = "location" } }
+
+[[steps]]
+name = "rings"
+http = { url = "{status_page}", expect = { json = [{ path = "$.status", matches = "^(queued|ringing)$", otherwise = "busy" }] } }
+until = { every = "20ms", within = "500ms", otherwise = "queue_timeout", expect = { json = [{ path = "$.status", equals = "ringing" }] } }
+
+[[cleanup]]
+name = "cancel"
+http = { method = "DELETE", url = "{status_page}" }
+"#;
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+fn failure_of(outcome: &Outcome) -> (Stage, &str, Reason, Option<Reason>) {
+    let failure = outcome.verdict.failure().unwrap_or_else(|| panic!("no failure: {:?}", outcome.verdict));
+    (failure.stage, failure.step.as_deref().unwrap_or_default(), failure.reason, failure.cause)
+}
+
+#[tokio::test]
+async fn a_ticket_is_sent_found_on_the_agents_side_and_deleted() {
+    let centre = Centre::open().await;
+    let (outcome, checks) = centre.run(TICKET, TIMEOUT).await;
+    assert_eq!(outcome.verdict, Verdict::Ok);
+    assert_eq!(centre.support.tickets(), 0);
+    assert!(checks.iter().all(|check| check.held), "{checks:?}");
+    let steps: Vec<_> = outcome.phases.iter().filter_map(|phase| phase.step.as_deref()).collect();
+    for step in ["form", "send", "arrives", "delete"] {
+        assert!(steps.contains(&step), "{steps:?}");
+    }
+    let redirected = outcome.phases.iter().filter(|phase| phase.hop == 1 && phase.kind == PhaseKind::Wait);
+    assert_eq!(redirected.filter_map(|phase| phase.step.as_deref()).collect::<Vec<_>>(), ["send"]);
+    assert!(checks.iter().any(|check| check.expectation.contains("csrf")));
+}
+
+#[tokio::test]
+async fn a_ticket_that_never_arrives_is_lost() {
+    let centre = Centre::open().await;
+    centre.support.break_door(Door::TicketForm, Fault::Drop);
+    let (outcome, checks) = centre.run(TICKET, TIMEOUT).await;
+    assert_eq!(failure_of(&outcome), (Stage::Expect, "arrives", Reason::Lost, Some(Reason::Content)));
+    assert!(outcome.duration >= Duration::from_millis(500), "the whole wait: {:?}", outcome.duration);
+    assert!(outcome.phases.iter().any(|phase| phase.kind == PhaseKind::Pause));
+    let broken: Vec<_> = checks.iter().filter(|check| !check.held).collect();
+    assert_eq!(broken.len(), 1, "only the last look is told: {broken:?}");
+}
+
+#[tokio::test]
+async fn a_ticket_that_comes_after_its_budget_is_late_and_the_run_degraded() {
+    let centre = Centre::open().await;
+    let late = TICKET.replace("every = \"20ms\"", "every = \"20ms\", late_after = \"1ms\"");
+    let (outcome, _) = centre.run(&late, TIMEOUT).await;
+    assert!(matches!(outcome.verdict, Verdict::Degraded(_)), "{:?}", outcome.verdict);
+    assert_eq!(failure_of(&outcome), (Stage::Expect, "arrives", Reason::Late, None));
+    assert_eq!(centre.support.tickets(), 0);
+}
+
+#[tokio::test]
+async fn a_form_without_its_token_is_told_by_the_reason_that_the_capture_names() {
+    let centre = Centre::open().await;
+    let other = TICKET.replace("input[name=csrf]", "input[name=token]");
+    let (outcome, _) = centre.run(&other, TIMEOUT).await;
+    assert_eq!(failure_of(&outcome), (Stage::Capture, "form", Reason::Missing, Some(Reason::Content)));
+}
+
+#[tokio::test]
+async fn an_error_page_fails_its_step_and_the_steps_behind_it_are_not_taken() {
+    let centre = Centre::open().await;
+    centre.support.break_door(Door::TicketForm, Fault::Error);
+    let (outcome, checks) = centre.run(TICKET, TIMEOUT).await;
+    assert_eq!(failure_of(&outcome), (Stage::Expect, "form", Reason::Status, None));
+    assert!(checks.iter().all(|check| check.step.as_deref() == Some("form")), "{checks:?}");
+}
+
+#[tokio::test]
+async fn a_callback_is_asked_for_rings_and_is_cancelled() {
+    let centre = Centre::open().await;
+    let (outcome, _) = centre.run(HOTLINE, TIMEOUT).await;
+    assert_eq!(outcome.verdict, Verdict::Ok);
+    assert_eq!(centre.support.callbacks(), 0);
+}
+
+#[tokio::test]
+async fn a_busy_hotline_is_told_at_once_and_the_callback_is_cancelled_all_the_same() {
+    let centre = Centre::open().await;
+    centre.support.break_door(Door::Hotline, Fault::Busy);
+    let (outcome, _) = centre.run(HOTLINE, TIMEOUT).await;
+    assert_eq!(failure_of(&outcome), (Stage::Expect, "rings", Reason::Busy, Some(Reason::Content)));
+    assert!(!outcome.phases.iter().any(|phase| phase.kind == PhaseKind::Pause), "it did not wait");
+    assert_eq!(centre.support.callbacks(), 0);
+}
+
+#[tokio::test]
+async fn a_queue_that_never_moves_is_a_queue_timeout() {
+    let centre = Centre::open().await;
+    centre.support.break_door(Door::Hotline, Fault::Queue);
+    let (outcome, _) = centre.run(HOTLINE, TIMEOUT).await;
+    assert_eq!(failure_of(&outcome), (Stage::Expect, "rings", Reason::QueueTimeout, Some(Reason::Content)));
+    assert_eq!(centre.support.callbacks(), 0);
+}
+
+#[tokio::test]
+async fn a_door_that_hangs_fails_in_the_phase_it_hung_in_and_the_run_ends_in_time() {
+    let centre = Centre::open().await;
+    centre.support.break_door(Door::Hotline, Fault::Hang);
+    let (outcome, _) = centre.run(HOTLINE, Duration::from_secs(1)).await;
+    assert_eq!(failure_of(&outcome), (Stage::Wait, "ask", Reason::FirstByteTimeout, None));
+    assert_eq!(centre.support.callbacks(), 0);
+}
+
+/// The way hangs in its last step; what the first has made is cleaned up within the run's own time.
+#[tokio::test]
+async fn the_cleanup_has_its_time_when_the_way_hangs() {
+    let centre = Centre::open().await;
+    let hangs = r#"
+        cleanup_timeout = "500ms"
+        steps = [
+            { name = "ask", http = { url = "CENTRE/hotline/callbacks", body = { json = { number = "+1" } } },
+               capture = { callback = { json = "$.id" } } },
+            { name = "form", http = { url = "CENTRE/tickets/new" } },
+        ]
+        cleanup = [{ name = "cancel", http = { method = "DELETE", url = "CENTRE/hotline/callbacks/{callback}" } }]
+        "#;
+    centre.support.break_door(Door::TicketForm, Fault::Hang);
+    let (outcome, _) = centre.run(hangs, Duration::from_secs(1)).await;
+    assert_eq!(failure_of(&outcome), (Stage::Wait, "form", Reason::FirstByteTimeout, None));
+    assert_eq!(centre.support.callbacks(), 0);
+}
+
+#[tokio::test]
+async fn a_cleanup_that_fails_makes_a_good_run_degraded_and_is_shown() {
+    let centre = Centre::open().await;
+    let stubborn = HOTLINE.replace("method = \"DELETE\"", "method = \"PUT\"");
+    let (outcome, checks) = centre.run(&stubborn, TIMEOUT).await;
+    assert!(matches!(outcome.verdict, Verdict::Degraded(_)), "{:?}", outcome.verdict);
+    assert_eq!(failure_of(&outcome), (Stage::Expect, "cancel", Reason::Status, None));
+    assert!(checks.iter().any(|check| &*check.expectation == "cleans up" && !check.held), "{checks:?}");
+}
+
+#[tokio::test]
+async fn a_captured_address_leads_nowhere_but_to_hosts_that_the_journey_names() {
+    let centre = Centre::open().await;
+    let elsewhere = r#"
+        [[steps]]
+        name = "form"
+        http = { url = "CENTRE/" }
+        capture = { away = { css = "a.elsewhere", attribute = "href" } }
+        [[steps]]
+        name = "follow"
+        http = { url = "{away}" }
+    "#;
+    let (outcome, _) = centre.run(elsewhere, TIMEOUT).await;
+    assert_eq!(failure_of(&outcome), (Stage::Send, "follow", Reason::RedirectBlocked, None));
+}
+
+#[tokio::test]
+async fn every_run_has_a_nonce_and_cookies_of_its_own() {
+    let centre = Centre::open().await;
+    let keeps = TICKET.replace("[[cleanup]]", "[[steps]]").replace("method = \"DELETE\"", "method = \"GET\"");
+    let keeps = keeps.replace("CENTRE/agents/tickets/{ticket}", "CENTRE/agents/tickets?after={ticket}");
+    for _ in 0..3 {
+        let (outcome, _) = centre.run(&keeps, TIMEOUT).await;
+        assert_eq!(outcome.verdict, Verdict::Ok);
+    }
+    assert_eq!(centre.subjects().await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_secret_is_sent_and_never_told() {
+    let centre = Centre::open().await;
+    let echoed = TICKET.replace("subject = \"{nonce}\"", "subject = \"{nonce} {agents}\"");
+    let echoed = echoed.replace("contains = \"{nonce}\"", "not_contains = \"{nonce}\"");
+    let (outcome, checks) = centre.run(&echoed, TIMEOUT).await;
+    assert_eq!(failure_of(&outcome).1, "arrives", "the agents' side took the secret as a credential");
+    let told = format!("{outcome:?} {checks:?}");
+    assert!(!told.contains(fixture::AGENTS_SECRET), "{told}");
+}
