@@ -276,14 +276,11 @@ impl ChannelState {
 
     /// The worst that probes say; unknown where none says anything, or where one fell silent in a worse state.
     fn weigh(&self, now: Duration) -> State {
-        let worst = |silent: bool| {
-            self.probes
-                .iter()
-                .filter(|probe| probe.is_silent(now) == silent && probe.condition != State::Unknown)
-                .map(|probe| probe.condition)
-                .max()
+        let worst = |speaking: bool| {
+            let those = self.probes.iter().filter(|probe| probe.speaks(now) == speaking);
+            those.map(|probe| probe.condition).filter(|condition| *condition != State::Unknown).max()
         };
-        match (worst(false), worst(true)) {
+        match (worst(true), worst(false)) {
             (Some(heard), None | Some(State::Up)) => heard,
             (Some(heard), Some(before_silence)) if heard >= before_silence => heard,
             _ => State::Unknown,
@@ -291,7 +288,7 @@ impl ChannelState {
     }
 
     fn next_silence(&self, now: Duration) -> Duration {
-        let silences = self.probes.iter().filter(|probe| !probe.is_silent(now)).map(ProbeEvidence::silent_at);
+        let silences = self.probes.iter().filter(|probe| probe.speaks(now)).map(ProbeEvidence::silent_at);
         silences.min().unwrap_or(Duration::MAX)
     }
 
@@ -330,8 +327,7 @@ impl ChannelState {
 
     /// The probe whose runs decided: the one that went bad first, or the one that was bad longest.
     fn deciding(&self, target: State, now: Duration) -> Option<&ProbeEvidence> {
-        let mut agreeing =
-            self.probes.iter().filter(|probe| probe.condition == target && !probe.is_silent(now));
+        let mut agreeing = self.probes.iter().filter(|probe| probe.condition == target && probe.speaks(now));
         match target {
             State::Dark | State::Degraded => agreeing.min_by_key(|probe| probe.turned.since),
             State::Up => agreeing

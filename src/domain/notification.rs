@@ -159,7 +159,7 @@ impl Content {
         );
         Self {
             subject: self.subject.clone(),
-            text: format!("{line}\n\n{}", self.text),
+            text: text::with_notice(&self.text, &line),
             html: html::with_notice(&self.html, &line),
         }
     }

@@ -30,6 +30,8 @@ pub(super) struct ProbeEvidence {
     recent: VecDeque<RecentRun>,
     /// When the last conclusive run was taken in.
     heard_at: Duration,
+    /// Bad before a silence, and since then neither bad again nor proven good.
+    in_doubt: bool,
 }
 
 /// When and by what a probe came into its condition.
@@ -87,6 +89,7 @@ impl ProbeEvidence {
             looks: VecDeque::new(),
             recent: VecDeque::new(),
             heard_at: now,
+            in_doubt: false,
         }
     }
 
@@ -97,6 +100,11 @@ impl ProbeEvidence {
 
     pub(super) fn is_silent(&self, now: Duration) -> bool {
         now >= self.silent_at()
+    }
+
+    /// Whether its condition holds at present.
+    pub(super) fn speaks(&self, now: Duration) -> bool {
+        self.condition != State::Unknown && !self.in_doubt && !self.is_silent(now)
     }
 
     pub(super) fn recent(&self) -> impl DoubleEndedIterator<Item = &RecentRun> {
@@ -126,8 +134,10 @@ impl ProbeEvidence {
         while self.looks.len() > window {
             self.looks.pop_front();
         }
+        let dispels_doubt = self.in_doubt && self.is_confirmed_by(saw);
+        self.in_doubt &= !dispels_doubt;
         let turns = self.turn(saw, rules, outcome);
-        if turns || broke_silence { Effect::Turned } else { Effect::Nothing }
+        if turns || broke_silence || dispels_doubt { Effect::Turned } else { Effect::Nothing }
     }
 
     fn remember(&mut self, outcome: &Outcome, word: RunWord) {
@@ -146,8 +156,18 @@ impl ProbeEvidence {
     /// Old successes prove nothing after a silence; a bad condition stays until successes end it.
     fn forget_what_was_before_silence(&mut self) {
         self.looks.clear();
-        if self.condition == State::Up {
-            self.condition = State::Unknown;
+        match self.condition {
+            State::Up => self.condition = State::Unknown,
+            State::Degraded | State::Dark => self.in_doubt = true,
+            State::Closed | State::Unknown => {}
+        }
+    }
+
+    /// Whether a run is as bad as the condition says.
+    fn is_confirmed_by(&self, saw: Saw) -> bool {
+        match self.condition {
+            State::Dark => saw == Saw::Failed,
+            _ => saw >= Saw::Slow,
         }
     }
 
@@ -185,6 +205,7 @@ impl ProbeEvidence {
         };
         self.spend(condition);
         self.condition = condition;
+        self.in_doubt = false;
         true
     }
 

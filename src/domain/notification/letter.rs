@@ -10,6 +10,9 @@ use crate::domain::{
     outcome::{Detail, Failure, Phase, PhaseKind},
 };
 
+/// The longest line of a text part, in characters; a line of the lead is laid out to fit.
+pub(super) const LINE_MAX: usize = 72;
+
 /// The longest subject, in characters.
 const SUBJECT_MAX: usize = 150;
 
@@ -117,12 +120,10 @@ fn lead(subject: &Subject<'_>, news: &News<'_>) -> Vec<Fact> {
         Some(failure) => phrases::customer_meets(subject.kind, failure.reason, severity),
         None => format!("{} does not work", phrases::door(subject.kind)),
     };
-    let last = headline_phases(&evidence.phases);
-    let sure = certainty(news.transition.to, evidence);
     vec![
         Fact::new("Customers", customers),
-        Fact::new("It broke", evidence.failure.as_ref().map_or_else(|| "unseen".to_owned(), broke)),
-        Fact::new("Evidence", if last.is_empty() { sure } else { format!("{sure}; {last}") }),
+        Fact::new("Broke at", evidence.failure.as_ref().map_or_else(|| "unseen".to_owned(), broke)),
+        Fact::new("Evidence", certainty(news.transition.to, evidence)),
         Fact::new("Still works", still_works(subject)),
     ]
 }
@@ -139,16 +140,14 @@ fn lead_of_recovery(subject: &Subject<'_>, news: &News<'_>, lasted: &str) -> Vec
         }
         _ => format!("{} works again", phrases::door(subject.kind)),
     };
-    let last = headline_phases(&evidence.phases);
-    let sure = certainty(news.transition.to, evidence);
     vec![
         Fact::new("Customers", now),
         Fact::new("It was", format!("{was} for {lasted}, from {from} to {to}")),
         Fact::new(
-            "It broke",
+            "Broke at",
             news.incident.evidence.failure.as_ref().map_or_else(|| "unseen".to_owned(), broke),
         ),
-        Fact::new("Evidence", if last.is_empty() { sure } else { format!("{sure}; {last}") }),
+        Fact::new("Evidence", certainty(news.transition.to, evidence)),
     ]
 }
 
@@ -166,41 +165,61 @@ fn broke(failure: &Failure) -> String {
     }
 }
 
-/// How sure we are: `3 of the last 5 runs failed`.
+/// How sure we are, and where the time went: `3 of 5 runs failed; connect 12 ms, wait 9.9 s`. Where there is no room
+/// for all phases, the shortest are left out.
 fn certainty(state: State, evidence: &Evidence) -> String {
-    let (were, was) = match state {
-        State::Dark => ("failed", "failed"),
-        State::Degraded => ("were not ok", "was not ok"),
-        State::Up | State::Closed | State::Unknown => ("were ok", "was ok"),
+    let were = match state {
+        State::Dark => "failed",
+        State::Degraded => "not ok",
+        State::Up | State::Closed | State::Unknown => "ok",
     };
-    match (evidence.agreeing, evidence.of) {
-        (0, _) => "no run decided it".to_owned(),
-        (1, 1) => format!("the last run {was}"),
-        (agreeing, of) if agreeing == of => format!("the last {of} runs {were}"),
-        (agreeing, of) => format!("{agreeing} of the last {of} runs {were}"),
+    let sure = match evidence.agreeing {
+        0 => "no run decided it".to_owned(),
+        agreeing => format!("{agreeing} of {} runs {were}", evidence.of),
+    };
+    let room = LINE_MAX.saturating_sub("Evidence: ; ".len() + sure.chars().count());
+    let mut phases = phases_of_last_request(&evidence.phases);
+    while !phases.is_empty() {
+        let timings = timings(&phases);
+        if timings.chars().count() <= room {
+            return format!("{sure}; {timings}");
+        }
+        let shortest = phases.iter().map(|phase| phase.duration).min();
+        phases.retain(|phase| Some(phase.duration) != shortest);
     }
+    sure
 }
 
-/// The phases of the last request of a run, without those too short to matter:
-/// `connect 12 ms, wait 9.9 s`.
-fn headline_phases(phases: &[Phase]) -> String {
-    let Some(last) = phases.last() else { return String::new() };
-    let mut of_last_request: Vec<&Phase> = phases
+/// `resolve 3, connect 12, wait 155 ms`, or with a unit each where they differ.
+fn timings(phases: &[&Phase]) -> String {
+    let told: Vec<(PhaseKind, String)> =
+        phases.iter().map(|phase| (phase.kind, tell::took(phase.duration))).collect();
+    let last = told.len().saturating_sub(1);
+    let all_in_ms = told.iter().all(|(_, took)| took.ends_with(" ms"));
+    let one = |(index, (kind, took)): (usize, &(PhaseKind, String))| {
+        let took = if all_in_ms && index < last { took.trim_end_matches(" ms") } else { took };
+        format!("{kind} {took}")
+    };
+    told.iter().enumerate().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// The phases of the last request of a run, without those too short to matter.
+fn phases_of_last_request(phases: &[Phase]) -> Vec<&Phase> {
+    let Some(last) = phases.last() else { return Vec::new() };
+    let mut request: Vec<&Phase> = phases
         .iter()
         .rev()
-        .take_while(|phase| phase.step == last.step && phase.hop == last.hop)
-        .take_while(|phase| phase.kind != PhaseKind::Pause)
+        .skip_while(|phase| phase.kind == PhaseKind::Pause)
+        .take_while(|phase| {
+            phase.step == last.step && phase.hop == last.hop && phase.kind != PhaseKind::Pause
+        })
         .collect();
-    of_last_request.reverse();
-    if let Some(start) = of_last_request.iter().rposition(|phase| phase.kind == PhaseKind::Resolve) {
-        of_last_request.drain(..start);
+    request.reverse();
+    if let Some(start) = request.iter().rposition(|phase| phase.kind == PhaseKind::Resolve) {
+        request.drain(..start);
     }
-    let shown: Vec<String> = of_last_request
-        .iter()
-        .filter(|phase| phase.duration.as_micros() >= 1_000)
-        .map(|phase| format!("{} {}", phase.kind, tell::took(phase.duration)))
-        .collect();
-    shown.join(", ")
+    request.retain(|phase| phase.duration.as_micros() >= 950);
+    request
 }
 
 fn still_works(subject: &Subject<'_>) -> String {

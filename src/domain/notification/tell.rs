@@ -65,7 +65,8 @@ pub(super) fn span(span: Duration) -> String {
 pub(super) fn took(span_of_run: Duration) -> String {
     let micros = span_of_run.as_micros();
     match micros {
-        0..950 => format!("{:.1} ms", span_of_run.as_secs_f64() * 1e3),
+        0 => "0 ms".to_owned(),
+        1..950 => format!("{:.1} ms", span_of_run.as_secs_f64() * 1e3),
         950..999_500 => format!("{:.0} ms", span_of_run.as_secs_f64() * 1e3),
         999_500..59_950_000 => format!("{:.1} s", span_of_run.as_secs_f64()),
         _ => span(Duration::from_secs(span_of_run.as_secs_f64().round() as u64)),
@@ -92,7 +93,7 @@ mod tests {
     #[test]
     fn runs_are_told_as_precisely_as_they_are_long() {
         let told = |micros| took(Duration::from_micros(micros));
-        assert_eq!(told(0), "0.0 ms");
+        assert_eq!(told(0), "0 ms");
         assert_eq!(told(420), "0.4 ms");
         assert_eq!(told(949), "0.9 ms");
         assert_eq!(told(950), "1 ms");

@@ -1,17 +1,14 @@
-//! The plain text part: at most [`WIDTH`] columns, tables aligned. The first five lines are cut rather than wrapped;
+//! The plain text part: at most [`LINE_MAX`] columns, tables aligned; only a link or a command may be longer. The first five lines are cut rather than wrapped;
 //! what was cut off stands in full further down.
 
-use crate::domain::notification::letter::{Body, Column, Fact, Letter, Line, cut};
-
-/// The longest line, in characters. Only a link or a command may be longer.
-const WIDTH: usize = 72;
+use crate::domain::notification::letter::{Body, Column, Fact, LINE_MAX, Letter, Line, cut};
 
 /// Writes a letter as text.
 pub(super) fn write(letter: &Letter) -> String {
     let mut text = String::with_capacity(2_048);
-    push_line(&mut text, &cut(&format!("{} {}", letter.badge, letter.headline), WIDTH));
+    push_line(&mut text, &cut(&format!("{} {}", letter.badge, letter.headline), LINE_MAX));
     for fact in &letter.lead {
-        push_line(&mut text, &cut(&format!("{}: {}", fact.label, fact.value), WIDTH));
+        push_line(&mut text, &cut(&format!("{}: {}", fact.label, fact.value), LINE_MAX));
     }
     for section in &letter.sections {
         push_line(&mut text, "");
@@ -26,6 +23,15 @@ pub(super) fn write(letter: &Letter) -> String {
         }
     }
     text
+}
+
+/// The same text with a notice on top.
+pub(super) fn with_notice(text: &str, notice: &str) -> String {
+    let mut whole = String::with_capacity(text.len() + notice.len() + 2);
+    push_wrapped(&mut whole, "", notice);
+    whole.push('\n');
+    whole.push_str(text);
+    whole
 }
 
 fn push_line(text: &mut String, line: &str) {
@@ -43,7 +49,7 @@ fn push_facts(text: &mut String, facts: &[Fact]) {
 /// Wraps `words` behind `lead`, and behind as many blanks on further lines.
 fn push_wrapped(text: &mut String, lead: &str, words: &str) {
     let indent = lead.chars().count();
-    let room = WIDTH - indent;
+    let room = LINE_MAX - indent;
     let mut lead = lead.to_owned();
     for line in wrap(words, room) {
         push_line(text, &format!("{lead}{line}"));

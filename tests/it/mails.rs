@@ -1,0 +1,321 @@
+//! The mails as they are read, golden: text and HTML of every situation, and what must hold for each of them.
+
+mod situations;
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use expect_test::expect_file;
+use lamplighter::domain::{
+    channel::ChannelKind,
+    decision::Decision,
+    evaluation::State,
+    notification::Content,
+    outcome::{PhaseKind, Reason, Stage},
+};
+use scraper::{Html, Selector};
+use situations::{Situation, answered, failure, neighbour, phases};
+
+const HOSTILE: &str = "<script>alert(1)</script><img src=x onerror=alert(2)>\r\nBcc: everybody@example.com\r\n\r\n\
+                       \u{202e}moc.live\u{202c} \u{1b}[31mred \" onmouseover=\"x ' & &lt; =cmd|' /C calc'!A0 \0";
+
+fn content(decision: &Decision) -> Content {
+    decision.notifications[0].content.clone()
+}
+
+fn opened(situation: &Situation) -> Content {
+    content(&situation.opened(State::Dark))
+}
+
+/// Every golden mail by its file's name.
+fn mails() -> BTreeMap<&'static str, Content> {
+    let mut mails = doors();
+    mails.extend(news());
+    mails.extend(oddities());
+    mails
+}
+
+/// One outage for each kind of door.
+fn doors() -> BTreeMap<&'static str, Content> {
+    let chat = Situation::chat();
+    let hotline = Situation {
+        channel: "hotline",
+        title: "Hotline call-back".to_owned(),
+        kind: ChannelKind::Hotline,
+        probe: "callback",
+        failure: failure(
+            Stage::Expect,
+            Some("is it ringing"),
+            Reason::Busy,
+            None,
+            "$.state is \"busy\", expected \"ringing\" or \"queued\"",
+        ),
+        phases: [answered(Some("ask for a call")), answered(Some("is it ringing"))].concat(),
+        ..Situation::chat()
+    };
+    let ticket = Situation {
+        channel: "ticket",
+        title: "Ticket form".to_owned(),
+        kind: ChannelKind::Ticket,
+        probe: "form",
+        failure: failure(
+            Stage::Expect,
+            Some("the agents see it"),
+            Reason::Lost,
+            None,
+            "after 20 tries in 8.0 s: no ticket with LL-7F3K2Q",
+        ),
+        phases: polled(),
+        quorum: (3, 3),
+        ..Situation::chat()
+    };
+    let mailbox = Situation {
+        channel: "support-mail",
+        title: "support@example.com".to_owned(),
+        kind: ChannelKind::Mail,
+        probe: "webmail",
+        failure: failure(Stage::Wait, None, Reason::FirstByteTimeout, None, "no answer within 10 s"),
+        phases: phases(
+            None,
+            &[(PhaseKind::Resolve, 2_000), (PhaseKind::Connect, 9_000), (PhaseKind::Wait, 9_989_000)],
+        ),
+        ..Situation::chat()
+    };
+    let help = Situation {
+        channel: "help",
+        title: "Help centre".to_owned(),
+        kind: ChannelKind::Help,
+        probe: "start-page",
+        failure: failure(
+            Stage::Tls,
+            None,
+            Reason::CertificateExpired,
+            None,
+            "not valid after 2026-11-21T02:00:00Z",
+        ),
+        phases: phases(None, &[(PhaseKind::Connect, 9_000), (PhaseKind::Tls, 31_000)]),
+        ..Situation::chat()
+    };
+    let bot = Situation {
+        channel: "shop-bot",
+        title: "Bot on the shop page".to_owned(),
+        kind: ChannelKind::Bot,
+        probe: "hello",
+        failure: failure(Stage::Resolve, None, Reason::DnsNxdomain, None, "bot.example.com does not exist"),
+        phases: phases(None, &[(PhaseKind::Resolve, 14_000)]),
+        ..Situation::chat()
+    };
+    let social = Situation {
+        channel: "social",
+        title: "Account on the network".to_owned(),
+        kind: ChannelKind::Social,
+        probe: "profile",
+        failure: failure(
+            Stage::Expect,
+            None,
+            Reason::RedirectLoop,
+            None,
+            "https://social.example.com/shop leads back to itself",
+        ),
+        ..Situation::chat()
+    };
+    BTreeMap::from([
+        ("chat-disabled", opened(&chat)),
+        ("hotline-busy-in-a-step", opened(&hotline)),
+        ("ticket-lost-after-polling", opened(&ticket)),
+        ("mailbox-timeout", opened(&mailbox)),
+        ("help-certificate-expired", opened(&help)),
+        ("bot-without-a-name-in-dns", opened(&bot)),
+        ("social-redirect-loop", opened(&social)),
+    ])
+}
+
+/// A form that is sent and then looked for twenty times.
+fn polled() -> Vec<lamplighter::domain::outcome::Phase> {
+    let mut all = answered(Some("open the form"));
+    for _ in 0..20 {
+        all.extend(phases(
+            Some("the agents see it"),
+            &[(PhaseKind::Wait, 2_000), (PhaseKind::Pause, 400_000)],
+        ));
+    }
+    all
+}
+
+/// One incident from its beginning to its end.
+fn news() -> BTreeMap<&'static str, Content> {
+    let chat = Situation::chat();
+    let dark = chat.opened(State::Dark);
+    let incident = dark.incident.clone().unwrap();
+    let slow = Situation {
+        alert_on_degraded: true,
+        failure: failure(Stage::Expect, None, Reason::TooSlow, None, "took 3.4 s, expected at most 2 s"),
+        phases: phases(None, &[(PhaseKind::Connect, 12_000), (PhaseKind::Wait, 3_388_000)]),
+        ..Situation::chat()
+    };
+    let degraded = slow.opened(State::Degraded);
+    let worsened = Situation { alert_on_degraded: true, ..Situation::chat() }.followed(
+        degraded.incident.as_ref().unwrap(),
+        State::Dark,
+        600,
+    );
+    let still_slow = Situation { alert_on_degraded: false, ..slow };
+    BTreeMap::from([
+        ("recovery", content(&chat.followed(&incident, State::Up, 725))),
+        ("recovery-but-degraded", content(&still_slow.followed(&incident, State::Degraded, 7_500))),
+        ("degraded", content(&degraded)),
+        ("worsened", content(&worsened)),
+        ("late", content(&dark).sent_late(Duration::from_secs(7_500))),
+    ])
+}
+
+/// What is missing, long or hostile.
+fn oddities() -> BTreeMap<&'static str, Content> {
+    let alone = Situation { neighbours: Vec::new(), public_url: None, ..Situation::chat() };
+    let second = Situation {
+        neighbours: vec![
+            neighbour("hotline", "Hotline call-back", State::Dark, false),
+            neighbour("shop-bot", "Bot on the shop page", State::Unknown, false),
+            neighbour("ticket", "Ticket form", State::Up, false),
+        ],
+        ..Situation::chat()
+    };
+    let hostile = Situation {
+        title: format!("Chat {HOSTILE}"),
+        neighbours: vec![neighbour("ticket", HOSTILE, State::Up, false)],
+        failure: failure(Stage::Expect, Some(HOSTILE), Reason::Content, None, HOSTILE),
+        phases: answered(Some(HOSTILE)),
+        ..Situation::chat()
+    };
+    let words = "https://shop.example.com/a/very/long/address?".to_owned()
+        + &"with=endless&parameters=in&".repeat(30);
+    let long = Situation {
+        title: "A title that somebody has written as if there were no end to a line, ".repeat(4),
+        neighbours: (0..12)
+            .map(|number| neighbour(&format!("other-{number}"), &"Another door ".repeat(8), State::Up, false))
+            .collect(),
+        failure: failure(
+            Stage::Expect,
+            Some("a step with quite a long name of its own"),
+            Reason::Status,
+            None,
+            &words,
+        ),
+        phases: (0..30).flat_map(|_| answered(Some("a step with quite a long name of its own"))).collect(),
+        ..Situation::chat()
+    };
+    BTreeMap::from([
+        ("alone-and-without-a-page", opened(&alone)),
+        ("second-outage-during-the-first", opened(&second)),
+        ("hostile-texts", opened(&hostile)),
+        ("long-texts", opened(&long)),
+    ])
+}
+
+#[test]
+fn mails_read_as_agreed() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/mails");
+    for (name, mail) in mails() {
+        let text = format!("Subject: {}\n\n{}", mail.subject, mail.text);
+        expect_file![folder.join(format!("{name}.txt"))].assert_eq(&text);
+        expect_file![folder.join(format!("{name}.html"))].assert_eq(&mail.html);
+    }
+}
+
+#[test]
+fn the_first_five_lines_say_everything_and_fit() {
+    for (name, mail) in mails().into_iter().filter(|(name, _)| *name != "late") {
+        let lines: Vec<&str> = mail.text.lines().take(6).collect();
+        assert!(
+            lines[..5].iter().all(|line| !line.is_empty() && line.chars().count() <= 72),
+            "{name}: {lines:?}"
+        );
+        assert_eq!(lines[5], "", "{name}");
+        assert!(lines[0].starts_with("DARK since 03:") || name.starts_with("recovery") || name == "degraded");
+        assert!(lines[1].starts_with("Customers: "), "{name}: {lines:?}");
+    }
+}
+
+#[test]
+fn a_text_part_has_no_long_lines_and_nothing_unprintable() {
+    for (name, mail) in mails() {
+        for line in mail.text.lines() {
+            assert!(line.chars().count() <= 72, "{name}: {line}");
+        }
+        for part in [&mail.subject, &mail.text, &mail.html] {
+            let unprintable =
+                |c: &char| (c.is_control() && *c != '\n') || ('\u{202a}'..='\u{202e}').contains(c);
+            assert_eq!(part.chars().find(unprintable), None, "{name}");
+        }
+        assert!(!mail.subject.contains('\n'));
+        assert!(mail.subject.chars().count() <= 150, "{name}");
+    }
+}
+
+#[test]
+fn both_parts_say_the_same() {
+    for (name, mail) in mails() {
+        let page = Html::parse_document(&mail.html);
+        let body = Selector::parse("body").unwrap();
+        let squeezed = |text: String| text.split_whitespace().collect::<String>();
+        let html = squeezed(page.select(&body).flat_map(|body| body.text()).collect());
+        for line in mail.text.lines().skip(6).filter(|line| !line.contains('…')) {
+            let words: Vec<&str> = line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+            for cell in words {
+                assert!(html.contains(&squeezed(cell.to_owned())), "{name}: {cell}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_hostile_text_adds_no_element_no_attribute_and_no_link() {
+    let mails = mails();
+    let shape = |mail: &Content| {
+        let page = Html::parse_document(&mail.html);
+        let all = Selector::parse("*").unwrap();
+        let mut shape: BTreeMap<String, usize> = BTreeMap::new();
+        for element in page.select(&all) {
+            *shape.entry(element.value().name().to_owned()).or_default() += 1;
+            for (name, value) in element.value().attrs() {
+                let harmless = ["style", "lang", "charset", "name", "content", "role", "href"];
+                assert!(harmless.contains(&name), "{name}");
+                assert!(name != "href" || value == "https://lamplighter.example.com/", "{value}");
+            }
+        }
+        shape
+    };
+    let allowed =
+        ["html", "head", "meta", "title", "body", "div", "h1", "h2", "span", "p", "b", "i", "a", "code"];
+    let tables = ["table", "tbody", "tr", "td", "th"];
+    for (name, mail) in &mails {
+        for element in shape(mail).keys() {
+            assert!(
+                allowed.contains(&element.as_str()) || tables.contains(&element.as_str()),
+                "{name}: {element}"
+            );
+        }
+    }
+    let page = Html::parse_document(&mails["hostile-texts"].html);
+    let text: String = page.root_element().text().collect();
+    assert!(text.contains("<script>alert(1)</script>"), "what the target said can still be read");
+}
+
+#[test]
+fn nothing_is_loaded_from_anywhere() {
+    for (name, mail) in mails() {
+        for loading in ["src=", "url(", "@import", "<link", "<iframe", "<form", "http-equiv"] {
+            let plain = mail.html.replace("src=x onerror", "");
+            assert!(!plain.contains(loading), "{name}: {loading}");
+        }
+    }
+}
+
+#[test]
+fn a_mail_sent_soon_does_not_say_that_it_is_late() {
+    let mail = opened(&Situation::chat());
+    assert_eq!(mail.sent_late(Duration::from_secs(59)), mail);
+    let late = mail.sent_late(Duration::from_secs(60));
+    assert!(late.text.starts_with("This mail is 1 min late: "));
+    assert!(late.html.contains("This mail is 1 min late: "));
+    assert_eq!(late.subject, mail.subject);
+}

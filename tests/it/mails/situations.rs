@@ -1,0 +1,173 @@
+//! The situations whose mails are golden: every kind of door, every sort of news, and what a target may put into it.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::{Timestamp, tz::TimeZone};
+use lamplighter::domain::{
+    channel::{ChannelId, ChannelKind, Location, ProbeKey, ProbeName},
+    decision::{Decision, decide},
+    evaluation::{Evidence, Quorum, RecentRun, Rules, RunWord, State, Transition},
+    incident::Incident,
+    notification::{Letterhead, Neighbour, Subject},
+    outcome::{Detail, Failure, Phase, PhaseKind, Reason, Stage},
+};
+
+/// Everything that goes into one mail, with harmless values.
+pub struct Situation {
+    pub channel: &'static str,
+    pub title: String,
+    pub kind: ChannelKind,
+    pub probe: &'static str,
+    pub neighbours: Vec<Neighbour>,
+    pub public_url: Option<&'static str>,
+    pub recipients: Vec<String>,
+    pub alert_on_degraded: bool,
+    pub failure: Failure,
+    pub phases: Vec<Phase>,
+    pub quorum: (u32, u32),
+}
+
+/// 03:04:12 on a Saturday in Berlin.
+pub fn began() -> Timestamp {
+    "2026-11-21T02:04:12Z".parse().unwrap()
+}
+
+pub fn neighbour(channel: &str, title: &str, state: State, shares_host: bool) -> Neighbour {
+    Neighbour { channel: ChannelId::new(channel), title: title.to_owned(), state, shares_host }
+}
+
+pub fn failure(
+    stage: Stage,
+    step: Option<&str>,
+    reason: Reason,
+    cause: Option<Reason>,
+    detail: &str,
+) -> Failure {
+    Failure { stage, step: step.map(Arc::from), reason, cause, detail: Detail::new(detail) }
+}
+
+/// Phases one after the other, in microseconds.
+pub fn phases(step: Option<&str>, parts: &[(PhaseKind, u64)]) -> Vec<Phase> {
+    let mut offset = Duration::ZERO;
+    let mut phases = Vec::new();
+    for &(kind, micros) in parts {
+        let duration = Duration::from_micros(micros);
+        phases.push(Phase { step: step.map(Arc::from), hop: 0, kind, offset, duration });
+        offset += duration;
+    }
+    phases
+}
+
+/// An answered request of 212 ms.
+pub fn answered(step: Option<&str>) -> Vec<Phase> {
+    use PhaseKind::{Connect, Resolve, Send, Tls, Transfer, Wait};
+    let parts =
+        [(Resolve, 3_100), (Connect, 12_400), (Tls, 40_800), (Send, 90), (Wait, 155_000), (Transfer, 640)];
+    phases(step, &parts)
+}
+
+impl Situation {
+    /// A grey chat button, with two other doors.
+    pub fn chat() -> Self {
+        Self {
+            channel: "web-chat",
+            title: "Chat button, web shop".to_owned(),
+            kind: ChannelKind::Chat,
+            probe: "launcher",
+            neighbours: vec![
+                neighbour("hotline", "Hotline call-back", State::Up, false),
+                neighbour("shop-bot", "Bot on the shop page", State::Up, true),
+                neighbour("ticket", "Ticket form", State::Up, false),
+            ],
+            public_url: Some("https://lamplighter.example.com/"),
+            recipients: vec!["oncall@example.com".to_owned()],
+            alert_on_degraded: false,
+            failure: failure(
+                Stage::Expect,
+                None,
+                Reason::Disabled,
+                Some(Reason::Content),
+                "$.enabled is false, expected true",
+            ),
+            phases: answered(None),
+            quorum: (3, 5),
+        }
+    }
+
+    /// The mail's decision when the channel goes bad.
+    pub fn opened(&self, to: State) -> Decision {
+        self.decide(None, &self.transition(State::Up, to, 0), 61)
+    }
+
+    /// What follows `standing` when the channel changes to `to` so many seconds after the outage began.
+    pub fn followed(&self, standing: &Incident, to: State, after: u64) -> Decision {
+        self.decide(Some(standing), &self.transition(State::Dark, to, after), after + 31)
+    }
+
+    fn decide(&self, standing: Option<&Incident>, transition: &Transition, after: u64) -> Decision {
+        let rules = Rules {
+            dark_after: Quorum { count: 3, of: 5 },
+            up_after: Quorum { count: 2, of: 2 },
+            alert_on_degraded: self.alert_on_degraded,
+        };
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        let subject = Subject {
+            channel: &ChannelId::new(self.channel),
+            title: &self.title,
+            kind: self.kind,
+            location: &Location::new("fra-1"),
+            recipients: &self.recipients,
+            neighbours: &self.neighbours,
+            letterhead: Letterhead {
+                mail_host: "example.com",
+                public_url: self.public_url,
+                time_zone: &zone,
+            },
+        };
+        decide(&subject, &rules, standing, transition, began() + Duration::from_secs(after))
+    }
+
+    fn transition(&self, from: State, to: State, after: u64) -> Transition {
+        let since = began() + Duration::from_secs(after);
+        let (agreeing, of) = if to == State::Up { (2, 2) } else { self.quorum };
+        let confirmed = Duration::from_secs(30 * (u64::from(of) - 1)) + Duration::from_millis(212);
+        Transition {
+            from,
+            to,
+            at: since + confirmed,
+            since,
+            evidence: Evidence {
+                probe: Some(self.key()),
+                agreeing,
+                of,
+                failure: Some(self.failure.clone()),
+                phases: self.phases.clone(),
+                recent: self.runs(since, to, of),
+            },
+        }
+    }
+
+    fn key(&self) -> Arc<ProbeKey> {
+        Arc::new(ProbeKey { channel: ChannelId::new(self.channel), probe: ProbeName::new(self.probe) })
+    }
+
+    /// Two runs of the state before, one in which we could not look, then those that decided.
+    fn runs(&self, since: Timestamp, to: State, of: u32) -> Vec<RecentRun> {
+        let bad = if self.alert_on_degraded { RunWord::Degraded } else { RunWord::Failed };
+        let (before, after) = match to {
+            State::Up => (bad, RunWord::Ok),
+            State::Degraded => (RunWord::Ok, RunWord::Degraded),
+            _ => (RunWord::Ok, RunWord::Failed),
+        };
+        let words = [before, RunWord::Inconclusive].into_iter().chain((0..of).map(|_| after));
+        let took = self.phases.iter().map(|phase| phase.duration).sum();
+        let run = |(index, outcome): (usize, RunWord)| RecentRun {
+            probe: self.key(),
+            started_at: since - Duration::from_secs(60) + Duration::from_secs(30 * index as u64),
+            duration: took,
+            outcome,
+            reason: matches!(outcome, RunWord::Failed | RunWord::Degraded).then_some(self.failure.reason),
+        };
+        words.enumerate().map(run).collect()
+    }
+}

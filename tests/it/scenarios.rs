@@ -1,0 +1,283 @@
+//! Judgement by scenario: each file of `tests/scenarios` is a timeline of outcomes with the transitions and mails that
+//! must come of it, played through the pure domain second by second.
+//!
+//! A probe's runs are letters, one per interval: `o`k, `d`egraded, `f`ailed, `i`nconclusive, and `.` where no run was
+//! made. Blanks are for the eye. A run of the first interval ends at second 0.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::{Timestamp, tz::TimeZone};
+use lamplighter::domain::{
+    channel::{ChannelId, ChannelKind, Location, ProbeKey, ProbeName},
+    decision::{Decision, decide},
+    evaluation::{ChannelState, Moment, Quorum, Rules, State, Watched},
+    incident::Incident,
+    notification::{Letterhead, Subject},
+    outcome::{Detail, Failure, Inconclusive, InconclusiveReason, Outcome, Reason, Stage, Verdict},
+};
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Scenario {
+    /// Seconds between two runs of a probe.
+    #[serde(default = "thirty")]
+    every: u64,
+    /// Failures, of so many runs.
+    #[serde(default = "three_of_five")]
+    dark_after: (u32, u32),
+    /// Successes, of so many runs.
+    #[serde(default = "two_of_two")]
+    up_after: (u32, u32),
+    #[serde(default)]
+    alert_on_degraded: bool,
+    /// Channel, probe, runs.
+    channels: BTreeMap<String, BTreeMap<String, String>>,
+    /// Who is told, from which second on.
+    #[serde(default)]
+    recipients: BTreeMap<String, Vec<String>>,
+    /// Seconds at which the daemon is killed and started again.
+    #[serde(default)]
+    restarts: Vec<u64>,
+    /// From which to which second the store refuses to commit.
+    #[serde(default)]
+    store_down: Vec<(u64, u64)>,
+    /// `second channel from -> to`, then what is told to whom.
+    expected: Vec<String>,
+}
+
+fn thirty() -> u64 {
+    30
+}
+
+fn three_of_five() -> (u32, u32) {
+    (3, 5)
+}
+
+fn two_of_two() -> (u32, u32) {
+    (2, 2)
+}
+
+/// One channel as the daemon keeps it.
+struct Seat {
+    id: ChannelId,
+    /// By probe: the letters of its runs.
+    runs: BTreeMap<ProbeName, Vec<char>>,
+    state: ChannelState,
+    incident: Option<Incident>,
+}
+
+impl Seat {
+    fn watched(&self, every: u64) -> Vec<Watched> {
+        let watched = |probe: &ProbeName| Watched {
+            key: key(&self.id, probe),
+            silence: Duration::from_secs(3 * every + 10),
+            fingerprint: 1,
+        };
+        self.runs.keys().map(watched).collect()
+    }
+
+    /// What a restart leaves: what has been committed, as the store keeps it.
+    fn restart(&mut self, every: u64, now: Moment) {
+        let state: State = through_json(&self.state.state());
+        let since: Timestamp = through_json(&self.state.since());
+        self.incident = through_json(&self.incident);
+        self.state = ChannelState::restore(state, since);
+        let watched = self.watched(every);
+        self.state.watch(watched, now.monotonic);
+    }
+}
+
+fn through_json<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) -> T {
+    serde_json::from_str(&serde_json::to_string(value).unwrap()).unwrap()
+}
+
+fn key(channel: &ChannelId, probe: &ProbeName) -> Arc<ProbeKey> {
+    Arc::new(ProbeKey { channel: channel.clone(), probe: probe.clone() })
+}
+
+fn moment(second: u64) -> Moment {
+    let origin: Timestamp = "2026-11-21T02:00:00Z".parse().unwrap();
+    let monotonic = Duration::from_secs(second);
+    Moment { wall: origin + monotonic, monotonic }
+}
+
+fn outcome(key: Arc<ProbeKey>, letter: char, ended: Moment) -> Outcome {
+    let duration = Duration::from_millis(500);
+    let failure = Failure {
+        stage: Stage::Expect,
+        step: None,
+        reason: Reason::Disabled,
+        cause: None,
+        detail: Detail::new("the button is grey"),
+    };
+    let verdict = match letter {
+        'o' => Verdict::Ok,
+        'd' => Verdict::Degraded(failure),
+        'f' => Verdict::Failed(failure),
+        'i' => Verdict::Inconclusive(Inconclusive {
+            reason: InconclusiveReason::MonitorLocal,
+            detail: Detail::default(),
+        }),
+        other => panic!("no outcome is written {other:?}"),
+    };
+    Outcome {
+        probe: key,
+        started_at: ended.wall - duration,
+        duration,
+        verdict,
+        phases: Vec::new(),
+        certificate_expires_at: None,
+    }
+}
+
+impl Scenario {
+    fn rules(&self) -> Rules {
+        let quorum = |(count, of)| Quorum { count, of };
+        Rules {
+            dark_after: quorum(self.dark_after),
+            up_after: quorum(self.up_after),
+            alert_on_degraded: self.alert_on_degraded,
+        }
+    }
+
+    fn recipients_at(&self, second: u64) -> Vec<String> {
+        let from = |key: &String| key.parse::<u64>().unwrap();
+        let current =
+            self.recipients.iter().filter(|(key, _)| from(key) <= second).max_by_key(|(key, _)| from(key));
+        current.map_or_else(|| vec!["oncall".to_owned()], |(_, recipients)| recipients.clone())
+    }
+
+    fn seats(&self) -> Vec<Seat> {
+        let seat = |(id, probes): (&String, &BTreeMap<String, String>)| {
+            let letters = |runs: &String| runs.chars().filter(|letter| !letter.is_whitespace()).collect();
+            let runs = probes.iter().map(|(probe, runs)| (ProbeName::new(probe), letters(runs))).collect();
+            let mut seat = Seat {
+                id: ChannelId::new(id),
+                runs,
+                state: ChannelState::new(moment(0).wall),
+                incident: None,
+            };
+            let watched = seat.watched(self.every);
+            seat.state.watch(watched, Duration::ZERO);
+            seat
+        };
+        self.channels.iter().map(seat).collect()
+    }
+
+    /// Plays the timeline to its end; gives what was decided.
+    fn play(&self) -> Vec<String> {
+        let mut seats = self.seats();
+        let mut history = Vec::new();
+        let intervals = seats.iter().flat_map(|seat| seat.runs.values().map(Vec::len)).max().unwrap() as u64;
+        for second in 0..intervals * self.every {
+            let now = moment(second);
+            for seat in &mut seats {
+                if self.restarts.contains(&second) {
+                    seat.restart(self.every, now);
+                }
+                if second.is_multiple_of(self.every) {
+                    self.run_probes(seat, (second / self.every) as usize, now);
+                }
+                let refused = self.store_down.iter().any(|(from, to)| (*from..*to).contains(&second));
+                while let Some(transition) = seat.state.judge(&self.rules(), now).filter(|_| !refused) {
+                    let decision = self.decide(seat, &transition, now);
+                    history.push(told(second, &transition.from, &decision));
+                    seat.state.adopt(decision.state, decision.since);
+                    seat.incident = decision.incident.filter(|incident| incident.resolved_at.is_none());
+                }
+            }
+        }
+        history
+    }
+
+    fn run_probes(&self, seat: &mut Seat, interval: usize, now: Moment) {
+        for (probe, letters) in &seat.runs {
+            if let Some(&letter) = letters.get(interval).filter(|letter| **letter != '.') {
+                let seen = outcome(key(&seat.id, probe), letter, now);
+                seat.state.record(&seen, &self.rules(), now.monotonic);
+                let _ = seat.state.judge(&self.rules(), now);
+            }
+        }
+    }
+
+    fn decide(
+        &self,
+        seat: &Seat,
+        transition: &lamplighter::domain::evaluation::Transition,
+        now: Moment,
+    ) -> Decision {
+        let recipients = self.recipients_at(now.monotonic.as_secs());
+        let subject = Subject {
+            channel: &seat.id,
+            title: "A door",
+            kind: ChannelKind::Chat,
+            location: &Location::new("fra-1"),
+            recipients: &recipients,
+            neighbours: &[],
+            letterhead: Letterhead { mail_host: "example.com", public_url: None, time_zone: &TimeZone::UTC },
+        };
+        decide(&subject, &self.rules(), seat.incident.as_ref(), transition, now.wall)
+    }
+}
+
+/// `120 web-chat up -> dark, opened: oncall`.
+fn told(second: u64, from: &State, decision: &Decision) -> String {
+    let mut line = format!("{second} {} {} -> {}", decision.channel, from.as_str(), decision.state.as_str());
+    if let Some(event) = decision.event {
+        line += &format!(", {}", event.as_str());
+    }
+    let recipients: Vec<&str> = decision.notifications.iter().map(|mail| mail.recipient.as_str()).collect();
+    if !recipients.is_empty() {
+        line += &format!(": {}", recipients.join(" "));
+    }
+    line
+}
+
+fn scenarios() -> Vec<(PathBuf, Scenario)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let mut found: Vec<(PathBuf, Scenario)> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| {
+            let text = fs::read_to_string(&path).unwrap();
+            let scenario =
+                toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            (path, scenario)
+        })
+        .collect();
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    found
+}
+
+#[test]
+fn every_scenario_leads_where_it_says() {
+    let mut wrong = String::new();
+    for (path, scenario) in scenarios() {
+        let played = scenario.play();
+        if played != scenario.expected {
+            wrong += &format!("{}:\n{played:#?}\n", path.file_name().unwrap().to_string_lossy());
+        }
+    }
+    assert!(wrong.is_empty(), "other than expected, this was played:\n{wrong}");
+}
+
+#[test]
+fn no_scenario_tells_of_a_recovery_without_an_outage_or_of_one_twice() {
+    for (path, scenario) in scenarios() {
+        let mut open: BTreeMap<String, bool> = BTreeMap::new();
+        for line in scenario.play() {
+            let channel = line.split(' ').nth(1).unwrap().to_owned();
+            let is_open = open.entry(channel).or_default();
+            assert!(!line.contains(", opened") || !*is_open, "{}: {line}", path.display());
+            assert!(!line.contains(", resolved") || *is_open, "{}: {line}", path.display());
+            *is_open = (*is_open || line.contains(", opened")) && !line.contains(", resolved");
+        }
+    }
+}
