@@ -371,7 +371,7 @@ closed_set! {
         Wait = "wait",
         /// Until the last byte of the answer.
         Transfer = "transfer",
-        /// Between two tries of a step that is polled.
+        /// Waiting in a step that is tried again: everything before its last try.
         Pause = "pause",
     }
 }

@@ -25,6 +25,8 @@ struct Progress {
     step: Option<Arc<str>>,
     hop: u8,
     finished: Vec<Phase>,
+    /// How many phases were finished when the step began.
+    before_step: usize,
     open: Option<(PhaseKind, Instant)>,
     on_deadline: Option<Reason>,
 }
@@ -60,6 +62,24 @@ impl Timeline {
         let mut progress = self.lock();
         progress.close(self.0.started, Instant::now());
         progress.step = Some(step);
+        progress.before_step = progress.finished.len();
+        progress.hop = 0;
+        progress.on_deadline = None;
+    }
+
+    /// The step under way is tried again: everything it has done so far was waiting, and becomes one pause. So the
+    /// phases of a step that is polled for half an hour are those of its last try.
+    pub fn try_again(&self) {
+        let now = Instant::now();
+        let mut progress = self.lock();
+        progress.close(self.0.started, now);
+        let before_step = progress.before_step;
+        if let Some(first) = progress.finished.get_mut(before_step) {
+            first.hop = 0;
+            first.kind = PhaseKind::Pause;
+            first.duration = now - self.0.started - first.offset;
+            progress.finished.truncate(before_step + 1);
+        }
         progress.hop = 0;
         progress.on_deadline = None;
     }
@@ -157,5 +177,49 @@ impl Progress {
                 duration: now - began,
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TICK: Duration = Duration::from_millis(10);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_step_tried_again_keeps_the_phases_of_its_last_try_and_its_whole_time() {
+        let timeline = Timeline::start();
+        timeline.enter_step("ask".into());
+        timeline.begin(PhaseKind::Wait);
+        tokio::time::advance(TICK).await;
+        timeline.enter_step("rings".into());
+        for _ in 0..1_000 {
+            timeline.begin(PhaseKind::Wait);
+            tokio::time::advance(TICK).await;
+            timeline.begin(PhaseKind::Pause);
+            tokio::time::advance(TICK).await;
+            timeline.try_again();
+        }
+        timeline.begin(PhaseKind::Wait);
+        tokio::time::advance(TICK).await;
+        let phases = timeline.finish().phases;
+        let shape: Vec<_> =
+            phases.iter().map(|phase| (phase.step.as_deref(), phase.kind, phase.duration)).collect();
+        assert_eq!(
+            shape,
+            [
+                (Some("ask"), PhaseKind::Wait, TICK),
+                (Some("rings"), PhaseKind::Pause, 2_000 * TICK),
+                (Some("rings"), PhaseKind::Wait, TICK),
+            ]
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_first_try_has_no_pause_before_it() {
+        let timeline = Timeline::start();
+        timeline.enter_step("ask".into());
+        timeline.try_again();
+        assert!(timeline.finish().phases.is_empty());
     }
 }

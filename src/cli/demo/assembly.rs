@@ -1,7 +1,12 @@
 //! Puts the demo together, waits for Ctrl-C, and takes it apart in the order in which nothing is lost: the daemon
 //! ends first and sends its last mails, then the mailbox and the support centre close, then the files go.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
@@ -75,17 +80,20 @@ async fn open(
     stop: &CancellationToken,
 ) -> anyhow::Result<Daemon> {
     let secret = format!("{:032x}", rand::random::<u128>());
-    let (centre_listener, centre_address) = loopback().await?;
     let centre = SupportCentre::open(Secret::new(secret.clone()));
-    serve(servers, centre_listener, centre.routes());
+    let shop = serve_door(servers, &centre, 1).await?;
+    let hotline = serve_door(servers, &centre, 2).await?;
+    let form = serve_door(servers, &centre, 3).await?;
 
-    let (inbox_listener, inbox_address) = loopback().await?;
+    let (inbox_listener, inbox_address) = loopback(1).await?;
     let inbox = Inbox::new(Clock::system());
     let receiving = inbox.clone();
     servers.spawn(async move { receiving.serve(inbox_listener).await });
 
     let probes = PROBES
-        .replace("{CENTRE}", &format!("http://{centre_address}"))
+        .replace("{SHOP}", &shop)
+        .replace("{HOTLINE}", &hotline)
+        .replace("{FORM}", &form)
         .replace("{SMTP}", &inbox_address.to_string())
         .replace("{PAGE}", &format!("http://{address}"))
         .replace("{STORE}", &directory.join("lamplighter.db").to_string_lossy());
@@ -101,15 +109,28 @@ async fn open(
 
     let metrics = Arc::clone(daemon.metrics());
     let metrics = Arc::new(move || metrics.expose().flat_map(Bytes::into_iter).collect::<Vec<u8>>());
-    let page = Page::new(centre, format!("http://{centre_address}/"), inbox, snapshots, metrics);
+    let page = Page::new(centre, format!("{shop}/"), inbox, snapshots, metrics);
     let following = page.clone();
     servers.spawn(async move { following.follow().await });
     serve(servers, listener, page.routes());
     Ok(daemon)
 }
 
-async fn loopback() -> anyhow::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind("127.0.0.1:0").await.context("failed to listen on a loopback port")?;
+/// Serves the support centre once more, under an address of its own: doors on one host would not count as
+/// alternatives to each other.
+async fn serve_door(servers: &mut JoinSet<()>, centre: &SupportCentre, host: u8) -> anyhow::Result<String> {
+    let (listener, address) = loopback(host).await?;
+    serve(servers, listener, centre.routes());
+    Ok(format!("http://{address}"))
+}
+
+/// A free port of 127.0.0.`host`, or of 127.0.0.1 where a system has no other.
+async fn loopback(host: u8) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let listener = match TcpListener::bind((Ipv4Addr::new(127, 0, 0, host), 0)).await {
+        Err(_) => TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await,
+        bound => bound,
+    }
+    .context("failed to listen on a loopback port")?;
     let address = listener.local_addr().context("failed to read the address listened on")?;
     Ok((listener, address))
 }

@@ -6,7 +6,7 @@ use std::{fmt::Write, time::Duration};
 use anstyle::{AnsiColor, Style};
 
 use crate::{
-    domain::outcome::{Outcome, Phase, PhaseKind, Verdict},
+    domain::outcome::{Outcome, Phase, Verdict},
     probe::Check,
 };
 
@@ -27,7 +27,7 @@ const FAINT: Style = Style::new().dimmed();
 pub(super) fn draw(outcome: &Outcome, checks: &[Check], width: usize) -> String {
     let mut sheet = String::new();
     write_head(&mut sheet, outcome);
-    write_phases(&mut sheet, &merge(&outcome.phases), outcome.duration, width);
+    write_phases(&mut sheet, outcome, width);
     write_checks(&mut sheet, checks);
     sheet
 }
@@ -50,8 +50,8 @@ fn write_head(sheet: &mut String, outcome: &Outcome) {
         Verdict::Ok => {}
         Verdict::Degraded(failure) | Verdict::Failed(failure) => {
             let step = failure.step.as_deref().map(|step| format!(" in step {step}")).unwrap_or_default();
-            let cause = failure.cause.map(|cause| format!(" ({cause})")).unwrap_or_default();
-            line!(sheet, "  {style}{}{style:#}{cause} at {}{step}", failure.reason, failure.stage);
+            let cause = failure.cause.map(|cause| format!(", cause {cause}")).unwrap_or_default();
+            line!(sheet, "  {style}{}{style:#}{step} (stage {}{cause})", failure.reason, failure.stage);
             line!(sheet, "  {}", failure.detail);
         }
         Verdict::Inconclusive(why) => {
@@ -64,60 +64,33 @@ fn write_head(sheet: &mut String, outcome: &Outcome) {
     }
 }
 
-/// A row of the chart: a phase, or all the rounds of a phase in a step that is polled.
-struct Row {
-    label: String,
-    kind: PhaseKind,
-    offset: Duration,
-    duration: Duration,
-    rounds: usize,
+/// The step of a phase, with its redirect.
+fn label(phase: &Phase) -> String {
+    match (&phase.step, phase.hop) {
+        (None, 0) => String::new(),
+        (None, hop) => format!("redirect {hop}"),
+        (Some(step), 0) => step.to_string(),
+        (Some(step), hop) => format!("{step}, redirect {hop}"),
+    }
 }
 
-/// Rounds of the same phase of the same step become one row, so that a poll of twenty tries fits on a screen.
-fn merge(phases: &[Phase]) -> Vec<Row> {
-    let mut rows: Vec<Row> = Vec::new();
-    for phase in phases {
-        let label = match (&phase.step, phase.hop) {
-            (None, 0) => String::new(),
-            (None, hop) => format!("redirect {hop}"),
-            (Some(step), 0) => step.to_string(),
-            (Some(step), hop) => format!("{step}, redirect {hop}"),
-        };
-        match rows.iter_mut().find(|row| row.label == label && row.kind == phase.kind) {
-            Some(row) => {
-                row.duration += phase.duration;
-                row.rounds += 1;
-            }
-            None => rows.push(Row {
-                label,
-                kind: phase.kind,
-                offset: phase.offset,
-                duration: phase.duration,
-                rounds: 1,
-            }),
-        }
-    }
-    rows
-}
-
-fn write_phases(sheet: &mut String, rows: &[Row], whole: Duration, width: usize) {
-    if rows.is_empty() {
-        return;
-    }
-    let label_width = rows.iter().map(|row| row.label.chars().count()).max().unwrap_or_default();
+fn write_phases(sheet: &mut String, outcome: &Outcome, width: usize) {
+    let labels: Vec<String> = outcome.phases.iter().map(label).collect();
+    let label_width = labels.iter().map(|label| label.chars().count()).max().unwrap_or_default();
     let gap = if label_width == 0 { 0 } else { label_width + 2 };
-    let taken = 2 + gap + "transfer".len() + 2 + "999.9 ms".len() + 2 + " x99".len();
+    let taken = 2 + gap + "transfer".len() + 2 + "999.9 ms".len() + 2;
     let bar_width = width.saturating_sub(taken).clamp(BAR_WIDTH_MIN, BAR_WIDTH_MAX);
-    sheet.push('\n');
+    if !labels.is_empty() {
+        sheet.push('\n');
+    }
     let mut label_before = None;
-    for row in rows {
-        let label = if label_before == Some(&row.label) { "" } else { &row.label };
-        label_before = Some(&row.label);
-        let bar = bar(row.offset, row.duration, whole, bar_width);
-        let rounds = if row.rounds > 1 { format!(" {FAINT}x{}{FAINT:#}", row.rounds) } else { String::new() };
-        let label = if gap == 0 { String::new() } else { format!("{label:label_width$}  ") };
-        let (kind, took) = (row.kind.as_str(), span(row.duration));
-        line!(sheet, "  {label}{kind:8}  {took:>8}  {BAR}{bar}{BAR:#}{rounds}");
+    for (phase, label) in outcome.phases.iter().zip(&labels) {
+        let shown = if label_before == Some(label) { "" } else { label };
+        label_before = Some(label);
+        let bar = bar(phase.offset, phase.duration, outcome.duration, bar_width);
+        let shown = if gap == 0 { String::new() } else { format!("{shown:label_width$}  ") };
+        let (kind, took) = (phase.kind.as_str(), span(phase.duration));
+        line!(sheet, "  {shown}{kind:8}  {took:>8}  {BAR}{bar}{BAR:#}");
     }
 }
 
@@ -173,7 +146,7 @@ mod tests {
     use super::*;
     use crate::domain::{
         channel::{ChannelId, ProbeKey, ProbeName},
-        outcome::{Detail, Failure, Inconclusive, InconclusiveReason, Reason, Stage},
+        outcome::{Detail, Failure, Inconclusive, InconclusiveReason, PhaseKind, Reason, Stage},
     };
 
     const MS: Duration = Duration::from_millis(1);
@@ -217,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_journey_shows_its_step_its_rounds_and_its_crosses() {
+    fn a_failed_journey_shows_its_step_its_waiting_and_its_crosses() {
         let failure = Failure {
             stage: Stage::Expect,
             step: Some("arrives".into()),
@@ -230,8 +203,7 @@ mod tests {
             phase(Some("form"), 0, PhaseKind::Wait, 2, 120),
             phase(Some("submit"), 0, PhaseKind::Wait, 130, 60),
             phase(Some("submit"), 1, PhaseKind::Wait, 195, 30),
-            phase(Some("arrives"), 0, PhaseKind::Wait, 230, 40),
-            phase(Some("arrives"), 0, PhaseKind::Pause, 270, 1_000),
+            phase(Some("arrives"), 0, PhaseKind::Pause, 230, 1_040),
             phase(Some("arrives"), 0, PhaseKind::Wait, 1_270, 40),
         ];
         let checks = [

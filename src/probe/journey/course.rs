@@ -162,7 +162,7 @@ impl<'j> Course<'j> {
             }
             self.timeline.begin(PhaseKind::Pause);
             sleep_until(last_look_at.min(looked_at + until.every)).await;
-            self.timeline.enter_step(Arc::clone(&step.name));
+            self.timeline.try_again();
         }
     }
 
@@ -225,7 +225,8 @@ impl<'j> Course<'j> {
 
     fn mind_lateness(&mut self, step: &Step, until: &Until, waited: Duration) {
         let Some(budget) = until.late_after.filter(|budget| waited > *budget) else { return };
-        let detail = format!("held after {waited:.1?}, later than its budget of {budget:?}");
+        let (waited, budget) = (waited.as_secs_f64(), budget.as_secs_f64());
+        let detail = format!("held after {waited:.1} s, later than its budget of {budget} s");
         self.blemish.get_or_insert(Failure {
             stage: Stage::Expect,
             step: Some(Arc::clone(&step.name)),
@@ -250,7 +251,8 @@ impl<'j> Course<'j> {
 
 /// What is told when the time is up and what was awaited is not there.
 fn never_held(until: &Until, last: &Failure, looks: u32, waited: Duration) -> Failure {
-    let detail = format!("not after {looks} looks in {waited:.1?}: {}", last.detail);
+    let waited = waited.as_secs_f64();
+    let detail = format!("not after {looks} looks in {waited:.1} s: {}", last.detail);
     Failure {
         stage: Stage::Expect,
         step: None,
