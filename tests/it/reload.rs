@@ -1,0 +1,173 @@
+//! Reloading: by signal and by file, good and bad, under load.
+
+use std::{fs, os::unix::fs::symlink};
+
+use lamplighter::{config, daemon};
+use nix::sys::signal::{Signal, raise};
+use tokio_util::sync::CancellationToken;
+
+use crate::running::{Running, Target, until};
+
+/// Channels `door-0` to `door-N`, each tried ten times a second, the last one on a page that is always broken.
+fn config(target: &Target, channels: usize) -> String {
+    let mut text = "[monitor]\nlisten = \"127.0.0.1:0\"\n[defaults]\nevery = \"100ms\"\n".to_owned();
+    for index in 0..=channels {
+        let path = if index == channels { "broken".to_owned() } else { format!("door-{index}") };
+        text += &format!(
+            "[channel.{path}]\nkind = \"chat\"\ntitle = \"Door {index}\"\n\
+             [channel.{path}.probe.door]\nhttp = {{ url = \"http://{}/{path}\" }}\n",
+            target.address
+        );
+    }
+    text
+}
+
+/// All lines of a metric, without the values.
+fn values(metrics: &str, name: &str) -> Vec<String> {
+    metrics.lines().filter(|line| line.starts_with(name)).map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_hundred_reloads_half_of_them_bad_lose_nothing_and_change_no_state() {
+    let target = Target::start().await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("probes.toml");
+    let good = config(&target, 8)
+        .replace("[monitor]", &format!("[monitor]\nstore = {:?}", directory.path().join("l.db")));
+    let smaller = good.replace("door-7", "door-9");
+    let bad = good.replace("[defaults]", "[defautls]");
+    fs::write(&path, &good).unwrap();
+    let stop = CancellationToken::new();
+    let running = daemon::start(&path, config::load(&path).unwrap(), stop.clone()).await.unwrap();
+    let metrics = || String::from_utf8(running.metrics().expose().flatten().collect()).unwrap();
+    let since = |metrics: &str| {
+        let mut lines = values(metrics, "support_channel_state_since_timestamp_seconds");
+        lines.retain(|line| !line.contains("door-7") && !line.contains("door-9"));
+        lines
+    };
+    until("eight are up and one is dark", async || {
+        let metrics = metrics();
+        values(&metrics, "support_channel_up").iter().filter(|line| line.ends_with(" 1")).count() == 8
+            && metrics.contains("support_channel_up{channel=\"broken\"} 0")
+    })
+    .await;
+    let judged = since(&metrics());
+    let reloaded = &running.metrics().instruments.reload_successful;
+    for reload in 0..250 {
+        fs::write(&path, &bad).unwrap();
+        raise(Signal::SIGHUP).unwrap();
+        until("the bad one is refused", async || reloaded.get() == 0).await;
+        fs::write(&path, if reload % 2 == 0 { &smaller } else { &good }).unwrap();
+        raise(Signal::SIGHUP).unwrap();
+        until("the good one is in force", async || reloaded.get() == 1).await;
+    }
+    let then = metrics();
+    assert_eq!(since(&then), judged, "no state has changed");
+    assert_eq!(values(&then, "support_incidents_total{channel=\"broken\",severity=\"dark\"}").len(), 1);
+    assert!(
+        then.contains("support_incidents_total{channel=\"broken\",severity=\"dark\"} 1"),
+        "one incident, not reset"
+    );
+    let before: Vec<u64> = (0..7).map(|door| target.answered_on(&format!("/door-{door}"))).collect();
+    until("every probe still runs", async || {
+        (0..7).all(|door| target.answered_on(&format!("/door-{door}")) >= before[door] + 3)
+    })
+    .await;
+    stop.cancel();
+    running.wait().await.unwrap();
+    let store = rusqlite::Connection::open(directory.path().join("l.db")).unwrap();
+    let recorded =
+        "SELECT count(*) FROM outcome JOIN probe ON probe.id = outcome.probe WHERE probe.channel = ?";
+    for door in 0..7 {
+        let recorded: i64 = store.query_row(recorded, [format!("door-{door}")], |row| row.get(0)).unwrap();
+        let lost = i64::try_from(target.answered_on(&format!("/door-{door}"))).unwrap() - recorded;
+        assert!((0..=1).contains(&lost), "{lost} runs of door-{door} lost, where the end may cut off one");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_written_renamed_over_or_linked_anew_is_reloaded() {
+    let target = Target::start().await;
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    // As Kubernetes mounts a config map: probes.toml -> ..data/probes.toml, ..data -> ..1.
+    for (version, channels) in [("..1", 1), ("..2", 2)] {
+        fs::create_dir(at(version)).unwrap();
+        fs::write(at(version).join("probes.toml"), config(&target, channels)).unwrap();
+    }
+    symlink("..1", at("..data")).unwrap();
+    symlink("..data/probes.toml", at("probes.toml")).unwrap();
+    let running = Running::start_in(directory, &[]).await;
+    let at = |name: &str| running.directory.path().join(name);
+    let shown = async |channels: f64| running.sum("support_channel_info").await == channels;
+    assert!(shown(2.0).await);
+
+    symlink("..2", at("..new")).unwrap();
+    fs::rename(at("..new"), at("..data")).unwrap();
+    until("the link that was swapped", async || shown(3.0).await).await;
+
+    fs::write(at("new"), config(&target, 3)).unwrap();
+    fs::rename(at("new"), at("probes.toml")).unwrap();
+    until("the file that was renamed over", async || shown(4.0).await).await;
+
+    fs::write(at("probes.toml"), config(&target, 4)).unwrap();
+    until("the file that was written", async || shown(5.0).await).await;
+}
+
+#[tokio::test]
+async fn an_included_file_is_watched_and_so_is_the_directory_for_new_ones() {
+    let target = Target::start().await;
+    let directory = tempfile::tempdir().unwrap();
+    let teams = directory.path().join("channels");
+    fs::create_dir(&teams).unwrap();
+    let main = config(&target, 1);
+    fs::write(directory.path().join("probes.toml"), format!("include = [\"channels/*.toml\"]\n{main}"))
+        .unwrap();
+    let one = |name: &str| {
+        let (_, channel) = main.split_once("[channel.door-0]").unwrap();
+        let channel = channel.split_once("[channel.").unwrap().0;
+        format!(
+            "[channel.{name}]{channel}[channel.{name}.probe.door]\nhttp = {{ url = \"http://{}/\" }}\n",
+            target.address
+        )
+    };
+    fs::write(teams.join("a.toml"), one("added-a")).unwrap();
+    let running = Running::start_in(directory, &[]).await;
+    assert_eq!(running.sum("support_channel_info").await, 3.0);
+    fs::write(teams.join("b.toml"), one("added-b")).unwrap();
+    until("the new file", async || running.sum("support_channel_info").await == 4.0).await;
+    fs::write(teams.join("b.toml"), one("renamed-b")).unwrap();
+    until("the changed file", async || {
+        running.sum("support_channel_info{channel=\"renamed-b\"").await == 1.0
+    })
+    .await;
+    fs::remove_file(teams.join("b.toml")).unwrap();
+    until("the removed file", async || running.sum("support_channel_info").await == 3.0).await;
+}
+
+#[tokio::test]
+async fn what_only_a_restart_can_change_refuses_the_whole_reload_and_is_named() {
+    let target = Target::start().await;
+    let running = Running::start(&config(&target, 1), &[]).await;
+    let elsewhere = "[monitor]\nlocation = \"elsewhere\"\nstore = \"other.db\"";
+    fs::write(running.config(), config(&target, 2).replace("[monitor]", elsewhere)).unwrap();
+    running.signal(Signal::SIGHUP);
+    let successful = "lamplighter_config_last_reload_successful";
+    until("the refusal", async || running.sum(successful).await == 0.0).await;
+    assert!(running.has_said("`location`, `store` under [monitor] changed, which takes a restart"));
+    assert_eq!(running.sum("support_channel_info").await, 2.0, "nothing of it is in force");
+    fs::write(running.config(), config(&target, 2)).unwrap();
+    running.signal(Signal::SIGHUP);
+    until("the next one", async || running.sum(successful).await == 1.0).await;
+    assert_eq!(running.sum("support_channel_info").await, 3.0);
+}
+
+#[tokio::test]
+async fn every_problem_of_a_refused_file_is_logged_with_its_place() {
+    let target = Target::start().await;
+    let running = Running::start(&config(&target, 1), &[]).await;
+    fs::write(running.config(), config(&target, 1).replace("kind = \"chat\"", "kind = \"caht\"")).unwrap();
+    running.signal(Signal::SIGHUP);
+    until("the refusal", async || running.has_said("the present one stays in force")).await;
+    assert!(running.has_said("probes.toml:6:8: ") && running.has_said("probes.toml:11:8: "));
+}
