@@ -19,7 +19,7 @@ pub type RestFuture<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// One way of telling people.
 pub trait Notifier: Send + Sync {
-    /// Tries once to deliver. `late` is how long the notification has waited, zero while it is on time.
+    /// Tries once to deliver. `late` is how long the notification has waited.
     fn send<'a>(&'a self, notification: &'a Notification, late: Duration) -> SendFuture<'a>;
 
     /// Nothing more is to be sent for now: lets go of what was kept open between two notifications.

@@ -50,9 +50,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// How soon it looks again when the store has failed.
 const STORE_RETRY: Duration = Duration::from_secs(5);
 
-/// From which age on a notification is late, and says so.
-const LATE_FROM: Duration = Duration::from_secs(60);
-
 /// How many notifications are read at once.
 const BATCH: u32 = 50;
 
@@ -230,15 +227,14 @@ impl Dispatcher {
         due: Due,
     ) -> Result<Tried, StoreError> {
         let age = age(due.notification.created_at, self.clock.now());
-        let late = if age < LATE_FROM { Duration::ZERO } else { age };
-        let delivery = notifier.send(&due.notification, late).await;
+        let delivery = notifier.send(&due.notification, age).await;
         let now = self.clock.now();
         match delivery {
             Delivery::Accepted(words) => {
                 self.count(route, DELIVERED);
                 tracing::info!(
                     incident = %due.notification.incident, event = due.notification.event.as_str(),
-                    route = route.as_str(), recipient = due.notification.recipient, late_s = late.as_secs(),
+                    route = route.as_str(), recipient = due.notification.recipient, late_s = age.as_secs(),
                     answer = words, "delivered a notification"
                 );
                 let recovered = std::mem::take(self.gate(route)).failures > 0;

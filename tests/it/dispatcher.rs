@@ -226,7 +226,7 @@ async fn a_notification_leaves_as_soon_as_the_bell_rings_and_once() {
     let taken = house.server.taken();
     assert_eq!(taken.len(), 2);
     assert!(taken[1].0 - rung < Duration::from_secs(1));
-    assert_eq!(taken[0].2, Duration::ZERO, "it is on time");
+    assert!(taken[0].2 < Duration::from_secs(1), "it is on time");
     assert_eq!(house.server.connects.lock().unwrap().len(), 1, "one connection carries both");
     assert_eq!(house.counted("delivered"), 2);
     house.end().await;

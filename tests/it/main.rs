@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
+mod certificates;
 mod cli;
 mod daemon;
 mod demo;
@@ -14,6 +15,8 @@ mod http;
 mod journey;
 mod loopback;
 mod mails;
+mod mail;
+mod mail_exim;
 mod operations;
 mod phases;
 mod prometheus;
@@ -22,5 +25,6 @@ mod run;
 mod running;
 mod samples;
 mod scenarios;
+mod smtp_sink;
 mod store;
 mod web;

@@ -20,14 +20,17 @@ use crate::domain::notification::Notification;
 /// The longest subject sent, in characters; in encoded words that are folded, or on one line of ASCII.
 const SUBJECT_CHARS_MAX: usize = 200;
 
+/// The longest Message-ID sent; ours are far shorter.
+const ID_CHARS_MAX: usize = 900;
+
 /// Writes the mail.
 pub(super) fn compose(
     notification: &Notification,
     from: &Mailbox,
     to: &Mailbox,
-    _late: Duration,
+    late: Duration,
 ) -> Result<Vec<u8>, lettre::error::Error> {
-    let content = &notification.content;
+    let content = notification.content.sent_late(late);
     let message_id = format!("<{}>", id_of(&notification.message_id));
     let mut builder = Message::builder()
         .header(Date::new(SystemTime::from(notification.created_at)))
@@ -78,9 +81,10 @@ fn subject(text: &str) -> String {
     }
 }
 
-/// Only what may stand in a Message-ID (RFC 5322, `dot-atom-text` and one `@`).
+/// Only what may stand in a Message-ID (RFC 5322, `dot-atom-text` and one `@`), on one line.
 fn id_of(text: &str) -> String {
-    text.chars().filter(|c| c.is_ascii_alphanumeric() || "@.-_+=".contains(*c)).collect()
+    let allowed = |c: &char| c.is_ascii_alphanumeric() || "@.-_+=".contains(*c);
+    text.chars().filter(allowed).take(ID_CHARS_MAX).collect()
 }
 
 /// The same for the same mail, and not to be foreseen by a text inside it.
