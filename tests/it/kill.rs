@@ -7,8 +7,7 @@
 
 use std::{
     collections::BTreeMap,
-    fmt,
-    fs,
+    fmt, fs,
     path::PathBuf,
     process::Stdio,
     sync::{
@@ -135,6 +134,13 @@ impl Daemon {
     async fn kill(mut self) {
         self.child.kill().await.unwrap();
     }
+
+    /// Ends it as systemd does.
+    async fn stop(mut self) {
+        kill(self.pid(), Signal::SIGTERM).unwrap();
+        let status = timeout(PATIENCE, self.child.wait()).await.expect("it ends").unwrap();
+        assert!(status.success(), "{status}");
+    }
 }
 
 struct Harness {
@@ -207,8 +213,13 @@ http = {{ url = "http://127.0.0.1:{}/{door}" }}
         if let Some(point) = halt_at {
             command.env("LAMPLIGHTER_HALT_AT", point);
         }
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let halted = Arc::new(Notify::new());
         let ring = Arc::clone(&halted);
@@ -225,7 +236,6 @@ http = {{ url = "http://127.0.0.1:{}/{door}" }}
 
     /// Changes the doors to broken or mended, lets the daemon die on the way, and waits for the mails.
     async fn pass(&mut self, daemon: Daemon, broken: bool, death: Death, moment: Duration) -> Daemon {
-        let copies_before = self.sink.taken_count();
         let mut kills = 1;
         let mut daemon = daemon;
         if let Death::Halted(point) = death {
@@ -235,13 +245,16 @@ http = {{ url = "http://127.0.0.1:{}/{door}" }}
         }
         if let Death::ByServer(step) = death {
             let pid = daemon.pid();
-            self.sink.once_at(step, move || drop(kill(pid, Signal::SIGKILL)));
+            self.sink
+                .once_at(step, move || kill(pid, Signal::SIGKILL).expect("the process is ours and alive"));
         }
         self.target.broken.store(broken, Ordering::SeqCst);
         match death {
             Death::AtRandom => sleep(moment).await,
             Death::Halted(point) => {
-                timeout(PATIENCE, daemon.halted.notified()).await.unwrap_or_else(|_| panic!("not reached: {point}"));
+                timeout(PATIENCE, daemon.halted.notified())
+                    .await
+                    .unwrap_or_else(|_| panic!("not reached: {point}"));
             }
             Death::ByServer(step) => {
                 let dead = timeout(PATIENCE, daemon.child.wait()).await;
@@ -257,9 +270,8 @@ http = {{ url = "http://127.0.0.1:{}/{door}" }}
             panic!("lost: {} of {} mails came, death {death}", self.sink.ids_count(), self.expected)
         });
         *self.kills.entry(death).or_default() += kills;
-        let extra = self.sink.taken_count() - copies_before - DOORS.len() * RECIPIENTS;
-        assert!(extra <= kills as usize, "{extra} extra copies for {kills} kills, {death}");
-        self.extra_copies += extra;
+        let (extra, kills) = (self.sink.taken_count() - self.expected, self.kills.values().sum::<u32>());
+        assert!(extra <= kills as usize, "{extra} extra copies after {kills} kills, the last {death}");
         daemon
     }
 
@@ -294,7 +306,8 @@ async fn run(seed: u64, kills: u32) -> Harness {
     let mut harness = Harness::set_up().await;
     let mut daemon = harness.start(None);
     // Every point once in each direction, then at random.
-    let mut queue: Vec<(Death, bool)> = DEATHS.iter().flat_map(|&death| [(death, true), (death, false)]).collect();
+    let mut queue: Vec<(Death, bool)> =
+        DEATHS.iter().flat_map(|&death| [(death, true), (death, false)]).collect();
     queue.truncate(kills as usize);
     while harness.kills.values().sum::<u32>() < kills {
         for broken in [true, false] {
@@ -307,7 +320,8 @@ async fn run(seed: u64, kills: u32) -> Harness {
             daemon = harness.pass(daemon, broken, death, moment).await;
         }
     }
-    daemon.kill().await;
+    daemon.stop().await;
+    harness.extra_copies = harness.sink.taken_count() - harness.expected;
     harness
 }
 
