@@ -10,7 +10,7 @@ let openMail = 0;
 let part = 'html';
 let mails = [];
 
-const clock = at => new Date(at).toLocaleTimeString();
+const clock = at => new Date(at).toLocaleTimeString('en-GB');
 const milliseconds = ms => ms < 1000 ? `${ms.toFixed(ms < 10 ? 1 : 0)} ms` : `${(ms / 1000).toFixed(2)} s`;
 
 async function send(path, body) {
@@ -103,15 +103,17 @@ function showMail() {
   $('mail-subject').textContent = mail.subject;
   $('mail-from').textContent = header('from') || mail.envelope_from;
   $('mail-to').textContent = mail.envelope_to.join(', ');
-  $('mail-at').textContent = new Date(mail.received_at).toLocaleString();
+  $('mail-at').textContent = new Date(mail.received_at).toLocaleString('en-GB');
   const shown = part === 'html' && mail.html === null ? 'text' : part;
   for (const button of document.querySelectorAll('[data-part]')) {
     button.setAttribute('aria-pressed', String(button.dataset.part === shown));
   }
   $('mail-html').hidden = shown !== 'html';
   $('mail-plain').hidden = shown === 'html';
-  if (shown === 'html') $('mail-html').srcdoc = mail.html;
-  else if (shown === 'text') $('mail-plain').textContent = mail.text;
+  if (shown === 'html') {
+    // Set again, it would flicker.
+    if ($('mail-html').srcdoc !== mail.html) $('mail-html').srcdoc = mail.html;
+  } else if (shown === 'text') $('mail-plain').textContent = mail.text;
   else $('mail-plain').textContent = mail.headers.map(h => `${h.name}: ${h.value}`).join('\n');
 }
 

@@ -283,3 +283,186 @@ impl<'a> Blueprint<'a> {
         captures
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::{
+        domain::channel::{ChannelId, ProbeKey, ProbeName},
+        probe::transport::{Transport, resolve::Resolver},
+        secret::Sources,
+    };
+
+    fn draw(toml: &str) -> Result<Built, Vec<Problem>> {
+        let settings: JourneySettings = toml::from_str(toml).unwrap_or_else(|error| panic!("{error}"));
+        let key = ProbeKey { channel: ChannelId::new("ticket-form"), probe: ProbeName::new("submit") };
+        let sources = Sources::new(Path::new("/nowhere"));
+        let transport = Transport::new(Resolver::asking(vec![]));
+        let timeout = Duration::from_secs(10);
+        settings.build(&BuildContext { key: &key, timeout, sources: &sources, transport: &transport })
+    }
+
+    /// A journey of one step `first` and what `rest` adds; the texts pointed at, and what is said of each.
+    fn problems(rest: &str) -> Vec<(String, String)> {
+        let first = r#"{ name = "first", http = { url = "https://shop.example.com/" }, capture = { token = { header = "etag" } } }"#;
+        let toml = rest.replace("FIRST", first);
+        let problems = draw(&toml).err().unwrap_or_default();
+        problems
+            .into_iter()
+            .map(|problem| {
+                assert!(problem.hint.is_some(), "{problem:?}");
+                (toml[problem.span.unwrap()].to_owned(), problem.message)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_journey_knows_its_steps_and_its_host() {
+        let built = draw(
+            r#"
+            steps = [
+                { name = "ask", http = { url = "https://shop.example.com/a?x={nonce}" }, capture = { id = { json = "$.id" } } },
+                { name = "look", http = { url = "https://api.example.com/{id}", expect = { body = [{ contains = "{nonce}" }] } } },
+            ]
+            cleanup = [{ name = "cancel", http = { method = "DELETE", url = "{id}" } }]
+            "#,
+        )
+        .unwrap();
+        assert_eq!(built.phases, ["ask", "look", "cancel"]);
+        assert_eq!(built.host.as_deref(), Some("shop.example.com"));
+    }
+
+    #[test]
+    fn whatever_is_wrong_is_said_where_it_stands() {
+        let step = |step: &str| format!("steps = [FIRST, {{ name = \"next\", {step} }}]");
+        for (toml, place, said) in [
+            ("steps = []".to_owned(), "[]", "a journey needs steps"),
+            (
+                step(r#"http = { url = "https://x.example.com/{tokn}" }"#),
+                r#""https://x.example.com/{tokn}""#,
+                "the variable \"tokn\" has no value here",
+            ),
+            (
+                step(r#"http = { url = "https://x.example.com/", headers = { x-a = "{later}" } }"#),
+                r#""{later}""#,
+                "the variable \"later\" has no value here",
+            ),
+            (
+                step(r#"http = { url = "https://{token}.example.com/" }"#),
+                r#""https://{token}.example.com/""#,
+                "the host of an address must not depend on a variable",
+            ),
+            (
+                step(r#"http = { url = "https://x.example.com{token}" }"#),
+                r#""https://x.example.com{token}""#,
+                "the host of an address must not depend on a variable",
+            ),
+            (
+                step(r#"http = { url = "https://x.example.com:{token}/" }"#),
+                r#""https://x.example.com:{token}/""#,
+                "not a web address: invalid port number",
+            ),
+            (
+                step(r#"http = { url = "shop/{token}" }"#),
+                r#""shop/{token}""#,
+                "not a web address: relative URL without a base",
+            ),
+            (
+                step(r#"http = { url = "https://x.example.com/{To ken}" }"#),
+                r#""https://x.example.com/{To ken}""#,
+                "\"{To\" begins a variable and does not end as one",
+            ),
+            (
+                step(
+                    r#"http = { url = "https://x.example.com/" }, capture = { token = { header = "etag" } }"#,
+                ),
+                r#"{ header = "etag" }"#,
+                "the variable \"token\" is defined already",
+            ),
+            (
+                step(
+                    r#"http = { url = "https://x.example.com/" }, capture = { nonce = { header = "etag" } }"#,
+                ),
+                r#"{ header = "etag" }"#,
+                "the variable \"nonce\" is defined already",
+            ),
+            (
+                step(r#"http = { url = "https://x.example.com/" }, capture = { To = { header = "etag" } }"#),
+                r#"{ header = "etag" }"#,
+                "\"To\" is not the name of a variable",
+            ),
+            (
+                step(r#"http = { url = "https://x.example.com/" }, until = { within = "10s", expect = {} }"#),
+                r#""10s""#,
+                "the run of 10s is over before this wait",
+            ),
+            (
+                step(
+                    r#"http = { url = "https://x.example.com/" }, until = { within = "2s", every = "3s", expect = {} }"#,
+                ),
+                r#""3s""#,
+                "the time between two looks is longer than the whole wait",
+            ),
+            (
+                step(
+                    r#"http = { url = "https://x.example.com/" }, until = { within = "2s", late_after = "2s", expect = {} }"#,
+                ),
+                r#""2s""#,
+                "nothing can be late when the wait is over by then",
+            ),
+            (
+                "steps = [FIRST, FIRST]".replace("}, FIRST", ""),
+                r#""first""#,
+                "there are two steps named \"first\"",
+            ),
+            (
+                "cleanup_timeout = \"10s\"\nsteps = [FIRST]".to_owned(),
+                r#""10s""#,
+                "the cleanup cannot have the whole run of 10s",
+            ),
+        ] {
+            let found = problems(&toml);
+            assert!(found.contains(&(place.to_owned(), said.to_owned())), "{toml}\n{found:#?}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_an_id_and_thirty_two_steps_are_enough() {
+        let found =
+            problems(r#"steps = [{ name = "Not an id", http = { url = "https://x.example.com/" } }]"#);
+        assert_eq!(found, [("\"Not an id\"".to_owned(), "\"Not an id\" cannot name a step".to_owned())]);
+        let many: Vec<String> = (0..33)
+            .map(|at| format!(r#"{{ name = "s{at}", http = {{ url = "https://x.example.com/" }} }}"#))
+            .collect();
+        let found = problems(&format!("steps = [{}]", many.join(", ")));
+        assert_eq!(found[0].1, "33 steps are more than the 32 of a journey");
+    }
+
+    #[test]
+    fn all_problems_are_found_at_once() {
+        let found = problems(
+            r#"
+            secrets = { key = { file = "nothing" } }
+            steps = [
+                { name = "a", http = { url = "https://x.example.com/{one}" }, capture = { t = { json = "$", regex = "x" } } },
+                { name = "a", http = { url = "https://x.example.com/{two}" } },
+            ]
+            "#,
+        );
+        let said: Vec<&str> = found.iter().map(|(_, message)| message.as_str()).collect();
+        assert_eq!(said.len(), 5, "{said:#?}");
+    }
+
+    #[test]
+    fn a_slip_in_a_variable_is_met_with_the_nearest_one() {
+        let toml = r#"
+            steps = [
+                { name = "a", http = { url = "https://x.example.com/" }, capture = { token = { header = "etag" } } },
+                { name = "b", http = { url = "https://x.example.com/{tokn}" } },
+            ]
+        "#;
+        assert_eq!(draw(toml).unwrap_err()[0].hint.as_deref(), Some("did you mean {token}?"));
+    }
+}
