@@ -413,7 +413,7 @@ mod tests {
                 "nothing can be late when the wait is over by then",
             ),
             (
-                "steps = [FIRST, FIRST]".replace("}, FIRST", ""),
+                "steps = [FIRST, FIRST]".to_owned(),
                 r#""first""#,
                 "there are two steps named \"first\"",
             ),
