@@ -207,4 +207,19 @@ mod tests {
             assert!(family.help.ends_with('.'), "{}", family.name);
         }
     }
+
+    #[test]
+    fn the_page_for_operators_lists_every_metric_with_its_type_and_none_besides() {
+        let page = include_str!("../docs/metrics.md");
+        let rows = page.lines().filter_map(|line| {
+            let mut cells = line.strip_prefix("| `")?.split(" | ");
+            Some((cells.next()?.trim_end_matches('`'), cells.next()?))
+        });
+        let mut listed: Vec<(&str, &str)> = rows.collect();
+        let mut made: Vec<(&str, &str)> =
+            FAMILIES.iter().map(|family| (family.name, family.kind.as_str())).collect();
+        listed.sort_unstable();
+        made.sort_unstable();
+        assert_eq!(listed, made);
+    }
 }

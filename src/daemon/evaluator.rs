@@ -13,7 +13,7 @@ use std::{collections::BTreeSet, future::Future, pin::Pin, sync::Arc, time::Dura
 
 use tokio::{
     sync::{Notify, mpsc, watch},
-    time::{Instant, MissedTickBehavior, interval, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
 use tracing::{info, warn};
 
@@ -39,6 +39,9 @@ use crate::{
 
 /// So many outcomes are taken in at once.
 const INTAKE: usize = 256;
+/// So long it lets outcomes gather after it has taken some in: to be woken for each of a thousand a second costs more
+/// than to judge it.
+const GATHER: Duration = Duration::from_millis(5);
 /// How often the picture is drawn.
 const TICK: Duration = Duration::from_millis(200);
 /// Every so many ticks, a second, what only time brings about is looked at.
@@ -77,11 +80,17 @@ pub(crate) async fn run(connections: Connections, remembered: Remembered) {
     let mut arrived = Vec::with_capacity(INTAKE);
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut intake_from = Instant::now();
     loop {
+        let gathering = Instant::now() < intake_from;
         tokio::select! {
-            count = evaluator.outcomes.recv_many(&mut arrived, INTAKE) => {
+            () = sleep_until(intake_from), if gathering => {}
+            count = evaluator.outcomes.recv_many(&mut arrived, INTAKE), if !gathering => {
                 if count == 0 {
                     break;
+                }
+                if count < INTAKE {
+                    intake_from = Instant::now() + GATHER;
                 }
                 // An outcome of a new plan can come only after the plan itself.
                 if evaluator.plans.has_changed().unwrap_or(false) {

@@ -41,6 +41,9 @@ use crate::{
 /// The loop turns at least this often, for its pulse.
 const IDLE_MAX: Duration = Duration::from_secs(1);
 
+/// So long it lets ended runs gather before it is woken for them: a turn frees their places anyway.
+const GATHER: Duration = Duration::from_millis(5);
+
 /// An outcome on its way to the evaluator.
 #[derive(Debug)]
 pub(crate) struct Observed {
@@ -72,13 +75,18 @@ pub(crate) async fn run(connections: Connections, stop: CancellationToken) -> an
     let mut wheel = Wheel::new(connections);
     wheel.adopt();
     let mut watchdog = Watchdog::from_unit();
+    let mut woken_by_runs_from = Instant::now();
     loop {
         let now = Instant::now();
         wheel.pulse.beat(now);
         watchdog.feed(now);
+        wheel.collect()?;
         wheel.turn(now);
-        let idle_until = watchdog.next_at().map_or(now + IDLE_MAX, |at| at.min(now + IDLE_MAX));
-        let wake_at = wheel.next_wake().map_or(idle_until, |at| at.min(idle_until));
+        let wake_at =
+            [wheel.next_wake(), watchdog.next_at()].into_iter().flatten().fold(now + IDLE_MAX, Instant::min);
+        let gathering = now < woken_by_runs_from;
+        let wake_at =
+            if gathering && !wheel.runs.is_empty() { wake_at.min(woken_by_runs_from) } else { wake_at };
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
@@ -86,11 +94,9 @@ pub(crate) async fn run(connections: Connections, stop: CancellationToken) -> an
                 Ok(()) => wheel.adopt(),
                 Err(_) => break,
             },
-            Some(ended) = wheel.runs.join_next() => {
+            Some(ended) = wheel.runs.join_next(), if !gathering => {
                 wheel.finish(ended)?;
-                while let Some(ended) = wheel.runs.try_join_next() {
-                    wheel.finish(ended)?;
-                }
+                woken_by_runs_from = Instant::now() + GATHER;
             }
             () = sleep_until(wake_at) => {}
         }
@@ -222,6 +228,14 @@ impl Wheel {
             (slot, ending)
         };
         seat.run = Some(self.runs.spawn(run.instrument(span)));
+    }
+
+    /// Takes note of all runs that have ended.
+    fn collect(&mut self) -> anyhow::Result<()> {
+        while let Some(ended) = self.runs.try_join_next() {
+            self.finish(ended)?;
+        }
+        Ok(())
     }
 
     /// A run has ended. One whose probe has left the plan was cancelled, and nobody waits for it.
