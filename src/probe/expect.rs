@@ -108,6 +108,12 @@ impl Expectations {
         Judged { checks, verdict }
     }
 
+    /// Whether nothing is expected.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
     /// Every text in which a variable may stand, for a kind that has variables.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         self.list.iter().flat_map(|expectation| expectation.test.texts())

@@ -22,8 +22,19 @@ impl ExpectSettings {
     /// # Errors
     /// Everything that is wrong.
     pub fn build(&self, credentials: bool) -> Result<Expectations, Vec<Problem>> {
+        self.compile(vec![status(self.status.as_ref())], credentials)
+    }
+
+    /// Checks and compiles what is expected besides other expectations: without a status, any will do.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub fn build_further(&self) -> Result<Expectations, Vec<Problem>> {
+        self.compile(self.status.iter().map(|settings| status(Some(settings))).collect(), false)
+    }
+
+    fn compile(&self, mut list: Vec<Expectation>, credentials: bool) -> Result<Expectations, Vec<Problem>> {
         let mut problems = Vec::new();
-        let mut list = vec![status(self.status.as_ref())];
         let checked = (self.headers.iter().map(header))
             .chain(self.body.iter().map(body))
             .chain(self.json.iter().map(json))

@@ -265,7 +265,13 @@ impl<'a> Blueprint<'a> {
             let problem = late.problem("nothing can be late when the wait is over by then");
             self.problems.push(problem.hint("write a shorter time than that of within"));
         }
-        let expect = self.take(settings.expect.build(false));
+        let expect = self.take(settings.expect.build_further());
+        if expect.as_ref().is_some_and(Expectations::is_empty) {
+            let problem = settings.problem("nothing is waited for");
+            self.problems.push(problem.hint(
+                "write what must hold: expect = { json = [{ path = \"$.status\", equals = \"ringing\" }] }",
+            ));
+        }
         self.expected_texts(expect.as_ref(), &settings.span);
         let late_after = settings.late_after.as_ref().map(|late| late.0);
         Some(Until { expect: expect?, every, within: within.0, late_after, otherwise: settings.otherwise })
@@ -394,29 +400,32 @@ mod tests {
                 "\"To\" is not the name of a variable",
             ),
             (
-                step(r#"http = { url = "https://x.example.com/" }, until = { within = "10s", expect = {} }"#),
+                step(
+                    r#"http = { url = "https://x.example.com/" }, until = { within = "10s", expect = { status = [200] } }"#,
+                ),
                 r#""10s""#,
                 "the run of 10s is over before this wait",
             ),
             (
                 step(
-                    r#"http = { url = "https://x.example.com/" }, until = { within = "2s", every = "3s", expect = {} }"#,
+                    r#"http = { url = "https://x.example.com/" }, until = { within = "2s", every = "3s", expect = { status = [200] } }"#,
                 ),
                 r#""3s""#,
                 "the time between two looks is longer than the whole wait",
             ),
             (
                 step(
-                    r#"http = { url = "https://x.example.com/" }, until = { within = "2s", late_after = "2s", expect = {} }"#,
+                    r#"http = { url = "https://x.example.com/" }, until = { within = "2s", late_after = "2s", expect = { status = [200] } }"#,
                 ),
                 r#""2s""#,
                 "nothing can be late when the wait is over by then",
             ),
             (
-                "steps = [FIRST, FIRST]".to_owned(),
-                r#""first""#,
-                "there are two steps named \"first\"",
+                step(r#"http = { url = "https://x.example.com/" }, until = { within = "2s", expect = {} }"#),
+                r#"{ within = "2s", expect = {} }"#,
+                "nothing is waited for",
             ),
+            ("steps = [FIRST, FIRST]".to_owned(), r#""first""#, "there are two steps named \"first\""),
             (
                 "cleanup_timeout = \"10s\"\nsteps = [FIRST]".to_owned(),
                 r#""10s""#,

@@ -48,7 +48,7 @@ pub struct StepSettings {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UntilSettings {
-    /// What is waited for.
+    /// What is waited for; an answer that does not meet it is "not yet".
     pub(super) expect: ExpectSettings,
     /// The time between two looks; "1s" without.
     pub(super) every: Option<At<Span>>,
