@@ -340,100 +340,102 @@ mod tests {
         assert_eq!(built.host.as_deref(), Some("shop.example.com"));
     }
 
+    /// What is wrong with a second step: the step, the text pointed at, and what is said of it.
+    const WRONG_STEPS: [(&str, &str, &str); 14] = [
+        (
+            r#"http = { url = "https://x.example.com/{tokn}" }"#,
+            r#""https://x.example.com/{tokn}""#,
+            r#"the variable "tokn" has no value here"#,
+        ),
+        (
+            r#"http = { url = "https://x.example.com/", headers = { x-a = "{later}" } }"#,
+            r#""{later}""#,
+            r#"the variable "later" has no value here"#,
+        ),
+        (
+            r#"http = { url = "https://{token}.example.com/" }"#,
+            r#""https://{token}.example.com/""#,
+            "the host of an address must not depend on a variable",
+        ),
+        (
+            r#"http = { url = "https://x.example.com{token}" }"#,
+            r#""https://x.example.com{token}""#,
+            "the host of an address must not depend on a variable",
+        ),
+        (
+            r#"http = { url = "https://x.example.com:{token}/" }"#,
+            r#""https://x.example.com:{token}/""#,
+            "not a web address: invalid port number",
+        ),
+        (
+            r#"http = { url = "shop/{token}" }"#,
+            r#""shop/{token}""#,
+            "not a web address: relative URL without a base",
+        ),
+        (
+            r#"http = { url = "https://x.example.com/{To ken}" }"#,
+            r#""https://x.example.com/{To ken}""#,
+            r#""{To" begins a variable and does not end as one"#,
+        ),
+        (
+            r#"HTTP, capture = { token = { header = "etag" } }"#,
+            r#"{ header = "etag" }"#,
+            r#"the variable "token" is defined already"#,
+        ),
+        (
+            r#"HTTP, capture = { nonce = { header = "etag" } }"#,
+            r#"{ header = "etag" }"#,
+            r#"the variable "nonce" is defined already"#,
+        ),
+        (
+            r#"HTTP, capture = { To = { header = "etag" } }"#,
+            r#"{ header = "etag" }"#,
+            r#""To" is not the name of a variable"#,
+        ),
+        (
+            r#"HTTP, until = { within = "10s", expect = { status = [200] } }"#,
+            r#""10s""#,
+            "the run of 10s is over before this wait",
+        ),
+        (
+            r#"HTTP, until = { within = "2s", every = "3s", expect = { status = [200] } }"#,
+            r#""3s""#,
+            "the time between two looks is longer than the whole wait",
+        ),
+        (
+            r#"HTTP, until = { within = "2s", late_after = "2s", expect = { status = [200] } }"#,
+            r#""2s""#,
+            "nothing can be late when the wait is over by then",
+        ),
+        (
+            r#"HTTP, until = { within = "2s", expect = {} }"#,
+            r#"{ within = "2s", expect = {} }"#,
+            "nothing is waited for",
+        ),
+    ];
+
     #[test]
-    fn whatever_is_wrong_is_said_where_it_stands() {
-        let step = |step: &str| format!("steps = [FIRST, {{ name = \"next\", {step} }}]");
-        for (toml, place, said) in [
-            ("steps = []".to_owned(), "[]", "a journey needs steps"),
+    fn what_is_wrong_with_a_step_is_said_where_it_stands() {
+        for (step, place, said) in WRONG_STEPS {
+            let step = step.replace("HTTP", r#"http = { url = "https://x.example.com/" }"#);
+            let found = problems(&format!("steps = [FIRST, {{ name = \"next\", {step} }}]"));
+            assert!(found.contains(&(place.to_owned(), said.to_owned())), "{step}\n{found:#?}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_whole_is_said_where_it_stands() {
+        for (journey, place, said) in [
+            ("steps = []", "[]", "a journey needs steps"),
+            ("steps = [FIRST, FIRST]", r#""first""#, "there are two steps named \"first\""),
             (
-                step(r#"http = { url = "https://x.example.com/{tokn}" }"#),
-                r#""https://x.example.com/{tokn}""#,
-                "the variable \"tokn\" has no value here",
-            ),
-            (
-                step(r#"http = { url = "https://x.example.com/", headers = { x-a = "{later}" } }"#),
-                r#""{later}""#,
-                "the variable \"later\" has no value here",
-            ),
-            (
-                step(r#"http = { url = "https://{token}.example.com/" }"#),
-                r#""https://{token}.example.com/""#,
-                "the host of an address must not depend on a variable",
-            ),
-            (
-                step(r#"http = { url = "https://x.example.com{token}" }"#),
-                r#""https://x.example.com{token}""#,
-                "the host of an address must not depend on a variable",
-            ),
-            (
-                step(r#"http = { url = "https://x.example.com:{token}/" }"#),
-                r#""https://x.example.com:{token}/""#,
-                "not a web address: invalid port number",
-            ),
-            (
-                step(r#"http = { url = "shop/{token}" }"#),
-                r#""shop/{token}""#,
-                "not a web address: relative URL without a base",
-            ),
-            (
-                step(r#"http = { url = "https://x.example.com/{To ken}" }"#),
-                r#""https://x.example.com/{To ken}""#,
-                "\"{To\" begins a variable and does not end as one",
-            ),
-            (
-                step(
-                    r#"http = { url = "https://x.example.com/" }, capture = { token = { header = "etag" } }"#,
-                ),
-                r#"{ header = "etag" }"#,
-                "the variable \"token\" is defined already",
-            ),
-            (
-                step(
-                    r#"http = { url = "https://x.example.com/" }, capture = { nonce = { header = "etag" } }"#,
-                ),
-                r#"{ header = "etag" }"#,
-                "the variable \"nonce\" is defined already",
-            ),
-            (
-                step(r#"http = { url = "https://x.example.com/" }, capture = { To = { header = "etag" } }"#),
-                r#"{ header = "etag" }"#,
-                "\"To\" is not the name of a variable",
-            ),
-            (
-                step(
-                    r#"http = { url = "https://x.example.com/" }, until = { within = "10s", expect = { status = [200] } }"#,
-                ),
-                r#""10s""#,
-                "the run of 10s is over before this wait",
-            ),
-            (
-                step(
-                    r#"http = { url = "https://x.example.com/" }, until = { within = "2s", every = "3s", expect = { status = [200] } }"#,
-                ),
-                r#""3s""#,
-                "the time between two looks is longer than the whole wait",
-            ),
-            (
-                step(
-                    r#"http = { url = "https://x.example.com/" }, until = { within = "2s", late_after = "2s", expect = { status = [200] } }"#,
-                ),
-                r#""2s""#,
-                "nothing can be late when the wait is over by then",
-            ),
-            (
-                step(r#"http = { url = "https://x.example.com/" }, until = { within = "2s", expect = {} }"#),
-                r#"{ within = "2s", expect = {} }"#,
-                "nothing is waited for",
-            ),
-            ("steps = [FIRST, FIRST]".to_owned(), r#""first""#, "there are two steps named \"first\""),
-            (
-                "cleanup_timeout = \"10s\"\nsteps = [FIRST]".to_owned(),
+                "cleanup_timeout = \"10s\"\nsteps = [FIRST]",
                 r#""10s""#,
                 "the cleanup cannot have the whole run of 10s",
             ),
         ] {
-            let found = problems(&toml);
-            assert!(found.contains(&(place.to_owned(), said.to_owned())), "{toml}\n{found:#?}");
+            let found = problems(journey);
+            assert!(found.contains(&(place.to_owned(), said.to_owned())), "{journey}\n{found:#?}");
         }
     }
 
