@@ -13,6 +13,9 @@ use crate::domain::{
 /// The longest line of a text part, in characters; a line of the lead is laid out to fit.
 pub(super) const LINE_MAX: usize = 72;
 
+/// The longest name of a step on a line of the lead, in characters.
+const STEP_MAX: usize = 30;
+
 /// The longest subject, in characters.
 const SUBJECT_MAX: usize = 150;
 
@@ -151,10 +154,11 @@ fn lead_of_recovery(subject: &Subject<'_>, news: &News<'_>, lasted: &str) -> Vec
     ]
 }
 
-/// Where, why and with what words: `wait, first_byte_timeout: no answer within 10 s`.
+/// Where, why and with what words: `wait, first_byte_timeout: no answer within 10 s`, and for a step of a journey
+/// `is it ringing (expect), busy: ...`.
 fn broke(failure: &Failure) -> String {
     let place = match &failure.step {
-        Some(step) => format!("{} (step {})", failure.stage, Detail::new(step)),
+        Some(step) => format!("{} ({})", cut(Detail::new(step).as_str(), STEP_MAX), failure.stage),
         None => failure.stage.to_string(),
     };
     let detail = failure.detail.as_str();
@@ -178,6 +182,9 @@ fn certainty(state: State, evidence: &Evidence) -> String {
         agreeing => format!("{agreeing} of {} runs {were}", evidence.of),
     };
     let room = LINE_MAX.saturating_sub("Evidence: ; ".len() + sure.chars().count());
+    if let Some(tries) = tries_of_last_step(&evidence.phases) {
+        return format!("{sure}; {tries}");
+    }
     let mut phases = phases_of_last_request(&evidence.phases);
     while !phases.is_empty() {
         let timings = timings(&phases);
@@ -203,21 +210,22 @@ fn timings(phases: &[&Phase]) -> String {
     told.iter().enumerate().map(one).collect::<Vec<_>>().join(", ")
 }
 
+/// How long the last step was polled, if it was: `20 tries in 8.0 s`.
+fn tries_of_last_step(phases: &[Phase]) -> Option<String> {
+    let last = phases.last()?;
+    let step = || phases.iter().rev().take_while(|phase| phase.step == last.step);
+    let pauses = step().filter(|phase| phase.kind == PhaseKind::Pause).count();
+    let tries = if last.kind == PhaseKind::Pause { pauses } else { pauses + 1 };
+    let in_all = step().map(|phase| phase.duration).sum();
+    (pauses > 0).then(|| format!("{tries} tries in {}", tell::took(in_all)))
+}
+
 /// The phases of the last request of a run, without those too short to matter.
 fn phases_of_last_request(phases: &[Phase]) -> Vec<&Phase> {
     let Some(last) = phases.last() else { return Vec::new() };
-    let mut request: Vec<&Phase> = phases
-        .iter()
-        .rev()
-        .skip_while(|phase| phase.kind == PhaseKind::Pause)
-        .take_while(|phase| {
-            phase.step == last.step && phase.hop == last.hop && phase.kind != PhaseKind::Pause
-        })
-        .collect();
+    let of_last = |phase: &&Phase| phase.step == last.step && phase.hop == last.hop;
+    let mut request: Vec<&Phase> = phases.iter().rev().take_while(of_last).collect();
     request.reverse();
-    if let Some(start) = request.iter().rposition(|phase| phase.kind == PhaseKind::Resolve) {
-        request.drain(..start);
-    }
     request.retain(|phase| phase.duration.as_micros() >= 950);
     request
 }

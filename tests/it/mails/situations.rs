@@ -110,6 +110,8 @@ impl Situation {
             up_after: Quorum { count: 2, of: 2 },
             alert_on_degraded: self.alert_on_degraded,
         };
+        let is_other = |neighbour: &&Neighbour| neighbour.channel.as_str() != self.channel;
+        let neighbours: Vec<Neighbour> = self.neighbours.iter().filter(is_other).cloned().collect();
         let zone = TimeZone::get("Europe/Berlin").unwrap();
         let subject = Subject {
             channel: &ChannelId::new(self.channel),
@@ -117,7 +119,7 @@ impl Situation {
             kind: self.kind,
             location: &Location::new("fra-1"),
             recipients: &self.recipients,
-            neighbours: &self.neighbours,
+            neighbours: &neighbours,
             letterhead: Letterhead {
                 mail_host: "example.com",
                 public_url: self.public_url,
@@ -159,7 +161,9 @@ impl Situation {
             State::Degraded => (RunWord::Ok, RunWord::Degraded),
             _ => (RunWord::Ok, RunWord::Failed),
         };
-        let words = [before, RunWord::Inconclusive].into_iter().chain((0..of).map(|_| after));
+        let spread = self.quorum.0 < self.quorum.1 && to != State::Up;
+        let decided = (0..of).map(|index| if spread && index % 2 == 1 { before } else { after });
+        let words = [before, RunWord::Inconclusive].into_iter().chain(decided);
         let took = self.phases.iter().map(|phase| phase.duration).sum();
         let run = |(index, outcome): (usize, RunWord)| RecentRun {
             probe: self.key(),
