@@ -16,6 +16,12 @@ pub(super) const LINE_MAX: usize = 72;
 /// The longest name of a step on a line of the lead, in characters.
 const STEP_MAX: usize = 30;
 
+/// The longest detail in the lead of the HTML part, in characters: the fifth line stays on the screen of a phone.
+const DETAIL_MAX: usize = 140;
+
+/// The longest title in the headline, in characters.
+const TITLE_MAX: usize = 80;
+
 /// The longest subject, in characters.
 const SUBJECT_MAX: usize = 150;
 
@@ -108,7 +114,11 @@ impl Letter {
                 State::Up => Tone::Good,
                 State::Degraded | State::Closed | State::Unknown => Tone::Mixed,
             },
-            headline: format!("since {}: {title}", tell::moment(news.transition.since, news.now, zone)),
+            headline: format!(
+                "since {}: {}",
+                tell::moment(news.transition.since, news.now, zone),
+                cut(&title, TITLE_MAX)
+            ),
             lead: if resolved { lead_of_recovery(subject, news, &lasted) } else { lead(subject, news) },
             sections: sections::all(subject, news, &title),
             badge,
@@ -161,7 +171,7 @@ fn broke(failure: &Failure) -> String {
         Some(step) => format!("{} ({})", cut(Detail::new(step).as_str(), STEP_MAX), failure.stage),
         None => failure.stage.to_string(),
     };
-    let detail = failure.detail.as_str();
+    let detail = cut(failure.detail.as_str(), DETAIL_MAX);
     if detail.is_empty() {
         format!("{place}, {}", failure.reason)
     } else {
@@ -222,9 +232,14 @@ fn tries_of_last_step(phases: &[Phase]) -> Option<String> {
 
 /// The phases of the last request of a run, without those too short to matter.
 fn phases_of_last_request(phases: &[Phase]) -> Vec<&Phase> {
-    let Some(last) = phases.last() else { return Vec::new() };
-    let of_last = |phase: &&Phase| phase.step == last.step && phase.hop == last.hop;
-    let mut request: Vec<&Phase> = phases.iter().rev().take_while(of_last).collect();
+    let mut request: Vec<&Phase> = Vec::new();
+    for phase in phases.iter().rev() {
+        // Within a request phases only come in their order.
+        if request.last().is_some_and(|later| phase.step != later.step || phase.kind >= later.kind) {
+            break;
+        }
+        request.push(phase);
+    }
     request.reverse();
     request.retain(|phase| phase.duration.as_micros() >= 950);
     request
