@@ -148,7 +148,7 @@ impl Store {
         connection.pragma_update(None, "journal_mode", "wal").map_err(fail)?;
         connection.pragma_update(None, "synchronous", "full").map_err(fail)?;
         connection.pragma_update(None, "foreign_keys", true).map_err(fail)?;
-        // A row of history that is deleted leaves nothing readable behind, and the file does not grow for ever.
+        // The journal shrinks again after somebody who read along for long has let it grow.
         connection.pragma_update(None, "journal_size_limit", 64 << 20).map_err(fail)?;
         schema::migrate(&mut connection, path)?;
         let history = history::Memory::read(&connection).map_err(fail)?;
@@ -179,7 +179,11 @@ impl Store {
         });
         match joined.await {
             Ok(result) => result,
-            Err(lost) => std::panic::resume_unwind(lost.into_panic()),
+            Err(lost) => match lost.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime is going down before the work has begun; nobody will hear the answer.
+                Err(_) => std::future::pending().await,
+            },
         }
     }
 
@@ -239,5 +243,48 @@ fn explain(doing: &'static str, path: &Path, error: rusqlite::Error) -> StoreErr
         Some(_) => StoreError::Failed { doing, path, source: error },
         // Not SQLite's word but ours: a row that cannot be read as what it should be.
         None => StoreError::Damaged { doing, path, what: error.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{channel::ChannelId, decision::Decision, evaluation::State};
+
+    fn decision(channel: &str) -> Decision {
+        Decision {
+            channel: ChannelId::new(channel),
+            state: State::Up,
+            since: jiff::Timestamp::UNIX_EPOCH,
+            incident: None,
+            event: None,
+            notifications: Vec::new(),
+        }
+    }
+
+    /// Lives here because only here the size of the database can be limited, which is SQLite's own full disk.
+    #[tokio::test]
+    async fn a_full_disk_says_so_and_the_decision_is_taken_when_there_is_room() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("lamplighter.db")).unwrap();
+        let limit = async |pages: u32| {
+            let set =
+                move |handle: &mut Handle| handle.connection.pragma_update(None, "max_page_count", pages);
+            store.call("limit the size", set).await.unwrap();
+        };
+        limit(1).await;
+        let mut committed = 0;
+        let refused = loop {
+            match store.commit(decision(&format!("channel-{committed}"))).await {
+                Ok(()) => committed += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(refused, StoreError::Full { .. }), "{refused}");
+        assert_eq!(store.load().await.unwrap().channels.len(), committed, "nothing of the last one is there");
+
+        limit(u32::MAX).await;
+        store.commit(decision(&format!("channel-{committed}"))).await.unwrap();
+        assert_eq!(store.load().await.unwrap().channels.len(), committed + 1);
     }
 }

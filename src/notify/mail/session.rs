@@ -1,7 +1,7 @@
 //! One SMTP session: connect, greet, protect, log in, then any number of mails. It knows at which step something went
 //! wrong, because what a refusal means depends on the step.
 
-use std::{fmt, future::Future, time::Duration};
+use std::{fmt, future::Future, io, net::SocketAddr, time::Duration};
 
 use lettre::{
     address::Address,
@@ -13,7 +13,10 @@ use lettre::{
         extension::ClientId,
     },
 };
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::{TcpStream, lookup_host},
+    time::timeout,
+};
 
 use super::{
     Limits, MailServer,
@@ -24,6 +27,9 @@ use crate::notify::Delivery;
 
 /// How long a server may take to say goodbye.
 const GOODBYE_MAX: Duration = Duration::from_secs(2);
+
+/// So many addresses of a server are tried at most.
+const ADDRESSES_MAX: usize = 8;
 
 /// A step of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,9 +144,8 @@ impl Session {
         tls: Option<&Tls>,
         limits: Limits,
     ) -> Result<Self, Trouble> {
-        let connecting = TcpStream::connect((server.host.as_str(), server.port));
-        let socket = io_step(Stage::Connect, limits.connect, connecting).await?;
-        let wire = Wire::new(socket);
+        let connecting = connect(&server.host, server.port, limits.connect);
+        let wire = Wire::new(io_step(Stage::Connect, limits.connect, connecting).await?);
         let stream: Box<dyn AsyncTokioStream> = match tls {
             Some(Tls::Implicit { connector, name }) => {
                 let handshake = connector.connect(name.clone(), wire);
@@ -203,6 +208,22 @@ impl Session {
     }
 }
 
+/// Connects to the first address that answers. Each has its share of the time, so that one that swallows packets does
+/// not use up what the next one needs.
+async fn connect(host: &str, port: u16, limit: Duration) -> io::Result<TcpStream> {
+    let addresses: Vec<SocketAddr> = lookup_host((host, port)).await?.take(ADDRESSES_MAX).collect();
+    let share = limit / u32::try_from(addresses.len().max(1)).unwrap_or(1);
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in addresses {
+        match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(socket)) => return Ok(socket),
+            Ok(Err(error)) => failure = error,
+            Err(_) => failure = io::Error::new(io::ErrorKind::TimedOut, format!("{address} does not answer")),
+        }
+    }
+    Err(failure)
+}
+
 /// One step with its time limit.
 async fn step<T>(
     stage: Stage,
@@ -218,7 +239,7 @@ async fn step<T>(
 async fn io_step<T>(
     stage: Stage,
     limit: Duration,
-    work: impl Future<Output = std::io::Result<T>>,
+    work: impl Future<Output = io::Result<T>>,
 ) -> Result<T, Trouble> {
     match timeout(limit, work).await {
         Ok(result) => result.map_err(|error| Trouble { stage, code: None, what: error.to_string() }),
