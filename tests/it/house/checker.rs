@@ -117,9 +117,11 @@ impl House {
     }
 }
 
-/// `probe/http` for `src/probe/http.rs` and everything below it; none for the registry `src/probe.rs`.
+/// `probe/http` for `src/probe/http.rs` and everything below it; none for the registries: `src/probe.rs`, and
+/// `src/probe/settings.rs` where the settings of all kinds meet.
 fn kind_of(path: &str) -> Option<String> {
     match &module_of(path)[..] {
+        [edge, registry] if edge == "probe" && registry == "settings" => None,
         [edge, kind, ..] if edge == "probe" || edge == "notify" => Some(format!("{edge}/{kind}")),
         _ => None,
     }
