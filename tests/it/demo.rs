@@ -88,6 +88,27 @@ async fn each_door_can_be_broken_and_mended_by_script_and_the_mails_arrive() {
     demo.stop_and_leave_nothing_behind().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_door_shows_slowness_errors_and_silence_for_what_they_are() {
+    let demo = Demo::start().await;
+    for (how, state, reason) in
+        [("slow", "degraded", "too_slow"), ("500", "dark", "status"), ("hang", "dark", "first_byte_timeout")]
+    {
+        for (channel, _, _) in BREAKS {
+            demo.post("/demo/break", &json!({ "channel": channel, "how": how })).await;
+        }
+        for (channel, _, _) in BREAKS {
+            let what = format!("{channel} is {state} by {reason}");
+            let is_so = |view: &Value| view["state"] == state && view["failure"]["reason"] == reason;
+            eventually(&what, async || Some(state_of(&demo, channel).await).filter(is_so)).await;
+        }
+    }
+    demo.post("/demo/break", &json!({ "channel": "hotline", "how": "queue" })).await;
+    let queued = |view: &Value| view["failure"]["reason"] == "queue_timeout";
+    eventually("the queue", async || Some(state_of(&demo, "hotline").await).filter(queued)).await;
+    demo.stop_and_leave_nothing_behind().await;
+}
+
 #[tokio::test]
 async fn a_switch_that_is_not_there_is_refused_with_those_that_are() {
     let demo = Demo::start().await;
