@@ -16,7 +16,7 @@ use crate::{
         value::Count,
         warnings,
     },
-    domain::channel::{ChannelId, Location, TeamId},
+    domain::channel::{ChannelId, Location, TeamId, is_id},
     notify::mail::MailServer,
     probe::transport::{Transport, resolve::Resolver},
     secret::{Redactor, Secret, Sources},
@@ -58,17 +58,18 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
         texts.iter().map(|source| (source.index, Sources::new(&source.directory))).collect();
     let plan = if readable { assemble(tables, &outside, &mut report) } else { None };
     let mut secrets = Vec::new();
-    for sources in outside.into_values() {
-        let (files, read) = sources.into_parts();
-        watched.extend(files);
-        secrets.extend(read);
+    for (file, sources) in outside {
+        let taken = sources.into_taken();
+        watched.extend(taken.files);
+        secrets.extend(taken.secrets);
+        taken.warnings.into_iter().for_each(|warning| report.warning(file, warning));
     }
     let sources = watched.into_iter().collect();
     match plan {
         Some(plan) if report.errors() == 0 => {
             Ok(Loaded { plan: plan.finish(&secrets), warnings: report, sources })
         }
-        _ => Err(Problems { report, sources }),
+        _ => Err(Problems { report: report.without_warnings(), sources }),
     }
 }
 
@@ -114,7 +115,11 @@ fn assemble(tables: Tables<'_>, outside: &BTreeMap<usize, Sources>, report: &mut
 }
 
 fn teams(tables: &Tables<'_>) -> BTreeMap<TeamId, Team> {
-    let read = tables.teams.iter().filter_map(|(id, entry)| Some((id, entry.section.settings.as_ref()?)));
+    let read = tables
+        .teams
+        .iter()
+        .filter(|(id, _)| is_id(id))
+        .filter_map(|(id, entry)| Some((id, entry.section.settings.as_ref()?)));
     read.map(|(id, settings)| {
         let mail = settings.mail.iter().map(|address| address.0.to_string()).collect();
         (TeamId::new(id), Team { mail })

@@ -326,7 +326,7 @@ fn quorum(count: &At<Count>, of: Option<&At<Count>>, what: &str, problems: &mut 
     } else if quorum.count > quorum.of {
         let problem =
             count.problem(format!("{} {what} out of {} runs can never happen", quorum.count, quorum.of));
-        problems.push(problem.hint(format!("{what} must be at most of")));
+        problems.push(problem.hint(format!("write at most {}, or raise `of`", quorum.of)));
     }
     quorum
 }

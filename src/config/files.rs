@@ -11,7 +11,7 @@ use toml::de::DeTable;
 use crate::{
     config::{
         report::{FileIndex, Report},
-        section,
+        section, syntax,
     },
     secret::{read_bounded, why},
     setting::{At, Problem},
@@ -32,7 +32,7 @@ pub struct SourceText {
     pub index: FileIndex,
     /// Relative paths in it start here.
     pub directory: PathBuf,
-    /// What it says.
+    /// What it says, without the lines at which the parser would stop.
     pub text: String,
 }
 
@@ -72,6 +72,8 @@ impl Gathering {
             Err(error) => return self.refuse_encoding(path, &error),
         };
         let index = self.report.add_file(path, text.clone());
+        let (text, problems) = syntax::mend(text);
+        problems.into_iter().for_each(|problem| self.report.error(index, problem));
         let directory = path.parent().map(Path::to_owned).unwrap_or_default();
         let includes = includes(&text);
         self.texts.push(SourceText { index, directory: directory.clone(), text });

@@ -93,6 +93,13 @@ impl Report {
         self.findings.push(Finding { severity: Severity::Warning, file, problem, related: None });
     }
 
+    /// The errors alone: whoever must mend those first is not to be bothered with warnings.
+    #[must_use]
+    pub fn without_warnings(mut self) -> Self {
+        self.findings.retain(|finding| finding.severity == Severity::Error);
+        self
+    }
+
     /// How many errors there are.
     #[must_use]
     pub fn errors(&self) -> usize {
@@ -196,12 +203,7 @@ impl Report {
             USERINFO.captures_iter(&file.text).filter_map(|found| found.get(1)).map(|value| value.range());
         let mut shown = file.text.clone().into_bytes();
         for span in literals.chain(telling).chain(userinfo) {
-            let inner =
-                if file.text.as_bytes().get(span.start).is_some_and(|first| matches!(first, b'"' | b'\'')) {
-                    span.start + 1..span.end.saturating_sub(1)
-                } else {
-                    span
-                };
+            let inner = inside_quotes(file.text.as_bytes(), span);
             for byte in shown.get_mut(inner).unwrap_or_default() {
                 // Line breaks stay, so that every later line keeps its number.
                 if *byte != b'\n' && *byte != b'\r' {
@@ -211,6 +213,13 @@ impl Report {
         }
         String::from_utf8(shown).expect("whole characters are replaced by ASCII")
     }
+}
+
+/// The span without the quotes around it.
+fn inside_quotes(text: &[u8], span: Range<usize>) -> Range<usize> {
+    let quote = text.get(span.start).filter(|byte| matches!(byte, b'"' | b'\''));
+    let closed = quote.is_some() && span.len() > 1 && text.get(span.end - 1) == quote;
+    span.start + usize::from(quote.is_some())..span.end - usize::from(closed)
 }
 
 impl fmt::Display for Report {
@@ -223,7 +232,7 @@ impl std::error::Error for Report {}
 
 /// The quoted value of a key whose name says that it is a secret.
 static TELLING: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r#"(?i)(?:passw|token|secret|bearer|basic|cookie|authorization|api[-_]?key)[\w-]*["']?\s*=\s*("[^"\n]*"?|'[^'\n]*'?)"#)
+    Regex::new(r#"(?i)(?:passw|token|secret|bearer|basic|cookie|authorization|api[-_]?key)[\w-]*["']?\s*=\s*("[^"\n]*"?|'[^'\n]*'?|[^\s"'{\[][^\n]*)"#)
         .expect("the pattern is constant and tested")
 });
 

@@ -23,7 +23,34 @@ pub struct Syntax<'f> {
     pub lost: bool,
 }
 
-/// Parses a file.
+/// So many lines are mended before a file is given up.
+const MENDED_MAX: usize = 100;
+
+/// Blanks the lines at which the parser would stop reading, and says what is wrong with them. Every place in the text
+/// keeps its place.
+pub fn mend(text: String) -> (String, Vec<Problem>) {
+    let (mut mended, mut problems) = (text, Vec::new());
+    while problems.len() < MENDED_MAX {
+        let (_, errors) = DeTable::parse_recoverable(&mended);
+        let stops = errors.iter().filter(|error| stops(error.message()));
+        let Some((span, message)) = stops
+            .filter_map(|error| Some((error.span()?, error.message())))
+            .min_by_key(|(span, _)| span.start)
+        else {
+            break;
+        };
+        let line = line_of(&mended, span.start);
+        problems.push(in_words(message, span, &mended));
+        if mended[line.clone()].trim().is_empty() {
+            break;
+        }
+        let blank = " ".repeat(line.len());
+        mended.replace_range(line, &blank);
+    }
+    (mended, problems)
+}
+
+/// Parses a file whose lines have been mended.
 pub fn parse(text: &str) -> Syntax<'_> {
     let (tree, errors) = DeTable::parse_recoverable(text);
     let mut complaints: Vec<(Range<usize>, &str)> = errors
@@ -56,11 +83,25 @@ pub fn parse(text: &str) -> Syntax<'_> {
 
 const DUPLICATE: &str = "duplicate key";
 
+/// Whether the parser reads nothing after an error.
+fn stops(message: &str) -> bool {
+    [
+        "key with no value",
+        "invalid key-value pair",
+        "unquoted keys cannot be empty",
+        "unclosed table",
+        "unclosed array table",
+    ]
+    .iter()
+    .any(|beginning| message.starts_with(beginning))
+}
+
 /// Whether an error makes the parser misread what follows.
 fn spreads(message: &str) -> bool {
     [
         "missing comma",
-        "unclosed",
+        "unclosed array",
+        "unclosed inline",
         "missing inline table opening",
         "unexpected `=` in array",
         "extra assignment",
@@ -93,6 +134,9 @@ fn in_words(message: &str, span: Range<usize>, text: &str) -> Problem {
             }
             _ => ("a text must stand in quotes", "write \"...\" around it"),
         },
+        "unclosed table" | "unclosed array table" => {
+            ("the `[` of this table is never closed", "end the name with ]")
+        }
         "key with no value" => ("a key without a value", "write `key = value`, or begin a comment with #"),
         "invalid basic string" => ("the text is not closed on its line", "end it with \""),
         "invalid literal string" => ("the text is not closed on its line", "end it with '"),
@@ -145,7 +189,9 @@ mod tests {
     use super::*;
 
     fn said(text: &str) -> Vec<(String, String)> {
-        let problems = parse(text).problems.into_iter();
+        let (mended, mut problems) = mend(text.to_owned());
+        problems.extend(parse(&mended).problems);
+        let problems = problems.into_iter();
         problems.map(|p| (text[p.span.clone().expect("a place")].to_owned(), p.message)).collect()
     }
 
@@ -159,6 +205,24 @@ mod tests {
         assert_eq!(syntax.problems.len(), 3);
         assert!(!syntax.lost);
         assert!(syntax.tree.contains_key("b") && syntax.tree.contains_key("e"));
+    }
+
+    #[test]
+    fn a_line_at_which_the_parser_stops_hides_no_later_one() {
+        let text = "every 30s\nx = 1\n[t\ny = z\ntimeout\n";
+        let said: Vec<String> = said(text).into_iter().map(|(_, message)| message).collect();
+        assert_eq!(
+            said,
+            [
+                "a key without a value",
+                "the `[` of this table is never closed",
+                "a key without a value",
+                "a text must stand in quotes"
+            ]
+        );
+        let (mended, _) = mend(text.to_owned());
+        assert_eq!(mended.len(), text.len());
+        assert!(parse(&mended).tree.contains_key("x"));
     }
 
     #[test]

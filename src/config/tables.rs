@@ -68,8 +68,8 @@ impl<'f> Tables<'f> {
                 "include" => {
                     intake.read::<Vec<At<String>>>(span, value);
                 }
-                "team" => intake.named(value, &mut self.teams),
-                "channel" => intake.named(value, &mut self.channels),
+                "team" => intake.named(value, "[team.support]", &mut self.teams),
+                "channel" => intake.named(value, "[channel.web-chat]", &mut self.channels),
                 word @ ("monitor" | "mail" | "defaults") if !is_first => intake.refuse(
                     Problem::at(
                         span,
@@ -115,10 +115,15 @@ impl Intake<'_> {
     }
 
     /// Reads a table of tables with ids.
-    fn named<'f, T: DeserializeOwned>(&mut self, value: Tree<'f>, into: &mut BTreeMap<String, Entry<'f, T>>) {
+    fn named<'f, T: DeserializeOwned>(
+        &mut self,
+        value: Tree<'f>,
+        example: &str,
+        into: &mut BTreeMap<String, Entry<'f, T>>,
+    ) {
         let span = value.span();
         let DeValue::Table(tables) = value.into_inner() else {
-            return self.refuse(Problem::at(span, "expected a table, such as [channel.web-chat]"));
+            return self.refuse(Problem::at(span, format!("expected a table, such as {example}")));
         };
         for (key, value) in tables {
             let id = key.get_ref().to_string();

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    secret::{MaybeSecret, Secret, SecretRef},
+    secret::{MaybeSecret, Secret, SecretRef, redactor::REDACTED_LEN_MIN},
     setting::{At, Problem},
 };
 
@@ -26,13 +26,30 @@ pub struct Sources {
     base: PathBuf,
     files: RefCell<BTreeSet<PathBuf>>,
     secrets: RefCell<Vec<Secret>>,
+    warnings: RefCell<Vec<Problem>>,
+}
+
+/// What was read.
+#[derive(Debug)]
+pub struct Taken {
+    /// Every file that was asked for, whether it could be read or not.
+    pub files: BTreeSet<PathBuf>,
+    /// Every secret that was read.
+    pub secrets: Vec<Secret>,
+    /// What may not be as it was meant.
+    pub warnings: Vec<Problem>,
 }
 
 impl Sources {
     /// Relative paths start at `base`, the directory of the configuration file.
     #[must_use]
     pub fn new(base: &Path) -> Self {
-        Self { base: base.to_owned(), files: RefCell::default(), secrets: RefCell::default() }
+        Self {
+            base: base.to_owned(),
+            files: RefCell::default(),
+            secrets: RefCell::default(),
+            warnings: RefCell::default(),
+        }
     }
 
     /// The path as seen from the configuration file.
@@ -59,6 +76,14 @@ impl Sources {
                 .problem(format!("failed to read the secret from {place}: it is empty"))
                 .hint("put the secret there, or leave the setting out"));
         }
+        if value.len() < REDACTED_LEN_MIN {
+            let problem =
+                format!("the secret from {place} is so short that it cannot be told from ordinary text");
+            let problem = reference
+                .problem(problem)
+                .hint("if a target sends it back, it will be shown; take a longer one");
+            self.warnings.borrow_mut().push(problem);
+        }
         let secret = Secret::new(value.to_owned());
         self.secrets.borrow_mut().push(secret.clone());
         Ok(secret)
@@ -84,10 +109,11 @@ impl Sources {
         })
     }
 
-    /// Every file that was asked for, whether it could be read or not, and every secret that was read.
+    /// What was read.
     #[must_use]
-    pub fn into_parts(self) -> (BTreeSet<PathBuf>, Vec<Secret>) {
-        (self.files.into_inner(), self.secrets.into_inner())
+    pub fn into_taken(self) -> Taken {
+        let Self { files, secrets, warnings, .. } = self;
+        Taken { files: files.into_inner(), secrets: secrets.into_inner(), warnings: warnings.into_inner() }
     }
 
     fn variable(&self, name: &str) -> Result<String, Unreadable> {
@@ -122,7 +148,9 @@ impl Sources {
 
     fn text_of(&self, path: &Path) -> Result<String, Unreadable> {
         self.files.borrow_mut().insert(path.to_owned());
-        let hint = "make the file readable for the user the service runs as".to_owned();
+        let hint = "a relative path starts at the directory of this configuration file; the file must be readable for the \
+                    user the service runs as"
+            .to_owned();
         let bytes = read_bounded(path, FILE_BYTES_MAX)
             .map_err(|error| Unreadable { why: why(&error), hint: hint.clone() })?;
         String::from_utf8(bytes).map_err(|_| Unreadable {

@@ -55,10 +55,10 @@ impl de::Visitor<'_> for Visitor {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Span, E> {
-        let span: jiff::SignedDuration = text
-            .trim()
-            .parse()
-            .map_err(|_| refuse(format_args!("{text:?} is not a span of time"), EXAMPLES))?;
+        let refused = |_| refuse(format_args!("{text:?} is not a span of time"), EXAMPLES);
+        let span: jiff::Span = text.trim().parse().map_err(refused)?;
+        // A day is 24 hours here; months and years have no length of their own and are refused.
+        let span = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(refused)?;
         match Duration::try_from(span) {
             Ok(Duration::ZERO) | Err(_) => Err(refuse("a span of time must be longer than zero", EXAMPLES)),
             Ok(span) if span > SPAN_MAX => {
@@ -80,5 +80,42 @@ impl JsonSchema for Span {
             "description": "A span of time with its unit, such as \"30s\", \"500ms\" or \"1m 30s\".",
             "examples": ["30s", "500ms", "1m 30s"]
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::de::value::{Error, StrDeserializer};
+
+    use super::*;
+
+    fn read(text: &str) -> Result<Span, String> {
+        Span::deserialize(StrDeserializer::<Error>::new(text)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_span_has_a_number_and_a_unit() {
+        for (text, ms) in [
+            ("30s", 30_000),
+            ("500ms", 500),
+            ("1m 30s", 90_000),
+            ("2h", 7_200_000),
+            ("1d", 86_400_000),
+            ("1w", 604_800_000),
+        ] {
+            assert_eq!(read(text), Ok(Span(Duration::from_millis(ms))), "{text}");
+        }
+        for text in ["", "30", "soon", "1 month", "2y", "30 sekunden"] {
+            assert!(read(text).is_err_and(|why| why.contains("is not a span of time")), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_span_is_longer_than_nothing_and_no_typo() {
+        for text in ["0s", "-30s"] {
+            assert!(read(text).is_err_and(|why| why.contains("longer than zero")), "{text}");
+        }
+        assert!(read("401d").is_err_and(|why| why.contains("longer than 400 days")));
+        assert!(read("99999999999999999999s").is_err());
     }
 }

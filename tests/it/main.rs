@@ -4,6 +4,7 @@
 
 mod certificates;
 mod cli;
+mod config;
 mod daemon;
 mod demo;
 mod demo_inbox;
