@@ -13,7 +13,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, de};
 
 pub use self::{
-    text::{ByteSize, CssSelector, HeaderName, HttpUrl, JsonPath, MailAddress, Pattern, is_loopback},
+    text::{
+        ByteSize, CssSelector, HeaderName, HttpUrl, JsonPath, MailAddress, Pattern, UrlText, is_loopback,
+    },
     time::{SPAN_MAX, Span},
 };
 

@@ -31,6 +31,7 @@ pub const KINDS: [&str; 2] = ["http", "journey"];
 /// `[channel.ID.probe.NAME]`: one scheduled check of a channel. It has exactly one kind, named by its key.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{ "required": ["http"] }, { "required": ["journey"] }]))]
 pub struct ProbeSettings {
     /// How often it runs: "100ms" to "1d".
     pub every: Option<At<Span>>,

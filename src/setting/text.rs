@@ -51,6 +51,35 @@ written_as_text!(HttpUrl, "a web address", {
     "description": "An http or https address, without user name or password."
 });
 
+/// An address that may have variables in braces, as the steps of a journey do: without any it is an [`HttpUrl`], with
+/// some it can only be checked once they are filled in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UrlText(pub String);
+
+impl UrlText {
+    /// Reads an address.
+    pub fn parse(text: &str) -> Result<Self, Refused> {
+        if !text.contains('{') {
+            HttpUrl::parse(text)?;
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl std::ops::Deref for UrlText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+written_as_text!(UrlText, "a web address", {
+    "type": "string",
+    "pattern": "^([Hh][Tt][Tt][Pp][Ss]?://|\\{)",
+    "description": "An http or https address, without user name or password; in a journey, with variables in braces."
+});
+
 /// A regular expression in the syntax of the `regex` crate: no look-around, no back references, linear time.
 #[derive(Clone, Debug)]
 pub struct Pattern(pub regex::Regex);

@@ -14,7 +14,7 @@ use crate::{
         transport::{resolve::Family, tls::Version},
     },
     secret::{MaybeSecret, SecretRef},
-    setting::{At, ByteSize, HeaderName, Span, refuse},
+    setting::{At, ByteSize, HeaderName, Span, UrlText, refuse},
 };
 
 /// How many redirects are followed unless the operator says otherwise (`states.md`, limits).
@@ -30,7 +30,7 @@ const METHODS: [Method; 7] =
 #[serde(deny_unknown_fields)]
 pub struct RequestSettings {
     /// The address, http or https.
-    pub url: At<String>,
+    pub url: At<UrlText>,
     /// The method; GET without a body, POST with one.
     pub method: Option<At<MethodName>>,
     /// Headers. A value may be a secret: { env = "API_KEY" }.

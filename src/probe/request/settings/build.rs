@@ -46,7 +46,7 @@ impl RequestSettings {
         };
         let route = gather.route(self, context);
         let headers = self.headers.iter().map(|(name, value)| (name.0.clone(), gather.text(value))).collect();
-        let url = Text::written(Secret::new(self.url.value.clone()), false, self.url.span.clone());
+        let url = Text::written(Secret::new(self.url.value.0.clone()), false, self.url.span.clone());
         let draft =
             (method, url, headers, gather.named(&self.query), gather.named(&self.cookies), auth, body);
         let (Some(route), true) = (route, gather.problems.is_empty()) else { return Err(gather.problems) };
