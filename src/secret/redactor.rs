@@ -15,6 +15,9 @@ pub const REDACTED_LEN_MIN: usize = 4;
 /// What stands in place of a secret.
 const MASK: &str = "***";
 
+/// What stands where a text was cut.
+const ELLIPSIS: char = '…';
+
 /// What a URL keeps in a query (WHATWG URL, query percent-encode set).
 const QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'\'');
 
@@ -63,18 +66,32 @@ impl Redactor {
         } else {
             Cow::Borrowed(text)
         };
-        match self.cut_off_at(&whole) {
-            Some(keep) => {
-                let tail = if whole.ends_with('…') { "…" } else { "" };
-                Cow::Owned(format!("{}{MASK}{tail}", &whole[..keep]))
-            }
-            None => whole,
+        self.without_stumps(whole)
+    }
+
+    /// Masks what is left of a secret where a text was cut: at its end, and before every ellipsis.
+    fn without_stumps<'t>(&self, text: Cow<'t, str>) -> Cow<'t, str> {
+        let cuts = text.match_indices(ELLIPSIS).map(|(at, _)| at).chain([text.len()]);
+        let stumps: Vec<_> = cuts.filter_map(|cut| Some(self.stump(&text[..cut])?..cut)).collect();
+        if stumps.is_empty() {
+            return text;
         }
+        let mut masked = text.into_owned();
+        let mut untouched = masked.len();
+        for stump in stumps.into_iter().rev() {
+            // Two stumps overlap if a secret has an ellipsis in it; the later one has masked the earlier one's end.
+            let stump = stump.start..stump.end.min(untouched);
+            if !stump.is_empty() {
+                untouched = stump.start;
+                masked.replace_range(stump, MASK);
+            }
+        }
+        Cow::Owned(masked)
     }
 
     /// Where a form begins that the end of the text has cut off.
-    fn cut_off_at(&self, text: &str) -> Option<usize> {
-        let text = text.strip_suffix('…').unwrap_or(text).as_bytes();
+    fn stump(&self, text: &str) -> Option<usize> {
+        let text = text.as_bytes();
         let cut_at = |form: &String| {
             let form = form.as_bytes();
             let longest = form.len().saturating_sub(1).min(text.len());
@@ -104,6 +121,8 @@ fn forms(secret: &str) -> Vec<String> {
         json_escaped(secret),
         html_escaped(secret),
         secret.escape_debug().to_string(),
+        // As a detail shows control characters.
+        secret.split_inclusive(char::is_control).map(control_escaped).collect(),
         secret.bytes().map(|byte| format!("{byte:02x}")).collect(),
     ];
     for offset in 0..3 {
@@ -124,6 +143,14 @@ fn base64_core(bytes: &[u8], offset: usize) -> String {
     let first = (offset * 8).div_ceil(6);
     let last = shifted.len() * 8 / 6;
     encoded[first..last].to_owned()
+}
+
+/// A piece of text with the control character at its end, if it has one, escaped.
+fn control_escaped(piece: &str) -> String {
+    match piece.char_indices().next_back().filter(|(_, last)| last.is_control()) {
+        Some((at, last)) => format!("{}{}", &piece[..at], last.escape_unicode()),
+        None => piece.to_owned(),
+    }
 }
 
 fn json_escaped(text: &str) -> String {
@@ -179,6 +206,10 @@ mod tests {
     fn a_secret_cut_off_at_the_end_is_masked() {
         assert_eq!(redactor().redact("it said s3cr3t/pa…"), "it said ***…");
         assert_eq!(redactor().redact("it said s3cr"), "it said ***");
+        assert_eq!(
+            redactor().redact("\"it said s3cr3t…\" twice: s3cr3t%2Fpa…, 200"),
+            "\"it said ***…\" twice: ***…, 200"
+        );
         assert_eq!(redactor().redact("it said s3c"), "it said s3c");
     }
 

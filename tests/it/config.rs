@@ -178,12 +178,12 @@ fn the_shipped_schema_is_that_of_the_types() {
 fn the_schema_describes_every_key() {
     let schema: Value = serde_json::from_str(&schema()).unwrap();
     let mut bare = Vec::new();
-    keys_without_description(&schema, &schema, "", &mut bare);
+    keys_without_description(&schema, "", &mut bare);
     assert_eq!(bare, Vec::<String>::new());
 }
 
 /// Collects the properties that say nothing about themselves, neither where they stand nor in what they refer to.
-fn keys_without_description(root: &Value, node: &Value, place: &str, bare: &mut Vec<String>) {
+fn keys_without_description(node: &Value, place: &str, bare: &mut Vec<String>) {
     if let Some(properties) = node.get("properties").and_then(Value::as_object) {
         for (key, property) in properties {
             if property.get("description").is_none() {
@@ -193,13 +193,11 @@ fn keys_without_description(root: &Value, node: &Value, place: &str, bare: &mut 
     }
     match node {
         Value::Object(members) => {
-            members.iter().for_each(|(key, inner)| {
-                keys_without_description(root, inner, &format!("{place}/{key}"), bare)
-            });
+            members
+                .iter()
+                .for_each(|(key, inner)| keys_without_description(inner, &format!("{place}/{key}"), bare));
         }
-        Value::Array(items) => {
-            items.iter().for_each(|inner| keys_without_description(root, inner, place, bare))
-        }
+        Value::Array(items) => items.iter().for_each(|inner| keys_without_description(inner, place, bare)),
         _ => {}
     }
 }
