@@ -99,7 +99,7 @@ impl Transport {
         timeline: &Timeline,
     ) -> Result<Answer, Broken> {
         let began = Instant::now();
-        let mut trail = Trail::from(prepared);
+        let mut trail = Trail::default();
         let mut certificate_expires_at: Option<Timestamp> = None;
         let mut chosen = Chosen::ByOperator;
         let mut followed: Option<Prepared> = None;
@@ -217,7 +217,12 @@ async fn within<T>(
     match tokio::time::timeout(limit, work).await {
         Ok(result) => result,
         Err(_) => {
-            let detail = format_args!("no {phase} within {} s", limit.as_secs_f64());
+            let what = match phase {
+                PhaseKind::Resolve => "the name was not resolved",
+                PhaseKind::Connect => "no connection was made",
+                _ => "the TLS handshake was not done",
+            };
+            let detail = format_args!("{what} within {} s", limit.as_secs_f64());
             Err(Broken::failed(stage_of(Some(phase)), timeout_in(Some(phase)), detail))
         }
     }

@@ -57,6 +57,17 @@ impl Server {
         Self { address, tasks }
     }
 
+    /// Keeps a listener that nobody accepts from.
+    pub async fn holding(listener: std::net::TcpListener) -> Self {
+        let address = listener.local_addr().unwrap();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            std::future::pending::<()>().await;
+            drop(listener);
+        });
+        Self { address, tasks }
+    }
+
     /// Ends the server and everything it holds.
     pub async fn stop(mut self) {
         self.tasks.shutdown().await;

@@ -99,10 +99,12 @@ pub(super) fn of_io(stage: Stage, error: &io::Error) -> Broken {
     if is_ours(error) {
         return Broken::local(format_args!("failed to open a connection: {error}"));
     }
-    if let Some(inner) = error.get_ref() {
-        return of_chain(stage, inner);
+    if let Some(known) = error.get_ref().and_then(|inner| of_layer(stage, inner)) {
+        return known;
     }
     let reason = match error.kind() {
+        // How HTTP/2 says that the connection was closed; the system's own error has a number.
+        Kind::BrokenPipe if error.raw_os_error().is_none() => Reason::Truncated,
         Kind::ConnectionRefused => Reason::ConnectRefused,
         Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe | Kind::NotConnected => {
             Reason::Reset
@@ -141,8 +143,8 @@ pub(super) fn of_http(stage: Stage, error: &hyper::Error) -> Broken {
     if error.is_parse_too_large() {
         return Broken::failed(stage, Reason::HeaderTooLarge, "more or larger headers than the limit");
     }
-    if let Some(inner) = error.source() {
-        return of_chain(stage, inner);
+    if let Some(known) = error.source().and_then(|inner| of_layer(stage, inner)) {
+        return known;
     }
     if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
         return Broken::failed(
@@ -154,29 +156,28 @@ pub(super) fn of_http(stage: Stage, error: &hyper::Error) -> Broken {
     Broken::failed(stage, Reason::Protocol, error)
 }
 
-fn of_chain(stage: Stage, error: &(dyn Error + 'static)) -> Broken {
+/// The word for the first error of a chain that belongs to a layer we know.
+fn of_layer(stage: Stage, error: &(dyn Error + 'static)) -> Option<Broken> {
     if let Some(limit) = error.downcast_ref::<LimitHit>() {
-        return match limit {
-            LimitHit::Head => Broken::failed(stage, Reason::HeaderTooLarge, limit),
-            LimitHit::Framing => Broken::failed(stage, Reason::Protocol, limit),
+        let reason = match limit {
+            LimitHit::Head => Reason::HeaderTooLarge,
+            LimitHit::Framing => Reason::Protocol,
         };
+        return Some(Broken::failed(stage, reason, limit));
     }
     if let Some(error) = error.downcast_ref::<hyper::Error>() {
-        return of_http(stage, error);
+        return Some(of_http(stage, error));
     }
     if let Some(error) = error.downcast_ref::<TlsError>() {
-        return of_tls(stage, error);
+        return Some(of_tls(stage, error));
     }
     if let Some(error) = error.downcast_ref::<io::Error>() {
-        return of_io(stage, error);
+        return Some(of_io(stage, error));
     }
     if let Some(error) = error.downcast_ref::<h2::Error>() {
-        return of_h2(stage, error);
+        return Some(of_h2(stage, error));
     }
-    match error.source() {
-        Some(inner) => of_chain(stage, inner),
-        None => Broken::failed(stage, Reason::Protocol, error),
-    }
+    of_layer(stage, error.source()?)
 }
 
 fn of_h2(stage: Stage, error: &h2::Error) -> Broken {
@@ -219,13 +220,19 @@ fn of_certificate(stage: Stage, error: &CertificateError) -> Broken {
         }
         Why::NotValidForNameContext { expected, presented } => failed(
             Reason::CertificateName,
-            format!("the certificate is not for {} but for {}", expected.to_str(), presented.join(", ")),
+            format!("the certificate is not for {} but for {}", expected.to_str(), names(presented)),
         ),
         Why::UnknownIssuer => {
             failed(Reason::CertificateUntrusted, "the certificate's issuer is not trusted".to_owned())
         }
         other => failed(Reason::CertificateUntrusted, format!("the certificate is not accepted: {other}")),
     }
+}
+
+/// `DnsName("a.example")` and the like, as names for people.
+fn names(presented: &[String]) -> String {
+    let bare = |name: &String| name.split('"').nth(1).unwrap_or(name).to_owned();
+    presented.iter().map(bare).collect::<Vec<_>>().join(", ")
 }
 
 fn moment(time: UnixTime) -> String {

@@ -90,21 +90,18 @@ impl Meter {
         self.answer_began.get().map(|began| (*began, self.read_bytes.load(Relaxed)))
     }
 
-    /// Refuses to read on once a limit has been used up.
+    /// Refuses to read on once a limit has been used up. HTTP/2 may bring a body before anybody has looked at the
+    /// headers; there, only the whole is limited.
     fn check(&self) -> io::Result<()> {
         let read = self.read_bytes.load(Relaxed);
-        if self.head_complete.load(Relaxed) {
-            if read > self.wire_bytes_max {
-                return Err(io::Error::other(LimitHit::Framing));
-            }
-        } else if read > self.head_bytes_max {
-            let limit = match self.first_byte {
-                FirstByte::IsAnswer => LimitHit::Head,
-                FirstByte::IsFraming => LimitHit::Framing,
-            };
-            return Err(io::Error::other(limit));
+        let in_head = self.first_byte == FirstByte::IsAnswer && !self.head_complete.load(Relaxed);
+        if in_head && read > self.head_bytes_max {
+            Err(io::Error::other(LimitHit::Head))
+        } else if read > self.wire_bytes_max {
+            Err(io::Error::other(LimitHit::Framing))
+        } else {
+            Ok(())
         }
-        Ok(())
     }
 
     fn has_read(&self, count: usize) {

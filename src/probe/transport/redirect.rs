@@ -14,12 +14,9 @@ use super::{
 };
 use crate::domain::outcome::{Reason, Stage};
 
-/// The redirects of one exchange.
-#[derive(Debug)]
-pub(super) struct Trail {
-    visited: Vec<(Method, Url)>,
-    hops_max: u8,
-}
+/// The redirects of one exchange: every page visited. Empty, and free, until there is a redirect.
+#[derive(Debug, Default)]
+pub(super) struct Trail(Vec<(Method, Url)>);
 
 /// Whether an answer asks us to look elsewhere.
 pub(super) fn leads_on(status: StatusCode, headers: &HeaderMap) -> bool {
@@ -27,13 +24,6 @@ pub(super) fn leads_on(status: StatusCode, headers: &HeaderMap) -> bool {
 }
 
 impl Trail {
-    pub(super) fn from(first: &Prepared) -> Self {
-        Self {
-            visited: vec![(first.method.clone(), first.target.url.clone())],
-            hops_max: first.route.redirects_max,
-        }
-    }
-
     /// The request to make next. A page already visited is a loop, unless it has just set a cookie: then the answer
     /// may differ, and the limit ends what does not.
     pub(super) fn next(
@@ -52,21 +42,23 @@ impl Trail {
         if let Some(why) = refusal(&current.target.url, &url) {
             return Err(blocked(Reason::RedirectBlocked, format_args!("to {}: {why}", shown(&url))));
         }
-        if self.visited.len() > usize::from(self.hops_max) {
-            let hops = self.hops_max;
-            return Err(blocked(
-                Reason::RedirectLimit,
-                format_args!("more than {hops} redirects, the next to {}", shown(&url)),
-            ));
+        let hops_max = current.route.redirects_max;
+        if self.0.len() > usize::from(hops_max) {
+            let detail = format!("after {hops_max} others, to {}", shown(&url));
+            return Err(blocked(Reason::RedirectLimit, detail));
         }
         let next = moved(current, status, url)?;
-        let place = (next.method.clone(), next.target.url.clone());
-        if self.visited.contains(&place) && !new_cookies {
+        let place = place(&next);
+        if self.0.contains(&place) && !new_cookies {
             return Err(blocked(Reason::RedirectLoop, format_args!("back to {}", shown(&place.1))));
         }
-        self.visited.push(place);
+        self.0.push(place);
         Ok(next)
     }
+}
+
+fn place(request: &Prepared) -> (Method, Url) {
+    (request.method.clone(), request.target.url.clone())
 }
 
 /// Why a URL is not followed to.

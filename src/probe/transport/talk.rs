@@ -27,9 +27,6 @@ use crate::{
 const BUFFER_BYTES_MIN: usize = 8192;
 /// Room for frames that carry no content: as much again as the body, and this.
 const FRAMING_BYTES: u64 = 1 << 20;
-/// HTTP/2 counts every frame before the answer, those of the connection included.
-const CONTROL_BYTES: u64 = 64 << 10;
-
 /// Head and body of an answer; no body where a redirect is followed instead.
 #[derive(Debug)]
 pub(super) struct Reply {
@@ -77,8 +74,7 @@ pub(super) async fn talk(
             drive(connection, exchange, &meter).await
         }
         Spoken::Http2 => {
-            let meter =
-                Meter::new(timeline.clone(), FirstByte::IsFraming, head_max + CONTROL_BYTES, wire_max);
+            let meter = Meter::new(timeline.clone(), FirstByte::IsFraming, head_max, wire_max);
             let io = TokioIo::new(Metered { wire, meter: meter.clone() });
             let tasks = Tasks::default();
             let mut builder = conn::http2::Builder::new(tasks.clone());

@@ -1,6 +1,6 @@
 //! A name server of the tests' own, which answers as it is told.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use hickory_resolver::proto::{
     op::{Message, MessageType, ResponseCode},
@@ -20,18 +20,32 @@ pub struct NameServer {
 }
 
 impl NameServer {
-    /// Answers every question with the packets that `answer` makes of it; none is silence.
+    /// Answers every question with the packet that `answer` makes of it; none is silence.
     pub async fn start(answer: impl Fn(&Message) -> Option<Vec<u8>> + Send + 'static) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        Self::start_slow(Duration::ZERO, answer).await
+    }
+
+    /// Answers every question after a delay.
+    pub async fn start_slow(
+        delay: Duration,
+        answer: impl Fn(&Message) -> Option<Vec<u8>> + Send + 'static,
+    ) -> Self {
+        let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
         let address = socket.local_addr().unwrap();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut buffer = [0; 512];
+            let mut answers = JoinSet::new();
             loop {
                 let (len, from) = socket.recv_from(&mut buffer).await.unwrap();
                 if let Some(packet) = answer(&Message::from_vec(&buffer[..len]).unwrap()) {
-                    socket.send_to(&packet, from).await.unwrap();
+                    let socket = socket.clone();
+                    answers.spawn(async move {
+                        tokio::time::sleep(delay).await;
+                        socket.send_to(&packet, from).await.unwrap();
+                    });
                 }
+                while answers.try_join_next().is_some() {}
             }
         });
         Self { address, tasks }

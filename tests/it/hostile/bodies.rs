@@ -1,0 +1,77 @@
+//! Bodies that are not what their encoding says, or far more.
+
+use std::io::Write;
+
+use lamplighter::domain::outcome::{Reason, Stage};
+
+use super::{Act, Case, Expected, LONG, run_all};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bombs_and_broken_encodings_are_told_apart() {
+    run_all(|_| Box::pin(cases())).await;
+}
+
+async fn cases() -> Vec<Case> {
+    let zeros = vec![0; 64 << 20];
+    let page = "All our agents are busy. ".repeat(10).into_bytes();
+    let mut cases = Vec::new();
+    for encoding in ["gzip", "deflate", "br", "zstd"] {
+        let bomb = encoded(encoding, &zeros);
+        let whole = encoded(encoding, &page);
+        let half = whole[..whole.len() / 2].to_vec();
+        for (name, body, reason) in [
+            (
+                format!("{encoding} bomb of 64 MiB in {} KiB", bomb.len() >> 10),
+                bomb,
+                Some(Reason::DecompressRatio),
+            ),
+            (format!("{encoding}, whole"), whole, None),
+            (format!("{encoding}, cut in half"), half, Some(Reason::Truncated)),
+        ] {
+            cases.push(case(&name, encoding, &body, reason).await);
+        }
+    }
+    let gzip = encoded("gzip", &page);
+    cases.push(case("gzip said to be br", "br", &gzip, Some(Reason::DecompressRatio)).await);
+    cases.push(case("plain text said to be gzip", "gzip", &page, Some(Reason::DecompressRatio)).await);
+    cases.push(case("an encoding nobody knows", "secret", &page, Some(Reason::DecompressRatio)).await);
+    cases.push(case("no bytes, said to be gzip", "gzip", &[], None).await);
+    // 6 MiB at 8:1 passes the ratio, not the size.
+    let large: Vec<u8> =
+        (0..6u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 28) as u8 + b'a').collect();
+    let large = [encoded("zstd", &large)].concat();
+    let fits = large.len() < 1 << 20;
+    cases.push(case("more than 4 MiB inflated", "zstd", &large, Some(Reason::BodyTooLarge)).await);
+    assert!(fits || !large.is_empty());
+    cases
+}
+
+async fn case(name: &str, encoding: &str, body: &[u8], reason: Option<Reason>) -> Case {
+    let head =
+        format!("HTTP/1.1 200 OK\r\ncontent-encoding: {encoding}\r\ncontent-length: {}\r\n\r\n", body.len());
+    let expected = reason.map_or(Expected::Ok, |reason| Expected::Failed(Stage::Transfer, reason));
+    Case::plays(name, LONG, expected, vec![Act::Say([head.as_bytes(), body].concat())]).await
+}
+
+fn encoded(encoding: &str, plain: &[u8]) -> Vec<u8> {
+    use flate2::{Compression, write};
+    match encoding {
+        "gzip" => {
+            let mut encoder = write::GzEncoder::new(Vec::new(), Compression::best());
+            encoder.write_all(plain).unwrap();
+            encoder.finish().unwrap()
+        }
+        "deflate" => {
+            let mut encoder = write::ZlibEncoder::new(Vec::new(), Compression::best());
+            encoder.write_all(plain).unwrap();
+            encoder.finish().unwrap()
+        }
+        "br" => {
+            let mut out = Vec::new();
+            brotli::CompressorWriter::new(&mut out, 4096, 5, 22).write_all(plain).unwrap();
+            out
+        }
+        "zstd" => zstd::encode_all(plain, 3).unwrap(),
+        other => panic!("no such encoding: {other}"),
+    }
+}

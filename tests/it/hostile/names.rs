@@ -1,0 +1,176 @@
+//! Name servers that know nothing, lie, or do not answer.
+
+use hickory_resolver::proto::op::{Message, ResponseCode};
+use lamplighter::domain::outcome::{Reason, Stage};
+
+use super::{Case, Expected, LONG, SHORT, Server, Target, run_all};
+use crate::loopback::dns::{NameServer, addresses, alias_circle, answer_to};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_way_not_to_resolve_has_its_reason() {
+    run_all(|_| Box::pin(cases())).await;
+}
+
+fn code(code: ResponseCode) -> impl Fn(&Message) -> Option<Vec<u8>> + Send + 'static {
+    move |question| answer_to(question, code).to_vec().ok()
+}
+
+fn wrong_id(question: &Message) -> Option<Vec<u8>> {
+    let mut packet = addresses(question, &[[127, 0, 0, 1]]);
+    packet[0] ^= 0xff;
+    Some(packet)
+}
+
+fn wrong_name(question: &Message) -> Option<Vec<u8>> {
+    let mut packet = addresses(question, &[[127, 0, 0, 1]]);
+    // The first letter of the name in the question.
+    packet[13] ^= 0x01;
+    Some(packet)
+}
+
+fn truncated(question: &Message) -> Option<Vec<u8>> {
+    let mut answer = answer_to(question, ResponseCode::NoError);
+    answer.metadata.truncation = true;
+    answer.to_vec().ok()
+}
+
+fn mangled(question: &Message) -> Option<Vec<u8>> {
+    let mut packet = addresses(question, &[[127, 0, 0, 1]]);
+    packet.truncate(packet.len() - 6);
+    packet.extend([0xff; 3]);
+    Some(packet)
+}
+
+/// A name that points to itself.
+fn compression_circle(question: &Message) -> Option<Vec<u8>> {
+    let mut packet = answer_to(question, ResponseCode::NoError).to_vec().ok()?;
+    packet[7] = 1;
+    let at = u8::try_from(packet.len()).unwrap();
+    packet.extend([0xc0, at, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1]);
+    Some(packet)
+}
+
+async fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let failed = |reason| Expected::Failed(Stage::Resolve, reason);
+    let resolve = |name: &str, timeout, reason, names| {
+        let settings = "url = 'http://support.example.com/'".to_owned();
+        Case::of(name, timeout, failed(reason), settings, Target::Names(names))
+    };
+    cases.push(resolve(
+        "NXDOMAIN",
+        LONG,
+        Reason::DnsNxdomain,
+        NameServer::start(code(ResponseCode::NXDomain)).await,
+    ));
+    cases.push(resolve(
+        "SERVFAIL",
+        LONG,
+        Reason::DnsServfail,
+        NameServer::start(code(ResponseCode::ServFail)).await,
+    ));
+    cases.push(resolve(
+        "REFUSED",
+        LONG,
+        Reason::DnsServfail,
+        NameServer::start(code(ResponseCode::Refused)).await,
+    ));
+    cases.push(resolve(
+        "a name without addresses",
+        LONG,
+        Reason::DnsNxdomain,
+        NameServer::start(code(ResponseCode::NoError)).await,
+    ));
+    cases.push(resolve("a silent name server", SHORT, Reason::DnsTimeout, NameServer::start(|_| None).await));
+    cases.push(resolve(
+        "answers with another id",
+        SHORT,
+        Reason::DnsTimeout,
+        NameServer::start(wrong_id).await,
+    ));
+    cases.push(resolve(
+        "answers to another question",
+        SHORT,
+        Reason::DnsTimeout,
+        NameServer::start(wrong_name).await,
+    ));
+    cases.push(resolve(
+        "truncated, and no TCP",
+        LONG,
+        Reason::DnsMalformed,
+        NameServer::start(truncated).await,
+    ));
+    cases.push(resolve("a mangled answer", LONG, Reason::DnsMalformed, NameServer::start(mangled).await));
+    cases.push(resolve(
+        "a compression circle",
+        LONG,
+        Reason::DnsMalformed,
+        NameServer::start(compression_circle).await,
+    ));
+    cases.push(resolve(
+        "aliases in a circle",
+        LONG,
+        Reason::DnsMalformed,
+        NameServer::start(|question| Some(alias_circle(question))).await,
+    ));
+    for (name, given) in [
+        ("0.0.0.0 as the address", vec![[0, 0, 0, 0]]),
+        ("169.254.169.254 as the address", vec![[169, 254, 169, 254]]),
+        ("a good address and 169.254.169.254", vec![[127, 0, 0, 1], [169, 254, 169, 254]]),
+    ] {
+        let names = NameServer::start(move |question| Some(addresses(question, &given))).await;
+        cases.push(resolve(name, LONG, Reason::PolicyBlocked, names));
+    }
+    cases.push(nobody_there());
+    cases.push(own_limit().await);
+    cases.push(rebinding().await);
+    cases
+}
+
+/// A name server's port where nobody listens.
+fn nobody_there() -> Case {
+    let mut case = Case::of(
+        "no name server there",
+        LONG,
+        Expected::Failed(Stage::Resolve, Reason::DnsServfail),
+        "url = 'http://support.example.com/'".to_owned(),
+        Target::Nothing,
+    );
+    let resolver =
+        lamplighter::probe::transport::resolve::Resolver::asking(vec!["127.0.0.1:1".parse().unwrap()]);
+    case.transport = lamplighter::probe::transport::Transport::new(resolver);
+    case
+}
+
+async fn own_limit() -> Case {
+    let names = NameServer::start(|_| None).await;
+    let settings = "url = 'http://support.example.com/'\nlimits = { phase = '200ms' }".to_owned();
+    let expected = Expected::Failed(Stage::Resolve, Reason::DnsTimeout);
+    Case::of("a silent name server, over the phase's limit", LONG, expected, settings, Target::Names(names))
+}
+
+/// The name leads to the target first, and to another private address once the target sends us back to it.
+async fn rebinding() -> Case {
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let names = NameServer::start(move |question| {
+        let times = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        // Two questions, one for each family, on the first hop.
+        Some(addresses(question, &[[127, 0, 0, if times < 2 { 1 } else { 2 }]]))
+    })
+    .await;
+    let server = Server::start(|mut stream| async move {
+        crate::loopback::read_request(&mut stream).await;
+        let answer = b"HTTP/1.1 302 Found\r\nlocation: /again\r\ncontent-length: 0\r\n\r\n";
+        tokio::io::AsyncWriteExt::write_all(&mut stream, answer).await.unwrap();
+    })
+    .await;
+    let settings = format!("url = 'http://support.example.com:{}/'", server.address.port());
+    let expected = Expected::Failed(Stage::Resolve, Reason::PolicyBlocked);
+    Case::of(
+        "a name that leads elsewhere the second time",
+        LONG,
+        expected,
+        settings,
+        Target::Both(names, server),
+    )
+}
