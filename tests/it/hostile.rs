@@ -8,19 +8,13 @@ mod names;
 mod redirects;
 mod tls;
 
-use std::{
-    future::Future,
-    path::PathBuf,
-    pin::Pin,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{future::Future, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
 use lamplighter::{
     domain::outcome::{InconclusiveReason, Reason, Stage, Verdict},
     probe::transport::Transport,
 };
-use tokio::{io::AsyncWriteExt, net::TcpStream};
+use tokio::{io::AsyncWriteExt, net::TcpStream, time::Instant};
 
 use crate::loopback::{Door, Server, dns::NameServer, no_names, read_request};
 

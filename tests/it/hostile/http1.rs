@@ -40,7 +40,18 @@ async fn silent_slow_cut() -> Vec<Case> {
         Case::serves("close after accept", LONG, Expected::FailedEarly(Reason::Truncated), "", close_at_once)
             .await,
     ];
-    for (name, timeout, expected, acts) in [
+    for (name, timeout, expected, acts) in slow().into_iter().chain(cut()) {
+        cases.push(Case::plays(name, timeout, expected, acts).await);
+    }
+    cases.push(nobody_accepts().await);
+    cases.push(a_large_request_that_nobody_reads().await);
+    cases
+}
+
+type Row = (&'static str, Duration, Expected, Vec<Act>);
+
+fn slow() -> Vec<Row> {
+    vec![
         ("accept, then silence", SHORT, failed(Wait, Reason::FirstByteTimeout), vec![Hang]),
         (
             "a byte of header now and then",
@@ -70,6 +81,11 @@ async fn silent_slow_cut() -> Vec<Case> {
             failed(Transfer, Reason::TooSlow),
             vec![say(CHUNKED), Drip("1\r\na\r\n", BETWEEN_BYTES), Hang],
         ),
+    ]
+}
+
+fn cut() -> Vec<Row> {
+    vec![
         ("reset before the headers", LONG, failed(Wait, Reason::Reset), vec![Reset]),
         (
             "reset in the headers",
@@ -109,12 +125,7 @@ async fn silent_slow_cut() -> Vec<Case> {
             vec![say(CHUNKED), say("4\r\nhalf\r\n")],
         ),
         ("a body up to the close", LONG, Expected::Ok, vec![say("HTTP/1.1 200 OK\r\n\r\nall of it")]),
-    ] {
-        cases.push(Case::plays(name, timeout, expected, acts).await);
-    }
-    cases.push(nobody_accepts().await);
-    cases.push(a_large_request_that_nobody_reads().await);
-    cases
+    ]
 }
 
 /// The system answers for a listener that never accepts: connected, and silent.

@@ -1,9 +1,13 @@
 //! HTTP/2 that breaks off, floods, or lies. Frames are written by hand: a library would not send them.
 
+use std::time::Duration;
+
 use lamplighter::domain::outcome::{Reason, Stage};
 use tokio::{io::AsyncReadExt, net::TcpStream};
 
 use super::{Act, Case, Expected, LONG, SHORT, Server, Target, play, run_all};
+
+use Stage::{Transfer, Wait};
 
 const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const DATA: u8 = 0;
@@ -33,22 +37,45 @@ fn field(name: &str, value: &str) -> Vec<u8> {
     [vec![0], text(name), text(value)].concat()
 }
 
+type Row = (&'static str, Duration, Expected, Vec<Act>);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn http2_that_goes_wrong_says_how() {
     run_all(|_| Box::pin(cases())).await;
 }
 
 async fn cases() -> Vec<Case> {
-    let hello = || Act::Say(frame(SETTINGS, 0, 0, &[]));
-    let head = |flags| Act::Say(frame(HEADERS, END_HEADERS | flags, STREAM, &[STATUS_200]));
-    let say = |kind, flags, stream, payload: &[u8]| Act::Say(frame(kind, flags, stream, payload));
-    let endlessly = |bytes: Vec<u8>| Act::Endlessly(bytes.repeat(64));
-    let bulk = field("x-a", &"b".repeat(100)).repeat(100);
-    let many = [vec![STATUS_200], field("x-a", "b").repeat(200)].concat();
-    let at = |stage, reason| Expected::Failed(stage, reason);
-    use Stage::{Transfer, Wait};
     let mut cases = Vec::new();
-    for (name, timeout, expected, acts) in [
+    for (name, timeout, expected, acts) in cut().into_iter().chain(broken()).chain(floods()) {
+        let server = Server::start(move |stream| play_after_request(stream, acts.clone())).await;
+        let settings = format!("url = 'http://{}/'\nversion = '2'", server.address);
+        cases.push(Case::of(&format!("HTTP/2: {name}"), timeout, expected, settings, Target::Server(server)));
+    }
+    cases
+}
+
+fn at(stage: Stage, reason: Reason) -> Expected {
+    Expected::Failed(stage, reason)
+}
+
+fn say(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Act {
+    Act::Say(frame(kind, flags, stream, payload))
+}
+
+fn hello() -> Act {
+    say(SETTINGS, 0, 0, &[])
+}
+
+fn head(flags: u8) -> Act {
+    say(HEADERS, END_HEADERS | flags, STREAM, &[STATUS_200])
+}
+
+fn endlessly(bytes: &[u8]) -> Act {
+    Act::Endlessly(bytes.repeat(64))
+}
+
+fn cut() -> Vec<Row> {
+    vec![
         ("an answer", LONG, Expected::Ok, vec![hello(), head(0), say(DATA, END_STREAM, STREAM, b"hello")]),
         ("silence", SHORT, at(Wait, Reason::FirstByteTimeout), vec![Act::Hang]),
         ("settings, then silence", SHORT, at(Wait, Reason::FirstByteTimeout), vec![hello(), Act::Hang]),
@@ -101,6 +128,12 @@ async fn cases() -> Vec<Case> {
             at(Transfer, Reason::Reset),
             vec![hello(), head(0), say(RST_STREAM, 0, STREAM, &[0, 0, 0, 2]), Act::Hang],
         ),
+    ]
+}
+
+fn broken() -> Vec<Row> {
+    let many = [vec![STATUS_200], field("x-a", "b").repeat(200)].concat();
+    vec![
         (
             "DATA before the headers",
             LONG,
@@ -131,23 +164,29 @@ async fn cases() -> Vec<Case> {
             at(Transfer, Reason::HeaderTooLarge),
             vec![hello(), say(HEADERS, END_HEADERS | END_STREAM, STREAM, &many)],
         ),
+    ]
+}
+
+fn floods() -> Vec<Row> {
+    let bulk = field("x-a", &"b".repeat(100)).repeat(100);
+    vec![
         (
             "a flood of SETTINGS",
             LONG,
             at(Wait, Reason::Protocol),
-            vec![hello(), endlessly(frame(SETTINGS, 0, 0, &[]))],
+            vec![hello(), endlessly(&frame(SETTINGS, 0, 0, &[]))],
         ),
         (
             "a flood of PING",
             LONG,
             at(Wait, Reason::Protocol),
-            vec![hello(), endlessly(frame(PING, 0, 0, &[0; 8]))],
+            vec![hello(), endlessly(&frame(PING, 0, 0, &[0; 8]))],
         ),
         (
             "a flood of WINDOW_UPDATE",
             LONG,
             at(Wait, Reason::Protocol),
-            vec![hello(), endlessly(frame(WINDOW_UPDATE, 0, STREAM, &[0, 0, 0, 1]))],
+            vec![hello(), endlessly(&frame(WINDOW_UPDATE, 0, STREAM, &[0, 0, 0, 1]))],
         ),
         (
             "a flood of CONTINUATION",
@@ -156,7 +195,7 @@ async fn cases() -> Vec<Case> {
             vec![
                 hello(),
                 say(HEADERS, 0, STREAM, &[STATUS_200]),
-                endlessly(frame(CONTINUATION, 0, STREAM, &bulk)),
+                endlessly(&frame(CONTINUATION, 0, STREAM, &bulk)),
             ],
         ),
         (
@@ -166,20 +205,20 @@ async fn cases() -> Vec<Case> {
             vec![
                 hello(),
                 say(HEADERS, 0, STREAM, &[STATUS_200]),
-                endlessly(frame(CONTINUATION, 0, STREAM, &[])),
+                endlessly(&frame(CONTINUATION, 0, STREAM, &[])),
             ],
         ),
         (
             "a flood of empty DATA",
             LONG,
             at(Transfer, Reason::Protocol),
-            vec![hello(), head(0), endlessly(frame(DATA, 0, STREAM, &[]))],
+            vec![hello(), head(0), endlessly(&frame(DATA, 0, STREAM, &[]))],
         ),
         (
             "DATA beyond the window",
             LONG,
             at(Transfer, Reason::Protocol),
-            vec![hello(), head(0), endlessly(frame(DATA, 0, STREAM, &[b'x'; 1000]))],
+            vec![hello(), head(0), endlessly(&frame(DATA, 0, STREAM, &[b'x'; 1000]))],
         ),
         (
             "1.5 MiB of DATA",
@@ -193,12 +232,7 @@ async fn cases() -> Vec<Case> {
                 Act::Hang,
             ],
         ),
-    ] {
-        let server = Server::start(move |stream| play_after_request(stream, acts.clone())).await;
-        let settings = format!("url = 'http://{}/'\nversion = '2'", server.address);
-        cases.push(Case::of(&format!("HTTP/2: {name}"), timeout, expected, settings, Target::Server(server)));
-    }
-    cases
+    ]
 }
 
 /// Reads frames up to the one that holds the request's headers, then plays.

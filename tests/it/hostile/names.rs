@@ -1,5 +1,7 @@
 //! Name servers that know nothing, lie, or do not answer.
 
+use std::time::Duration;
+
 use hickory_resolver::proto::op::{Message, ResponseCode};
 use lamplighter::domain::outcome::{Reason, Stage};
 
@@ -50,81 +52,43 @@ fn compression_circle(question: &Message) -> Option<Vec<u8>> {
     Some(packet)
 }
 
+type Answering = Box<dyn Fn(&Message) -> Option<Vec<u8>> + Send>;
+
 async fn cases() -> Vec<Case> {
-    let mut cases = Vec::new();
-    let failed = |reason| Expected::Failed(Stage::Resolve, reason);
-    let resolve = |name: &str, timeout, reason, names| {
+    let mut cases = vec![nobody_there(), own_limit().await, rebinding().await];
+    for (name, timeout, reason, answering) in answers() {
+        let names = NameServer::start(answering).await;
         let settings = "url = 'http://support.example.com/'".to_owned();
-        Case::of(name, timeout, failed(reason), settings, Target::Names(names))
-    };
-    cases.push(resolve(
-        "NXDOMAIN",
-        LONG,
-        Reason::DnsNxdomain,
-        NameServer::start(code(ResponseCode::NXDomain)).await,
-    ));
-    cases.push(resolve(
-        "SERVFAIL",
-        LONG,
-        Reason::DnsServfail,
-        NameServer::start(code(ResponseCode::ServFail)).await,
-    ));
-    cases.push(resolve(
-        "REFUSED",
-        LONG,
-        Reason::DnsServfail,
-        NameServer::start(code(ResponseCode::Refused)).await,
-    ));
-    cases.push(resolve(
-        "a name without addresses",
-        LONG,
-        Reason::DnsNxdomain,
-        NameServer::start(code(ResponseCode::NoError)).await,
-    ));
-    cases.push(resolve("a silent name server", SHORT, Reason::DnsTimeout, NameServer::start(|_| None).await));
-    cases.push(resolve(
-        "answers with another id",
-        SHORT,
-        Reason::DnsTimeout,
-        NameServer::start(wrong_id).await,
-    ));
-    cases.push(resolve(
-        "answers to another question",
-        SHORT,
-        Reason::DnsTimeout,
-        NameServer::start(wrong_name).await,
-    ));
-    cases.push(resolve(
-        "truncated, and no TCP",
-        LONG,
-        Reason::DnsMalformed,
-        NameServer::start(truncated).await,
-    ));
-    cases.push(resolve("a mangled answer", LONG, Reason::DnsMalformed, NameServer::start(mangled).await));
-    cases.push(resolve(
-        "a compression circle",
-        LONG,
-        Reason::DnsMalformed,
-        NameServer::start(compression_circle).await,
-    ));
-    cases.push(resolve(
-        "aliases in a circle",
-        LONG,
-        Reason::DnsMalformed,
-        NameServer::start(|question| Some(alias_circle(question))).await,
-    ));
-    for (name, given) in [
-        ("0.0.0.0 as the address", vec![[0, 0, 0, 0]]),
-        ("169.254.169.254 as the address", vec![[169, 254, 169, 254]]),
-        ("a good address and 169.254.169.254", vec![[127, 0, 0, 1], [169, 254, 169, 254]]),
-    ] {
-        let names = NameServer::start(move |question| Some(addresses(question, &given))).await;
-        cases.push(resolve(name, LONG, Reason::PolicyBlocked, names));
+        let expected = Expected::Failed(Stage::Resolve, reason);
+        cases.push(Case::of(name, timeout, expected, settings, Target::Names(names)));
     }
-    cases.push(nobody_there());
-    cases.push(own_limit().await);
-    cases.push(rebinding().await);
     cases
+}
+
+fn answers() -> Vec<(&'static str, Duration, Reason, Answering)> {
+    use Reason::{DnsMalformed, DnsNxdomain, DnsServfail, DnsTimeout, PolicyBlocked};
+    let given = |list: &'static [[u8; 4]]| move |question: &Message| Some(addresses(question, list));
+    vec![
+        ("NXDOMAIN", LONG, DnsNxdomain, Box::new(code(ResponseCode::NXDomain))),
+        ("SERVFAIL", LONG, DnsServfail, Box::new(code(ResponseCode::ServFail))),
+        ("REFUSED", LONG, DnsServfail, Box::new(code(ResponseCode::Refused))),
+        ("a name without addresses", LONG, DnsNxdomain, Box::new(code(ResponseCode::NoError))),
+        ("a silent name server", SHORT, DnsTimeout, Box::new(|_| None)),
+        ("answers with another id", SHORT, DnsTimeout, Box::new(wrong_id)),
+        ("answers to another question", SHORT, DnsTimeout, Box::new(wrong_name)),
+        ("truncated, and no TCP", LONG, DnsMalformed, Box::new(truncated)),
+        ("a mangled answer", LONG, DnsMalformed, Box::new(mangled)),
+        ("a compression circle", LONG, DnsMalformed, Box::new(compression_circle)),
+        ("aliases in a circle", LONG, DnsMalformed, Box::new(|question| Some(alias_circle(question)))),
+        ("0.0.0.0 as the address", LONG, PolicyBlocked, Box::new(given(&[[0, 0, 0, 0]]))),
+        ("169.254.169.254 as the address", LONG, PolicyBlocked, Box::new(given(&[[169, 254, 169, 254]]))),
+        (
+            "a good address and 169.254.169.254",
+            LONG,
+            PolicyBlocked,
+            Box::new(given(&[[127, 0, 0, 1], [169, 254, 169, 254]])),
+        ),
+    ]
 }
 
 /// A name server's port where nobody listens.

@@ -10,7 +10,7 @@ use hickory_resolver::proto::{
     },
 };
 use lamplighter::probe::transport::{Transport, resolve::Resolver};
-use tokio::{net::UdpSocket, task::JoinSet};
+use tokio::{net::UdpSocket, task::JoinSet, time::Instant};
 
 /// A name server that ends with the test.
 #[derive(Debug)]
@@ -22,12 +22,13 @@ pub struct NameServer {
 impl NameServer {
     /// Answers every question with the packet that `answer` makes of it; none is silence.
     pub async fn start(answer: impl Fn(&Message) -> Option<Vec<u8>> + Send + 'static) -> Self {
-        Self::start_slow(Duration::ZERO, answer).await
+        Self::start_slow(Duration::ZERO, |_| {}, answer).await
     }
 
-    /// Answers every question after a delay.
+    /// Answers every question after a delay, and tells how long it really was.
     pub async fn start_slow(
         delay: Duration,
+        note: impl Fn(Duration) + Clone + Send + 'static,
         answer: impl Fn(&Message) -> Option<Vec<u8>> + Send + 'static,
     ) -> Self {
         let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
@@ -39,9 +40,10 @@ impl NameServer {
             loop {
                 let (len, from) = socket.recv_from(&mut buffer).await.unwrap();
                 if let Some(packet) = answer(&Message::from_vec(&buffer[..len]).unwrap()) {
-                    let socket = socket.clone();
+                    let (socket, note, asked) = (socket.clone(), note.clone(), Instant::now());
                     answers.spawn(async move {
                         tokio::time::sleep(delay).await;
+                        note(asked.elapsed());
                         socket.send_to(&packet, from).await.unwrap();
                     });
                 }
