@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::Instant;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Lets time pass.
 pub fn pause(duration: Duration) {

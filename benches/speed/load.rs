@@ -71,7 +71,13 @@ pub fn daemon_at(nginx: &Nginx, scheme: &str, probes: u32, every: &str, folder: 
         request: &format!("{expect}{request}"),
         ..Setup::default()
     };
-    Daemon::start(&setup, folder)
+    let daemon = Daemon::start(&setup, folder);
+    // The first verdicts are a burst of commits of their own.
+    ask::until("every channel has been judged", || {
+        ask::pause(Duration::from_millis(500));
+        daemon.metrics().sum("support_channel_up", "") >= f64::from(probes) * 0.999
+    });
+    daemon
 }
 
 /// CPU per probe, ours beside the others, on HTTP and HTTPS.

@@ -9,7 +9,7 @@ use crate::{
     daemon::evaluator::roster::{Post, Roster},
     domain::{
         decision::{self, Decision},
-        evaluation::Transition,
+        evaluation::{State, Transition},
         notification::{Letterhead, Neighbour, Subject},
     },
 };
@@ -24,7 +24,9 @@ pub(crate) fn decide(
 ) -> Decision {
     let post = &roster.posts()[place];
     let team = post.plan.team.as_ref().and_then(|team| plan.teams.get(team));
-    let neighbours = neighbours(roster, place);
+    // Only an incident is told of, so a first `up` need not look at every other channel.
+    let is_told = post.incident.is_some() || matches!(transition.to, State::Dark | State::Degraded);
+    let neighbours = if is_told { neighbours(roster, place) } else { Vec::new() };
     let subject = Subject {
         channel: &post.id,
         title: &post.plan.title,
