@@ -315,3 +315,64 @@ impl web::Source for Face {
         self.alive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::{config::plan::Boot, domain::channel::Location};
+
+    /// A daemon with nothing to do and one loop.
+    fn daemon(turning: impl Future<Output = anyhow::Result<()>> + Send + 'static) -> Daemon {
+        let boot = Boot {
+            location: Location::new("fra-1"),
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            store: "unused.db".into(),
+        };
+        let plan = Plan {
+            boot,
+            mail: None,
+            public_url: None,
+            time_zone: jiff::tz::TimeZone::UTC,
+            runs_max: 1,
+            runs_per_host_max: 1,
+            teams: BTreeMap::new(),
+            channels: BTreeMap::new(),
+        };
+        let mut daemon = Daemon {
+            metrics: Arc::new(Metrics::new()),
+            snapshots: watch::Sender::new(Arc::default()),
+            plans: watch::Sender::new(Arc::new(plan)),
+            routes: watch::Sender::new(Routes::new()),
+            pulse: Arc::new(Pulse::new()),
+            clock: Clock::system(),
+            stop: CancellationToken::new(),
+            loops: JoinSet::new(),
+            listen: None,
+        };
+        daemon.spawn("lamp", turning);
+        daemon
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_loop_that_ends_unasked_ends_the_daemon_and_is_named() {
+        let ended = daemon(async { Ok(()) }).wait().await.unwrap_err();
+        assert_eq!(format!("{ended:#}"), "the lamp ended without having been asked to");
+        let broken = daemon(async { Err(anyhow!("no oil")) }).wait().await.unwrap_err();
+        assert_eq!(format!("{broken:#}"), "the lamp broke: no oil");
+        let panicked = daemon(async { panic!("a planted bug") }).wait().await.unwrap_err();
+        assert!(format!("{panicked:#}").starts_with("a loop panicked"), "{panicked:#}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_loop_that_does_not_end_when_told_is_cut_off_within_ten_seconds() {
+        let daemon = daemon(std::future::pending());
+        let stop = daemon.stop.clone();
+        stop.cancel();
+        let told = tokio::time::Instant::now();
+        let cut_off = daemon.wait().await.unwrap_err();
+        assert!(told.elapsed() < Duration::from_secs(10));
+        assert!(format!("{cut_off:#}").starts_with("the daemon did not end in time"), "{cut_off:#}");
+    }
+}

@@ -94,7 +94,7 @@ families! {
     PROBE_DURATION = Histogram "support_probe_duration_seconds",
         "How long conclusive runs took.";
     PROBE_LATENCY = Gauge "support_probe_latency_seconds",
-        "Quantiles of the duration of conclusive runs over the last hour; absent while there were none.";
+        "Quantiles of the duration of runs that were answered or timed out, over the last hour; absent while there were none.";
     PROBE_PHASE = Gauge "support_probe_phase_seconds",
         "How long each phase of the last conclusive run took; absent for a phase it did not have.";
     PROBE_LAST_RUN = Gauge "support_probe_last_run_timestamp_seconds",
