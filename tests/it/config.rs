@@ -156,7 +156,7 @@ fn check_sums_up_the_shipped_configuration() {
     let output = lamplighter(&["check"]);
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "", "no warning");
     assert_eq!(output.status.code(), Some(0));
-    expect_file!["../golden/cli/check.txt"].assert_eq(&String::from_utf8(output.stdout).unwrap());
+    expect_file!["../golden/cli/check-in-order.txt"].assert_eq(&String::from_utf8(output.stdout).unwrap());
 }
 
 #[test]
