@@ -21,11 +21,32 @@ const WIDTH: usize = 120;
 
 /// A file of the configuration.
 #[derive(Clone, Debug)]
-pub struct SourceFile {
+struct SourceFile {
     /// As it is named in reports.
-    pub path: PathBuf,
+    path: PathBuf,
     /// What it says; what is not UTF-8 is replaced.
-    pub text: String,
+    text: String,
+    /// Where each line begins, so that ten thousand findings are placed without reading the file as often.
+    line_starts: Vec<usize>,
+}
+
+impl SourceFile {
+    fn new(path: &Path, text: String) -> Self {
+        let breaks = text.match_indices('\n').map(|(at, _)| at + 1);
+        let line_starts = std::iter::once(0).chain(breaks).collect();
+        Self { path: path.to_owned(), text, line_starts }
+    }
+
+    /// The line at which a byte stands, counted from 0.
+    fn line(&self, at: usize) -> usize {
+        self.line_starts.partition_point(|start| *start <= at) - 1
+    }
+
+    /// The bytes of the lines on which a span stands.
+    fn lines(&self, span: &Range<usize>) -> Range<usize> {
+        let after = self.line_starts.get(self.line(span.end) + 1);
+        self.line_starts[self.line(span.start)]..after.copied().unwrap_or(self.text.len())
+    }
 }
 
 /// Which file of a [`Report`].
@@ -68,7 +89,7 @@ pub struct Report {
 impl Report {
     /// Adds a file to which problems can point.
     pub fn add_file(&mut self, path: &Path, text: String) -> FileIndex {
-        self.files.push(SourceFile { path: path.to_owned(), text });
+        self.files.push(SourceFile::new(path, text));
         self.files.len() - 1
     }
 
@@ -128,7 +149,7 @@ impl Report {
             Paint::Coloured => Renderer::styled(),
         }
         .term_width(WIDTH);
-        let shown: Vec<String> = self.files.iter().map(|file| self.without_secrets(file)).collect();
+        let shown: Vec<String> = (0..self.files.len()).map(|file| self.without_secrets(file)).collect();
         let findings =
             self.sorted().into_iter().map(|finding| renderer.render(&[self.group(finding, &shown)]));
         findings.collect::<Vec<_>>().join("\n\n")
@@ -146,10 +167,10 @@ impl Report {
         let file = &self.files[finding.file];
         match &finding.problem.span {
             Some(span) => {
-                let before = &file.text[..file.text.floor_char_boundary(span.start)];
-                let line = before.matches('\n').count() + 1;
-                let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-                format!("{}:{line}:{column}", file.path.display())
+                let at = file.text.floor_char_boundary(span.start);
+                let line = file.line(at);
+                let column = file.text[file.line_starts[line]..at].chars().count() + 1;
+                format!("{}:{}:{column}", file.path.display(), line + 1)
             }
             None => file.path.display().to_string(),
         }
@@ -160,25 +181,22 @@ impl Report {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let snippet = |file: FileIndex| {
-            Snippet::source(&*shown[file]).path(self.files[file].path.display().to_string())
+        // Only the lines that are shown: a report of a large file would be slow to draw otherwise.
+        let snippet = |file: FileIndex, span: &Range<usize>, kind: AnnotationKind, label: Option<&'r str>| {
+            let (text, source) = (&shown[file], &self.files[file]);
+            let lines = source.lines(span);
+            let annotation = kind.span(span.start - lines.start..span.end - lines.start).label(label);
+            Snippet::source(&text[lines])
+                .line_start(source.line(span.start) + 1)
+                .path(source.path.display().to_string())
+                .annotation(annotation)
         };
         let mut group = Group::with_title(level.primary_title(&*finding.problem.message));
         match &finding.problem.span {
             Some(span) => {
-                let mut first = snippet(finding.file).annotation(AnnotationKind::Primary.span(span.clone()));
-                let mut second = None;
+                group = group.element(snippet(finding.file, span, AnnotationKind::Primary, None));
                 if let Some((file, span, label)) = &finding.related {
-                    let annotation = AnnotationKind::Context.span(span.clone()).label(&**label);
-                    if *file == finding.file {
-                        first = first.annotation(annotation);
-                    } else {
-                        second = Some(snippet(*file).annotation(annotation));
-                    }
-                }
-                group = group.element(first);
-                if let Some(second) = second {
-                    group = group.element(second);
+                    group = group.element(snippet(*file, span, AnnotationKind::Context, Some(label)));
                 }
             }
             None => group = group.element(Origin::path(self.files[finding.file].path.display().to_string())),
@@ -190,13 +208,12 @@ impl Report {
     }
 
     /// The text of a file with everything starred out that looks like a secret; every place keeps its place.
-    fn without_secrets(&self, file: &SourceFile) -> String {
-        let index = self.files.iter().position(|other| std::ptr::eq(other, file));
-        let literals = self
-            .findings
-            .iter()
-            .filter(|finding| Some(finding.file) == index && finding.problem.message == LITERAL_SECRET);
-        let literals = literals.filter_map(|finding| finding.problem.span.clone());
+    fn without_secrets(&self, index: FileIndex) -> String {
+        let file = &self.files[index];
+        let of_file = self.findings.iter().filter(|finding| finding.file == index);
+        let literals = of_file
+            .filter(|finding| finding.problem.message == LITERAL_SECRET)
+            .filter_map(|finding| finding.problem.span.clone());
         let telling =
             TELLING.captures_iter(&file.text).filter_map(|found| found.get(1)).map(|value| value.range());
         let userinfo =
@@ -238,4 +255,4 @@ static TELLING: LazyLock<Regex> = LazyLock::new(|| {
 
 /// User name and password in an address.
 static USERINFO: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r#"://([^/\s"'@?\#]+)@"#).expect("the pattern is constant and tested"));
+    LazyLock::new(|| Regex::new(r#"://([^\s"']+)@"#).expect("the pattern is constant and tested"));
