@@ -14,7 +14,7 @@ use crate::{
         timeline::Timeline,
         transport::{Transport, fault::Broken, prepared::Prepared},
     },
-    setting::{HttpUrl, Problem},
+    setting::Problem,
 };
 
 /// A probe of the kind `http`.
@@ -31,16 +31,12 @@ struct HttpProbe {
 /// # Errors
 /// Everything that is wrong with the settings.
 pub fn build(settings: &RequestSettings, context: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
-    let url =
-        HttpUrl::parse(&settings.url).map_err(|(wrong, right)| vec![settings.url.problem(wrong).hint(right)]);
     let draft = settings.draft(context);
     let credentials = draft.as_ref().is_ok_and(|draft| draft.has_credentials());
-    let expectations = settings.expect.build(credentials);
-    let (draft, expectations) = match (url, draft, expectations) {
-        (Ok(_), Ok(draft), Ok(expectations)) => (draft, expectations),
-        (url, draft, expectations) => {
-            let problems = url.err().into_iter().chain(draft.err()).chain(expectations.err());
-            return Err(problems.flatten().collect());
+    let (draft, expectations) = match (draft, settings.expect.build(credentials)) {
+        (Ok(draft), Ok(expectations)) => (draft, expectations),
+        (draft, expectations) => {
+            return Err(draft.err().into_iter().chain(expectations.err()).flatten().collect());
         }
     };
     let unsendable = |error: Unsendable| vec![settings.url.problem(error.to_string())];

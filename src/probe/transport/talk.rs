@@ -55,6 +55,8 @@ pub(super) async fn talk(
     let head_max = u64::from(limits.header_bytes);
     let wire_max = limits.body_bytes.saturating_mul(2) + head_max + FRAMING_BYTES;
     timeline.begin(PhaseKind::Send);
+    // What ended the connection, where hyper had nobody to tell it to.
+    let mut lost = None;
     let driven = match spoken {
         Spoken::Http1 => {
             let meter = Meter::new(timeline.clone(), FirstByte::IsAnswer, head_max, wire_max);
@@ -71,7 +73,7 @@ pub(super) async fn talk(
                 let answer = sender.send_request(request).await;
                 finish(answer, prepared, &meter, timeline).await
             };
-            drive(connection, exchange, &meter).await
+            drive(async { lost = connection.await.err() }, exchange, &meter).await
         }
         Spoken::Http2 => {
             let meter = Meter::new(timeline.clone(), FirstByte::IsFraming, head_max, wire_max);
@@ -90,10 +92,16 @@ pub(super) async fn talk(
             drive(tasks.run_with(connection), exchange, &meter).await
         }
     };
-    driven.unwrap_or_else(|Crawls { bytes, elapsed }| {
-        let detail = format!("{bytes} bytes in {:.1} s", elapsed.as_secs_f64());
-        Err(Broken::failed(Stage::Transfer, Reason::TooSlow, detail))
-    })
+    match (driven, lost) {
+        (Ok(Err(Broken::Failed(failure))), Some(error)) if failure.reason == Reason::Truncated => {
+            Err(at(timeline, &error))
+        }
+        (Ok(talked), _) => talked,
+        (Err(Crawls { bytes, elapsed }), _) => {
+            let detail = format!("{bytes} bytes in {:.1} s", elapsed.as_secs_f64());
+            Err(Broken::failed(Stage::Transfer, Reason::TooSlow, detail))
+        }
+    }
 }
 
 async fn finish(
