@@ -192,8 +192,8 @@ fn certainty(state: State, evidence: &Evidence) -> String {
         agreeing => format!("{agreeing} of {} runs {were}", evidence.of),
     };
     let room = LINE_MAX.saturating_sub("Evidence: ; ".len() + sure.chars().count());
-    if let Some(tries) = tries_of_last_step(&evidence.phases) {
-        return format!("{sure}; {tries}");
+    if let Some(tried) = tried_for(&evidence.phases) {
+        return format!("{sure}; {tried}");
     }
     let mut phases = phases_of_last_request(&evidence.phases);
     while !phases.is_empty() {
@@ -220,14 +220,12 @@ fn timings(phases: &[&Phase]) -> String {
     told.iter().enumerate().map(one).collect::<Vec<_>>().join(", ")
 }
 
-/// How long the last step was polled, if it was: `20 tries in 8.0 s`.
-fn tries_of_last_step(phases: &[Phase]) -> Option<String> {
+/// For how long the last step was tried, if more than once: `tried for 8.0 s`.
+fn tried_for(phases: &[Phase]) -> Option<String> {
     let last = phases.last()?;
     let step = || phases.iter().rev().take_while(|phase| phase.step == last.step);
-    let pauses = step().filter(|phase| phase.kind == PhaseKind::Pause).count();
-    let tries = if last.kind == PhaseKind::Pause { pauses } else { pauses + 1 };
     let in_all = step().map(|phase| phase.duration).sum();
-    (pauses > 0).then(|| format!("{tries} tries in {}", tell::took(in_all)))
+    step().any(|phase| phase.kind == PhaseKind::Pause).then(|| format!("tried for {}", tell::took(in_all)))
 }
 
 /// The phases of the last request of a run, without those too short to matter.

@@ -46,16 +46,27 @@ pub fn failure(
     Failure { stage, step: step.map(Arc::from), reason, cause, detail: Detail::new(detail) }
 }
 
-/// Phases one after the other, in microseconds.
+/// Phases with what each took, in microseconds.
 pub fn phases(step: Option<&str>, parts: &[(PhaseKind, u64)]) -> Vec<Phase> {
+    let phase = |&(kind, micros): &(PhaseKind, u64)| Phase {
+        step: step.map(Arc::from),
+        hop: 0,
+        kind,
+        offset: Duration::ZERO,
+        duration: Duration::from_micros(micros),
+    };
+    parts.iter().map(phase).collect()
+}
+
+/// The same phases, each beginning where the one before ends.
+fn one_after_the_other(phases: &[Phase]) -> Vec<Phase> {
     let mut offset = Duration::ZERO;
-    let mut phases = Vec::new();
-    for &(kind, micros) in parts {
-        let duration = Duration::from_micros(micros);
-        phases.push(Phase { step: step.map(Arc::from), hop: 0, kind, offset, duration });
-        offset += duration;
+    let mut laid = Vec::new();
+    for phase in phases {
+        laid.push(Phase { offset, ..phase.clone() });
+        offset += phase.duration;
     }
-    phases
+    laid
 }
 
 /// An answered request of 212 ms.
@@ -143,7 +154,7 @@ impl Situation {
                 agreeing,
                 of,
                 failure: Some(self.failure.clone()),
-                phases: self.phases.clone(),
+                phases: one_after_the_other(&self.phases),
                 recent: self.runs(since, to, of),
             },
         }

@@ -1,8 +1,6 @@
 //! What stands below the first five lines of a mail: the facts in full, the timings, the last runs, the other doors,
 //! and where to look.
 
-use std::time::Duration;
-
 use crate::domain::{
     evaluation::{RecentRun, RunWord, State},
     incident::IncidentEvent,
@@ -14,7 +12,7 @@ use crate::domain::{
     outcome::{Detail, Phase},
 };
 
-/// So many lines of timings are shown, the last ones.
+/// So many phases are shown, the last ones.
 const PHASES_MAX: usize = 18;
 
 /// So many other doors are named in full.
@@ -83,68 +81,36 @@ fn facts(subject: &Subject<'_>, news: &News<'_>, title: &str) -> Section {
 }
 
 fn timings(phases: &[Phase]) -> Option<Section> {
-    let all = summed(phases);
-    let shown = &all[all.len().saturating_sub(PHASES_MAX)..];
+    let shown = &phases[phases.len().saturating_sub(PHASES_MAX)..];
     if shown.is_empty() {
         return None;
     }
-    let has_steps = shown.iter().any(|sum| sum.first.step.is_some());
-    let has_repeats = shown.iter().any(|sum| sum.times > 1);
-    let mut columns = Vec::new();
+    let has_steps = shown.iter().any(|phase| phase.step.is_some());
+    let mut columns = vec![
+        Column { name: "Phase", is_number: false },
+        Column { name: "Began", is_number: true },
+        Column { name: "Took", is_number: true },
+    ];
     if has_steps {
-        columns.push(Column { name: "Step", is_number: false });
+        columns.insert(0, Column { name: "Step", is_number: false });
     }
-    columns.push(Column { name: "Phase", is_number: false });
-    if has_repeats {
-        columns.push(Column { name: "Times", is_number: true });
-    }
-    columns.push(Column { name: "Took", is_number: true });
-    let row = |sum: &Sum<'_>| {
-        let mut row = Vec::new();
+    let row = |phase: &Phase| {
+        let part = match phase.hop {
+            0 => phase.kind.to_string(),
+            hop => format!("{} (redirect {hop})", phase.kind),
+        };
+        let mut row = vec![part, tell::took(phase.offset), tell::took(phase.duration)];
         if has_steps {
-            let step = sum.first.step.as_deref().unwrap_or_default();
-            row.push(cut(Detail::new(step).as_str(), NAME_MAX));
+            let step = phase.step.as_deref().unwrap_or_default();
+            row.insert(0, cut(Detail::new(step).as_str(), NAME_MAX));
         }
-        row.push(match sum.first.hop {
-            0 => sum.first.kind.to_string(),
-            hop => format!("{} (redirect {hop})", sum.first.kind),
-        });
-        if has_repeats {
-            row.push(sum.times.to_string());
-        }
-        row.push(tell::took(sum.took));
         row
     };
-    let title = match all.len() - shown.len() {
+    let title = match phases.len() - shown.len() {
         0 => "Timings of the last run".to_owned(),
         left_out => format!("Timings of the last run, without the first {left_out}"),
     };
     Some(Section { title, body: Body::Table { columns, rows: shown.iter().map(row).collect() } })
-}
-
-/// Phases of the same kind in the same request, one or many: a step that is polled has hundreds.
-struct Sum<'a> {
-    first: &'a Phase,
-    times: usize,
-    took: Duration,
-}
-
-/// One sum per step, hop and kind, in the order in which they first came.
-fn summed(phases: &[Phase]) -> Vec<Sum<'_>> {
-    let mut sums: Vec<Sum<'_>> = Vec::new();
-    for phase in phases {
-        let same = |sum: &&mut Sum<'_>| {
-            sum.first.step == phase.step && sum.first.hop == phase.hop && sum.first.kind == phase.kind
-        };
-        match sums.iter_mut().find(same) {
-            Some(sum) => {
-                sum.times += 1;
-                sum.took += phase.duration;
-            }
-            None => sums.push(Sum { first: phase, times: 1, took: phase.duration }),
-        }
-    }
-    sums
 }
 
 fn runs(subject: &Subject<'_>, recent: &[RecentRun]) -> Option<Section> {
