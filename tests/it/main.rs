@@ -24,6 +24,7 @@ mod operations;
 mod phases;
 mod probe;
 mod prometheus;
+mod readme;
 mod reload;
 mod run;
 mod running;
