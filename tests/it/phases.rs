@@ -51,8 +51,10 @@ fn note(truth: &Truth, phase: PhaseKind, delay: Duration) {
 
 async fn serve(stream: TcpStream, acceptor: TlsAcceptor, truth: Truth) {
     stream.set_nodelay(true).unwrap();
-    delay(&truth, PhaseKind::Tls, TLS).await;
+    let accepted = Instant::now();
+    tokio::time::sleep(TLS).await;
     let mut stream = acceptor.accept(stream).await.unwrap();
+    note(&truth, PhaseKind::Tls, accepted.elapsed());
     read_request(&mut stream).await;
     delay(&truth, PhaseKind::Wait, FIRST_BYTE).await;
     stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\na").await.unwrap();
