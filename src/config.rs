@@ -9,6 +9,7 @@ mod assembly;
 mod channels;
 mod files;
 mod mail;
+mod masking;
 pub mod plan;
 pub mod report;
 pub mod schema;

@@ -1,20 +1,17 @@
 //! What is wrong with a configuration, with the place of everything, as text for people.
 //!
 //! A report shows lines of the files. What looks like a secret on such a line is starred out first, so that a report
-//! can be logged: a literal where a reference belongs, user and password in an address, the value of a key with a
-//! telling name.
+//! can be logged ([`masking`]).
 
 use std::{
     fmt,
     ops::Range,
     path::{Path, PathBuf},
-    sync::LazyLock,
 };
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
-use regex::Regex;
 
-use crate::{secret::LITERAL_SECRET, setting::Problem};
+use crate::{config::masking, secret::LITERAL_SECRET, setting::Problem};
 
 /// How wide a rendered report may be, in columns.
 const WIDTH: usize = 120;
@@ -214,29 +211,8 @@ impl Report {
         let literals = of_file
             .filter(|finding| finding.problem.message == LITERAL_SECRET)
             .filter_map(|finding| finding.problem.span.clone());
-        let telling =
-            TELLING.captures_iter(&file.text).filter_map(|found| found.get(1)).map(|value| value.range());
-        let userinfo =
-            USERINFO.captures_iter(&file.text).filter_map(|found| found.get(1)).map(|value| value.range());
-        let mut shown = file.text.clone().into_bytes();
-        for span in literals.chain(telling).chain(userinfo) {
-            let inner = inside_quotes(file.text.as_bytes(), span);
-            for byte in shown.get_mut(inner).unwrap_or_default() {
-                // Line breaks stay, so that every later line keeps its number.
-                if *byte != b'\n' && *byte != b'\r' {
-                    *byte = b'*';
-                }
-            }
-        }
-        String::from_utf8(shown).expect("whole characters are replaced by ASCII")
+        masking::mask(&file.text, literals)
     }
-}
-
-/// The span without the quotes around it.
-fn inside_quotes(text: &[u8], span: Range<usize>) -> Range<usize> {
-    let quote = text.get(span.start).filter(|byte| matches!(byte, b'"' | b'\''));
-    let closed = quote.is_some() && span.len() > 1 && text.get(span.end - 1) == quote;
-    span.start + usize::from(quote.is_some())..span.end - usize::from(closed)
 }
 
 impl fmt::Display for Report {
@@ -246,13 +222,3 @@ impl fmt::Display for Report {
 }
 
 impl std::error::Error for Report {}
-
-/// The quoted value of a key whose name says that it is a secret.
-static TELLING: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r#"(?i)(?:passw|token|secret|bearer|basic|cookie|authorization|api[-_]?key)[\w-]*["']?\s*=\s*("[^"\n]*"?|'[^'\n]*'?|[^\s"'{\[][^\n]*)"#)
-        .expect("the pattern is constant and tested")
-});
-
-/// User name and password in an address.
-static USERINFO: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r#"://([^\s"']+)@"#).expect("the pattern is constant and tested"));

@@ -20,7 +20,8 @@ impl HttpUrl {
     pub fn parse(text: &str) -> Result<Self, Refused> {
         let url = Url::parse(text).map_err(|error| {
             let help = match error {
-                url::ParseError::RelativeUrlWithoutBase => {
+                // What looks like a password in it is not repeated.
+                url::ParseError::RelativeUrlWithoutBase if !text.contains('@') => {
                     format!("begin with the scheme: \"https://{text}\"")
                 }
                 _ => "write the whole address, such as \"https://shop.example.com/chat\"".to_owned(),
