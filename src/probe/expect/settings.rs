@@ -14,7 +14,7 @@ use crate::{
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectSettings {
-    /// The status: [200, "300-399"], or { any_of = [200], otherwise = "closed" }. Without, 200 to 399.
+    /// The status: `[200, "300-399"]`, or `{ any_of = [200], otherwise = "closed" }`. Without, 200 to 399.
     pub status: Option<StatusSettings>,
     /// What headers must be.
     #[serde(default)]
@@ -83,7 +83,7 @@ pub struct BodyExpectation {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JsonExpectation {
-    /// The path, such as "$.enabled" or "$.agents[*].online".
+    /// The path, such as `$.enabled` or `$.agents[*].online`.
     pub(super) path: JsonPath,
     /// The value.
     pub(super) equals: Option<serde_json::Value>,
