@@ -153,11 +153,12 @@ impl Daemon {
         );
         let evaluator_ended = CancellationToken::new();
         let ends = evaluator_ended.clone().drop_guard();
+        let evaluator = evaluator::Evaluator::new(evaluator, remembered);
         let stop = self.stop.clone();
         self.spawn("scheduler", scheduler::run(scheduler, stop.clone()));
         self.spawn("evaluator", async move {
             let _ends = ends;
-            evaluator::run(evaluator, remembered).await;
+            evaluator::run(evaluator).await;
             Ok(())
         });
         self.spawn("recorder", async move {

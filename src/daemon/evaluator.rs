@@ -74,9 +74,7 @@ pub(crate) struct Connections {
 }
 
 /// Judges until no outcomes come any more, then commits what is still owed.
-pub(crate) async fn run(connections: Connections, remembered: Remembered) {
-    let mut evaluator = Evaluator::new(connections, remembered);
-    evaluator.adopt_plan();
+pub(crate) async fn run(mut evaluator: Evaluator) {
     let mut arrived = Vec::with_capacity(INTAKE);
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -107,7 +105,8 @@ pub(crate) async fn run(connections: Connections, remembered: Remembered) {
     evaluator.finish().await;
 }
 
-struct Evaluator {
+/// Everything judged, and what it takes to judge on.
+pub(crate) struct Evaluator {
     roster: Roster,
     history: History,
     picture: Picture,
@@ -147,11 +146,12 @@ async fn finished(commit: &mut Option<Commit>) -> Result<(), StoreError> {
 }
 
 impl Evaluator {
-    fn new(connections: Connections, remembered: Remembered) -> Self {
+    /// Adopts the plan at once, so that whoever asks for the metrics finds every channel in them from the first moment.
+    pub(crate) fn new(connections: Connections, remembered: Remembered) -> Self {
         let Connections { mut plans, outcomes, batches, store, trouble, metrics, snapshots, outbox, clock } =
             connections;
         let plan = Arc::clone(&plans.borrow_and_update());
-        Self {
+        let mut evaluator = Self {
             roster: Roster::new(plan.boot.location.clone(), remembered),
             history: History::new(batches),
             picture: Picture::new(snapshots),
@@ -169,7 +169,9 @@ impl Evaluator {
             metrics,
             outbox,
             clock,
-        }
+        };
+        evaluator.adopt_plan();
+        evaluator
     }
 
     fn now(&self) -> Moment {

@@ -1,8 +1,20 @@
 //! What becomes of states, counters and places when another plan is put in force.
 
+use std::sync::Arc;
+
 use lamplighter::domain::evaluation::State;
 
-use super::stage::{Door, Play, doors, pass, plan};
+use super::stage::{Door, Play, clock, doors, pass, plan};
+
+#[tokio::test(start_paused = true)]
+async fn every_channel_is_in_the_metrics_from_the_first_moment() {
+    let directory = tempfile::tempdir().unwrap();
+    let both = doors(["chat", "hotline"]);
+    let play = Play::set_going(plan(&both, |_| {}), directory.path(), Arc::default(), clock()).await;
+    assert_eq!(play.metrics("support_channel_info").len(), 2);
+    assert_eq!(play.state("chat"), State::Unknown);
+    play.end().await;
+}
 
 #[tokio::test(start_paused = true)]
 async fn what_stays_configured_keeps_its_state_its_counters_and_its_place() {

@@ -215,8 +215,15 @@ impl Play {
         Self::resume(plan, directory, Arc::default(), clock()).await
     }
 
-    /// Starts a daemon where another one has ended.
+    /// Starts a daemon where another one has ended, and waits until it turns.
     pub async fn resume(plan: Plan, directory: &Path, mailbox: Arc<Mailbox>, clock: Clock) -> Self {
+        let play = Self::set_going(plan, directory, mailbox, clock).await;
+        play.daemon.begun().await;
+        play
+    }
+
+    /// Starts a daemon; none of its loops has turned yet.
+    pub async fn set_going(plan: Plan, directory: &Path, mailbox: Arc<Mailbox>, clock: Clock) -> Self {
         let store = Store::open(&directory.join("play.db")).unwrap();
         let remembered = store.load().await.unwrap();
         let notifier: Arc<dyn Notifier> = mailbox.clone();
@@ -224,7 +231,6 @@ impl Play {
         let stop = CancellationToken::new();
         let parts = Parts { plan: Arc::new(plan), store, remembered, routes, clock };
         let daemon = Daemon::start(parts, stop.clone());
-        daemon.begun().await;
         Self { daemon, mailbox, stop, clock }
     }
 
