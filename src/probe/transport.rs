@@ -14,6 +14,7 @@ mod drive;
 pub mod fault;
 mod inflate;
 mod meter;
+mod outgoing;
 pub mod prepared;
 mod race;
 mod redirect;

@@ -1,7 +1,12 @@
 //! What a target may do to us. Each case ends within its deadline, with its own reason and stage, and leaves no
-//! descriptor and no task behind. Run with `--no-capture`, it prints the table.
+//! descriptor, no task and no memory behind. This prints the table:
+//!
+//! ```sh
+//! cargo nextest run --no-capture -E 'test(/^hostile::/)' | grep '^|'
+//! ```
 
 mod bodies;
+mod connections;
 mod http1;
 mod http2;
 mod names;
@@ -11,12 +16,20 @@ mod tls;
 use std::{future::Future, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
 use lamplighter::{
-    domain::outcome::{InconclusiveReason, Reason, Stage, Verdict},
+    domain::outcome::{InconclusiveReason, Outcome, Reason, Stage, Verdict},
     probe::transport::Transport,
 };
+use peak_alloc::PeakAlloc;
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::Instant};
 
-use crate::loopback::{Door, Server, dns::NameServer, no_names, read_request};
+use crate::{
+    loopback::{Door, Server, dns::NameServer, no_names, read_request},
+    running::until,
+};
+
+/// Counts what is allocated. What a C library allocates (zstd, SQLite) does not pass here.
+#[global_allocator]
+static HEAP: PeakAlloc = PeakAlloc;
 
 /// The deadline of a case in which the target makes us wait.
 const SHORT: Duration = Duration::from_millis(400);
@@ -24,13 +37,18 @@ const SHORT: Duration = Duration::from_millis(400);
 const LONG: Duration = Duration::from_secs(10);
 /// How far beyond its deadline a run may go (`states.md`, limits).
 const OVERSHOOT_MAX: Duration = Duration::from_millis(250);
+/// What a run and its target may hold at once: the body, twice what it inflates to while room is made for it, and the
+/// windows of its codings.
+const HEAP_BYTES_MAX: usize = 16 << 20;
+/// What may be left between two rounds of the same cases: the runtime frees what it knew of sockets a few at a time.
+const HEAP_GROWTH_MAX: usize = 16 << 10;
 
 /// One thing that a target does.
 #[derive(Clone)]
 pub enum Act {
     /// Sends this.
     Say(Vec<u8>),
-    /// Sends a byte of this at a time, with a pause after each.
+    /// Sends a byte of this at a time, with a pause after each: this is how slow the target is.
     Drip(&'static str, Duration),
     /// Sends this until nobody listens.
     Endlessly(Vec<u8>),
@@ -152,12 +170,15 @@ impl Case {
         self
     }
 
-    /// Runs the probe and prints a line; what is wrong, if anything is.
-    async fn run(self) -> Result<(), String> {
+    /// Runs the probe.
+    async fn run(self) -> Ran {
         let door = Door::with(&self.settings, &self.folder, &self.transport, self.timeout);
+        HEAP.reset_peak_usage();
+        let heap_before = HEAP.current_usage();
         let began = Instant::now();
         let (outcome, _) = door.look().await;
         let took = began.elapsed();
+        let heap_bytes = HEAP.peak_usage().saturating_sub(heap_before);
         match self.target {
             Target::Nothing => {}
             Target::Server(server) => server.stop().await,
@@ -167,65 +188,109 @@ impl Case {
                 server.stop().await;
             }
         }
-        let (seen, detail) = match &outcome.verdict {
-            Verdict::Failed(failure) => {
-                (Expected::Failed(failure.stage, failure.reason), failure.detail.as_str())
+        Ran { name: self.name, timeout: self.timeout, expected: self.expected, outcome, took, heap_bytes }
+    }
+}
+
+/// What came of a case.
+struct Ran {
+    name: String,
+    timeout: Duration,
+    expected: Expected,
+    outcome: Outcome,
+    took: Duration,
+    /// What was held at once beyond what had been held before.
+    heap_bytes: usize,
+}
+
+impl Ran {
+    fn overshoot(&self) -> Duration {
+        self.took.saturating_sub(self.timeout)
+    }
+
+    /// Reason, stage and detail.
+    fn words(&self) -> (&'static str, &'static str, &str) {
+        match &self.outcome.verdict {
+            Verdict::Failed(failure) | Verdict::Degraded(failure) => {
+                (failure.reason.as_str(), failure.stage.as_str(), failure.detail.as_str())
             }
-            Verdict::Inconclusive(why) => (Expected::Inconclusive(why.reason), why.detail.as_str()),
-            Verdict::Ok => (Expected::Ok, ""),
-            Verdict::Degraded(failure) => return Err(format!("{}: degraded: {failure:?}", self.name)),
-        };
-        let overshoot = took.saturating_sub(self.timeout);
-        let (stage, reason) = match seen {
-            Expected::Failed(stage, reason) => (stage.as_str(), reason.as_str()),
-            Expected::FailedEarly(_) => unreachable!("no verdict is that"),
-            Expected::Inconclusive(reason) => ("-", reason.as_str()),
-            Expected::Ok => ("-", "ok"),
-        };
-        println!(
-            "{:<52} {reason:<22} {stage:<9} {:>8.1} ms  +{:>4.1} ms  {detail}",
+            Verdict::Inconclusive(why) => (why.reason.as_str(), "-", why.detail.as_str()),
+            Verdict::Ok => ("ok", "-", ""),
+        }
+    }
+
+    /// Its line of the table.
+    fn row(&self) -> String {
+        let (reason, stage, detail) = self.words();
+        format!(
+            "| {:<56} | {reason:<20} | {stage:<8} | {:>8.1} | {:>12.1} | {:>8} | {detail}",
             self.name,
-            took.as_secs_f64() * 1e3,
-            overshoot.as_secs_f64() * 1e3,
-        );
+            self.took.as_secs_f64() * 1e3,
+            self.overshoot().as_secs_f64() * 1e3,
+            self.heap_bytes >> 10,
+        )
+    }
+
+    /// What is wrong, if anything is.
+    fn wrong(&self) -> Option<String> {
         let early = |stage| matches!(stage, Stage::Connect | Stage::Send | Stage::Wait);
-        let as_expected = match (self.expected, seen) {
-            (Expected::FailedEarly(reason), Expected::Failed(stage, seen)) => early(stage) && seen == reason,
-            (expected, seen) => expected == seen,
+        let as_expected = match (self.expected, &self.outcome.verdict) {
+            (Expected::Failed(stage, reason), Verdict::Failed(seen)) => {
+                (seen.stage, seen.reason) == (stage, reason)
+            }
+            (Expected::FailedEarly(reason), Verdict::Failed(seen)) => {
+                early(seen.stage) && seen.reason == reason
+            }
+            (Expected::Inconclusive(reason), Verdict::Inconclusive(seen)) => seen.reason == reason,
+            (Expected::Ok, verdict) => *verdict == Verdict::Ok,
+            _ => false,
         };
         if !as_expected {
-            return Err(format!("{}: expected {:?}, saw {seen:?}: {detail}", self.name, self.expected));
+            Some(format!("{}: expected {:?}, saw {:?}", self.name, self.expected, self.words()))
+        } else if self.overshoot() > OVERSHOOT_MAX {
+            Some(format!("{}: {:?} beyond its deadline", self.name, self.overshoot()))
+        } else if self.heap_bytes > HEAP_BYTES_MAX {
+            Some(format!("{}: held {} bytes at once", self.name, self.heap_bytes))
+        } else {
+            None
         }
-        if overshoot > OVERSHOOT_MAX {
-            return Err(format!("{}: {overshoot:?} beyond its deadline", self.name));
-        }
-        Ok(())
     }
 }
 
 type Cases = Pin<Box<dyn Future<Output = Vec<Case>> + Send>>;
 
 /// Runs cases one after another, and looks whether they have left something behind.
-async fn run_all(cases: impl FnOnce(PathBuf) -> Cases) {
+async fn run_all(cases: impl Fn(PathBuf) -> Cases) {
     let folder = tempfile::tempdir().unwrap();
+    let round = async || -> Vec<Ran> {
+        let mut round = Vec::new();
+        for case in cases(folder.path().to_owned()).await {
+            round.push(case.run().await);
+        }
+        let wrong: Vec<_> = round.iter().filter_map(Ran::wrong).collect();
+        assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+        round
+    };
     // The first run of all opens what the process keeps.
     let refused =
         Case::of("warm-up", LONG, REFUSED, "url = 'http://127.0.0.1:1/'".to_owned(), Target::Nothing);
-    refused.run().await.unwrap();
+    assert_eq!(refused.run().await.wrong(), None);
     let before = (descriptors(), tasks());
-    let mut wrong = Vec::new();
-    for case in cases(folder.path().to_owned()).await {
-        wrong.extend(case.run().await.err());
+    println!(
+        "| {:<56} | {:<20} | {:<8} | {:>8} | {:>12} | {:>8} | detail",
+        "case", "reason", "stage", "ms", "overshoot ms", "heap KiB"
+    );
+    for ran in round().await {
+        println!("{}", ran.row());
     }
-    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
     // The servers' own connections end a moment after their server.
-    let settled = async {
-        while (descriptors(), tasks()) != before {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let settled = tokio::time::timeout(Duration::from_secs(5), settled).await;
-    assert!(settled.is_ok(), "{before:?} descriptors and tasks before, {:?} after", (descriptors(), tasks()));
+    let settled = async || (descriptors(), tasks()) == before;
+    until(&format!("{before:?} descriptors and tasks"), settled).await;
+    let heap_bytes = HEAP.current_usage();
+    round().await;
+    until(&format!("{before:?} descriptors and tasks after a second round"), settled).await;
+    let settled = async || HEAP.current_usage() <= heap_bytes + HEAP_GROWTH_MAX;
+    until(&format!("{heap_bytes} bytes on the heap"), settled).await;
 }
 
 const REFUSED: Expected = Expected::Failed(Stage::Connect, Reason::ConnectRefused);

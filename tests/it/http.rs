@@ -177,6 +177,7 @@ async fn the_first_expectation_that_breaks_is_the_failure_and_all_are_told() {
 async fn a_slow_answer_is_degraded_and_not_dark() {
     let server = Server::start(|mut stream| async move {
         read_request(&mut stream).await;
+        // How slow the target is.
         tokio::time::sleep(Duration::from_millis(20)).await;
         stream.write_all(ok("", "x").as_bytes()).await.unwrap();
     })

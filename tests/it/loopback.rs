@@ -43,27 +43,27 @@ impl Server {
         F: Future<Output = ()> + Send + 'static,
         A: Fn(TcpStream) -> F + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::on(TcpListener::bind("127.0.0.1:0").await.unwrap(), act)
+    }
+
+    /// Accepts from this listener.
+    pub fn on<F, A>(listener: TcpListener, act: A) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+        A: Fn(TcpStream) -> F + Send + 'static,
+    {
         let address = listener.local_addr().unwrap();
         let mut tasks = JoinSet::new();
-        tasks.spawn(async move {
-            let mut connections = JoinSet::new();
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                connections.spawn(act(stream));
-                while connections.try_join_next().is_some() {}
-            }
-        });
+        tasks.spawn(accept(listener, act));
         Self { address, tasks }
     }
 
-    /// Keeps a listener that nobody accepts from.
-    pub async fn holding(listener: std::net::TcpListener) -> Self {
-        let address = listener.local_addr().unwrap();
+    /// Accepts nothing at this address: only keeps what holds it.
+    pub fn holding(address: SocketAddr, held: impl Send + 'static) -> Self {
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             std::future::pending::<()>().await;
-            drop(listener);
+            drop(held);
         });
         Self { address, tasks }
     }
@@ -71,6 +71,18 @@ impl Server {
     /// Ends the server and everything it holds.
     pub async fn stop(mut self) {
         self.tasks.shutdown().await;
+    }
+}
+
+async fn accept<F: Future<Output = ()> + Send + 'static>(
+    listener: TcpListener,
+    act: impl Fn(TcpStream) -> F,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        connections.spawn(act(stream));
+        while connections.try_join_next().is_some() {}
     }
 }
 

@@ -1,5 +1,7 @@
 //! The body of an answer, within its limits.
 
+use std::borrow::Cow;
+
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header::CONTENT_ENCODING};
 use http_body_util::BodyExt;
@@ -11,6 +13,9 @@ use super::{
     prepared::Limits,
 };
 use crate::domain::outcome::{Reason, Stage};
+
+/// More content codings over one another than this are a trap: a proxy that compresses what is compressed makes two.
+const CODINGS_MAX: usize = 3;
 
 /// Reads a body to its end and inflates it.
 pub(super) async fn read(mut body: Incoming, headers: &HeaderMap, limits: &Limits) -> Result<Bytes, Broken> {
@@ -35,6 +40,19 @@ pub(super) async fn read(mut body: Incoming, headers: &HeaderMap, limits: &Limit
     kept.finish().map_err(|unfit| unfit.into_broken(limits))
 }
 
+/// The codings of a body in the order in which they were applied: several headers are one list (RFC 9110, 5.3).
+fn codings(headers: &HeaderMap) -> Vec<Cow<'_, str>> {
+    let mut codings = Vec::new();
+    for header in headers.get_all(CONTENT_ENCODING) {
+        for coding in header.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+            if !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity") {
+                codings.push(String::from_utf8_lossy(coding));
+            }
+        }
+    }
+    codings
+}
+
 /// What has been read so far; a body that comes in one piece is not copied.
 enum Kept {
     Nothing,
@@ -45,22 +63,18 @@ enum Kept {
 
 impl Kept {
     fn for_headers(headers: &HeaderMap, limits: &Limits) -> Result<Self, Broken> {
-        let encodings = || headers.get_all(CONTENT_ENCODING).iter();
-        let Some(encoding) = encodings().next() else { return Ok(Self::Nothing) };
-        let encoding = String::from_utf8_lossy(encoding.as_bytes());
-        if encoding.trim().is_empty() || encoding.trim().eq_ignore_ascii_case("identity") {
+        let codings = codings(headers);
+        if codings.is_empty() {
             return Ok(Self::Nothing);
         }
+        let unfit = |detail| Err(Broken::failed(Stage::Transfer, Reason::DecompressRatio, detail));
+        if codings.len() > CODINGS_MAX {
+            return unfit(format!("{} content codings over one another", codings.len()));
+        }
         let room = Room { bytes_max: limits.inflated_bytes, ratio_max: limits.inflated_ratio };
-        let single = encodings().nth(1).is_none();
-        match Inflater::for_encoding(&encoding, room) {
-            Some(inflater) if single => Ok(Self::Inflating(Box::new(inflater))),
-            _ => {
-                let encodings: Vec<_> =
-                    encodings().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
-                let detail = format!("a content-encoding that is not known: {}", encodings.join(", "));
-                Err(Broken::failed(Stage::Transfer, Reason::DecompressRatio, detail))
-            }
+        match Inflater::undoing(&codings, room) {
+            Some(inflater) => Ok(Self::Inflating(Box::new(inflater))),
+            None => unfit(format!("a content-encoding that is not known: {}", codings.join(", "))),
         }
     }
 

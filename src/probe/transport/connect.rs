@@ -21,7 +21,8 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// Connects to the first address that answers, and says which it is.
 pub(super) async fn connect(addresses: &[SocketAddr]) -> Result<(TcpStream, IpAddr), Broken> {
     let way = |address: SocketAddr| async move {
-        TcpStream::connect(address).await.map(|stream| (stream, address.ip()))
+        let connected = TcpStream::connect(address).await;
+        connected.map(|stream| (stream, address.ip())).map_err(|error| (address.ip(), error))
     };
     let connected = match addresses {
         [only] => way(*only).await.map_err(|error| vec![error]),
@@ -33,12 +34,20 @@ pub(super) async fn connect(addresses: &[SocketAddr]) -> Result<(TcpStream, IpAd
     })
 }
 
-/// The error that says most: the first that is not for want of a route, since many machines have no IPv6.
-fn telling(errors: &[io::Error]) -> Option<&io::Error> {
-    let routeless = |error: &io::Error| {
-        matches!(error.kind(), io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable)
+/// The error that says most about the target. Where this machine has no way to an address, it says nothing: most
+/// containers have no IPv6.
+fn telling(errors: &[(IpAddr, io::Error)]) -> Option<&io::Error> {
+    let says_little = |(address, error): &&(IpAddr, io::Error)| match error.kind() {
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => 1,
+        _ if address.is_ipv6() && is_without_ipv6(error) => 2,
+        _ => 0,
     };
-    errors.iter().find(|error| !routeless(error)).or(errors.first())
+    errors.iter().min_by_key(says_little).map(|(_, error)| error)
+}
+
+/// How the system says that it has no address of the family, or does not know it at all.
+fn is_without_ipv6(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT))
 }
 
 #[cfg(test)]
@@ -46,10 +55,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_route_does_not_hide_a_refusal() {
-        let errors: Vec<io::Error> =
-            [io::ErrorKind::NetworkUnreachable, io::ErrorKind::ConnectionRefused].map(Into::into).into();
-        assert_eq!(telling(&errors).unwrap().kind(), io::ErrorKind::ConnectionRefused);
-        assert_eq!(telling(&errors[..1]).unwrap().kind(), io::ErrorKind::NetworkUnreachable);
+    fn what_only_we_cannot_do_does_not_hide_what_the_target_does() {
+        const V4: &str = "192.0.2.1";
+        const V6: &str = "2001:db8::1";
+        for (errors, told) in [
+            (&[(V6, libc::ENETUNREACH), (V4, libc::ECONNREFUSED)][..], libc::ECONNREFUSED),
+            (&[(V6, libc::EADDRNOTAVAIL), (V4, libc::ECONNREFUSED)], libc::ECONNREFUSED),
+            (&[(V6, libc::EAFNOSUPPORT), (V4, libc::EHOSTUNREACH)], libc::EHOSTUNREACH),
+            (&[(V4, libc::ETIMEDOUT), (V6, libc::EADDRNOTAVAIL)], libc::ETIMEDOUT),
+            // Of IPv4, it is the ports that have run out.
+            (&[(V6, libc::ENETUNREACH), (V4, libc::EADDRNOTAVAIL)], libc::EADDRNOTAVAIL),
+            (&[(V6, libc::ENETUNREACH), (V4, libc::EMFILE)], libc::EMFILE),
+            (&[(V6, libc::ENETUNREACH)], libc::ENETUNREACH),
+            (&[(V6, libc::EADDRNOTAVAIL)], libc::EADDRNOTAVAIL),
+        ] {
+            let errors: Vec<_> = errors
+                .iter()
+                .map(|(address, code)| (address.parse().unwrap(), io::Error::from_raw_os_error(*code)))
+                .collect();
+            assert_eq!(telling(&errors).unwrap().raw_os_error(), Some(told), "{errors:?}");
+        }
     }
 }

@@ -4,7 +4,7 @@
 use std::{error::Error, fmt, io};
 
 use jiff::Timestamp;
-use rustls::{AlertDescription, CertificateError, Error as TlsError, pki_types::UnixTime};
+use rustls::{AlertDescription, CertificateError, Error as TlsError, InvalidMessage, pki_types::UnixTime};
 
 use crate::domain::outcome::{
     Detail, Failure, Inconclusive, InconclusiveReason, PhaseKind, Reason, Stage, Verdict,
@@ -184,8 +184,15 @@ fn of_h2(stage: Stage, error: &h2::Error) -> Broken {
     if let Some(io) = error.get_io() {
         return of_io(stage, io);
     }
-    let reason = if error.is_remote() { Reason::Reset } else { Reason::Protocol };
-    Broken::failed(stage, reason, error)
+    if error.is_remote() {
+        return Broken::failed(stage, Reason::Reset, error);
+    }
+    let calmed = error.is_go_away() && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM);
+    if calmed && stage != Stage::Transfer {
+        // Before an answer there is one thing of which the library has had too much: header fields.
+        return Broken::failed(stage, Reason::HeaderTooLarge, LimitHit::Head);
+    }
+    Broken::failed(stage, Reason::Protocol, error)
 }
 
 /// The word for an error of the TLS layer.
@@ -194,6 +201,13 @@ pub(super) fn of_tls(stage: Stage, error: &TlsError) -> Broken {
         TlsError::InvalidCertificate(why) => return of_certificate(stage, why),
         TlsError::NoCertificatesPresented => Reason::CertificateUntrusted,
         TlsError::AlertReceived(AlertDescription::UnrecognisedName) => Reason::CertificateName,
+        TlsError::InvalidMessage(InvalidMessage::HandshakePayloadTooLarge) => {
+            return Broken::failed(
+                stage,
+                Reason::TlsHandshake,
+                "more certificates than fit into a handshake",
+            );
+        }
         TlsError::InvalidMessage(_) | TlsError::InappropriateMessage { .. } if stage == Stage::Tls => {
             return Broken::failed(stage, Reason::TlsHandshake, format_args!("{error}; is this a TLS port?"));
         }
@@ -224,6 +238,9 @@ fn of_certificate(stage: Stage, error: &CertificateError) -> Broken {
         ),
         Why::UnknownIssuer => {
             failed(Reason::CertificateUntrusted, "the certificate's issuer is not trusted".to_owned())
+        }
+        Why::Other(why) => {
+            failed(Reason::CertificateUntrusted, format!("the certificate is not accepted: {why}"))
         }
         other => failed(Reason::CertificateUntrusted, format!("the certificate is not accepted: {other}")),
     }

@@ -1,7 +1,11 @@
-//! Content encodings, undone while the body streams in, so that a bomb is noticed after a few kilobytes of it and
-//! never held in memory.
+//! Content codings, undone while the body streams in, so that a bomb is noticed after a few kilobytes of it and
+//! never held in memory. Several may have been applied one over another (RFC 9110, 8.4): what each of them gives is held
+//! to the same room, measured by the bytes on the wire, so bombs inside one another gain nothing.
 
-use std::io::{self, Write};
+use std::{
+    borrow::Cow,
+    io::{self, Write},
+};
 
 use zstd::stream::{raw, zio};
 
@@ -33,11 +37,19 @@ pub(super) struct Room {
     pub(super) ratio_max: u64,
 }
 
-/// Undoes one content encoding.
+/// Undoes the content codings of a body.
 pub(super) struct Inflater {
+    /// As they are undone: the coding applied last comes first. Never empty.
+    layers: Vec<Layer>,
+    wire_bytes: u64,
+}
+
+/// Undoes one content coding.
+struct Layer {
     decoder: Decoder,
     room: Room,
-    wire_bytes: u64,
+    /// Nothing at all is as good as an empty body, whatever the coding would make of one.
+    begun: bool,
 }
 
 /// `deflate` means zlib, and some servers send it bare: the first byte tells.
@@ -51,10 +63,41 @@ enum Decoder {
 }
 
 impl Inflater {
-    /// Prepares for a `content-encoding`; nothing for an encoding that is not known.
-    pub(super) fn for_encoding(encoding: &str, room: Room) -> Option<Self> {
+    /// Prepares for the codings of a body, in the order in which they were applied; nothing if there are none, or one
+    /// of them is not known.
+    pub(super) fn undoing(codings: &[impl AsRef<str>], room: Room) -> Option<Self> {
+        let layers = codings.iter().rev().map(|coding| Layer::of(coding.as_ref(), room));
+        let layers: Vec<_> = layers.collect::<Option<_>>()?;
+        (!layers.is_empty()).then_some(Self { layers, wire_bytes: 0 })
+    }
+
+    /// Takes the next bytes from the wire.
+    pub(super) fn push(&mut self, wire: &[u8]) -> Result<(), Unfit> {
+        self.wire_bytes += wire.len() as u64;
+        let mut piece = Cow::Borrowed(wire);
+        let (last, before) = self.layers.split_last_mut().expect("there is a layer for every coding");
+        for layer in before {
+            layer.push(&piece, self.wire_bytes)?;
+            piece = Cow::Owned(layer.take());
+        }
+        last.push(&piece, self.wire_bytes)
+    }
+
+    /// Says that the wire has nothing more, and gives what was inflated.
+    pub(super) fn finish(mut self) -> Result<Vec<u8>, Unfit> {
+        let mut piece = Vec::new();
+        for layer in &mut self.layers {
+            layer.push(&piece, self.wire_bytes)?;
+            piece = layer.finish()?;
+        }
+        Ok(piece)
+    }
+}
+
+impl Layer {
+    fn of(coding: &str, room: Room) -> Option<Self> {
         let kept = Bounded::default();
-        let decoder = match encoding.trim().to_ascii_lowercase().as_str() {
+        let decoder = match coding.to_ascii_lowercase().as_str() {
             "gzip" | "x-gzip" => Decoder::Gzip(Box::new(flate2::write::MultiGzDecoder::new(kept))),
             "deflate" => Decoder::DeflateUndecided(kept),
             "br" => Decoder::Brotli(Box::new(brotli::DecompressorWriter::new(kept, BROTLI_BUFFER_BYTES))),
@@ -65,12 +108,12 @@ impl Inflater {
             }
             _ => return None,
         };
-        Some(Self { decoder, room, wire_bytes: 0 })
+        Some(Self { decoder, room, begun: false })
     }
 
-    /// Takes the next bytes from the wire.
-    pub(super) fn push(&mut self, wire: &[u8]) -> Result<(), Unfit> {
-        let Some(first) = wire.first() else { return Ok(()) };
+    fn push(&mut self, piece: &[u8], wire_bytes: u64) -> Result<(), Unfit> {
+        let Some(first) = piece.first() else { return Ok(()) };
+        self.begun = true;
         if let Decoder::DeflateUndecided(kept) = &mut self.decoder {
             let kept = std::mem::take(kept);
             self.decoder = if first & 0x0f == 8 {
@@ -79,17 +122,21 @@ impl Inflater {
                 Decoder::Deflate(Box::new(flate2::write::DeflateDecoder::new(kept)))
             };
         }
-        self.wire_bytes += wire.len() as u64;
-        let by_ratio = self.wire_bytes.saturating_mul(self.room.ratio_max).max(RATIO_FREE_BYTES);
+        let by_ratio = wire_bytes.saturating_mul(self.room.ratio_max).max(RATIO_FREE_BYTES);
         let bytes_max = self.room.bytes_max.min(by_ratio);
         self.decoder.kept().bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
-        let written = self.decoder.writer().write_all(wire).and_then(|()| self.decoder.writer().flush());
+        let written = self.decoder.writer().write_all(piece).and_then(|()| self.decoder.writer().flush());
         written.map_err(|error| self.unfit(&error))
     }
 
-    /// Says that the wire has nothing more, and gives what was inflated.
-    pub(super) fn finish(mut self) -> Result<Vec<u8>, Unfit> {
-        if self.wire_bytes == 0 {
+    /// What has been inflated since it was last taken.
+    fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.decoder.kept().bytes)
+    }
+
+    /// What has not been taken yet, once there is nothing more to come.
+    fn finish(&mut self) -> Result<Vec<u8>, Unfit> {
+        if !self.begun {
             return Ok(Vec::new());
         }
         let finished = match &mut self.decoder {
@@ -104,7 +151,7 @@ impl Inflater {
             // What was accepted so far is sound: what is missing is the rest.
             return Err(if self.decoder.kept().full { self.unfit(&error) } else { Unfit::Cut });
         }
-        Ok(std::mem::take(&mut self.decoder.kept().bytes))
+        Ok(self.take())
     }
 
     fn unfit(&mut self, error: &io::Error) -> Unfit {
@@ -145,16 +192,19 @@ impl Decoder {
 #[derive(Debug, Default)]
 struct Bounded {
     bytes: Vec<u8>,
+    /// Everything that was ever written, taken meanwhile or not.
+    bytes_written: usize,
     bytes_max: usize,
     full: bool,
 }
 
 impl Write for Bounded {
     fn write(&mut self, chunk: &[u8]) -> io::Result<usize> {
-        if self.full || chunk.len() > self.bytes_max.saturating_sub(self.bytes.len()) {
+        if self.full || chunk.len() > self.bytes_max.saturating_sub(self.bytes_written) {
             self.full = true;
             return Err(io::Error::other("inflates beyond the limit"));
         }
+        self.bytes_written += chunk.len();
         self.bytes.extend_from_slice(chunk);
         Ok(chunk.len())
     }
@@ -198,8 +248,9 @@ mod tests {
         }
     }
 
-    fn inflated(encoding: &str, wire: &[u8], chunk: usize, room: Room) -> Result<Vec<u8>, Unfit> {
-        let mut inflater = Inflater::for_encoding(encoding, room).unwrap();
+    /// Undoes codings that are listed as in the header.
+    fn inflated(codings: &str, wire: &[u8], chunk: usize, room: Room) -> Result<Vec<u8>, Unfit> {
+        let mut inflater = Inflater::undoing(&codings.split(", ").collect::<Vec<_>>(), room).unwrap();
         for piece in wire.chunks(chunk) {
             inflater.push(piece)?;
         }
@@ -266,6 +317,38 @@ mod tests {
             let result = inflated(label, b"{\"enabled\": true, \"agents\": 3}", 512, ROOM);
             assert!(matches!(result, Err(Unfit::Corrupt(_) | Unfit::Cut)), "{label}: {result:?}");
         }
-        assert!(Inflater::for_encoding("compress", ROOM).is_none());
+        assert!(Inflater::undoing(&["compress"], ROOM).is_none());
+        assert!(Inflater::undoing(&["gzip", "compress"], ROOM).is_none());
+    }
+
+    #[test]
+    fn codings_over_one_another_are_undone_from_the_last_to_the_first() {
+        for (inner, inner_form) in ALL {
+            for (outer, outer_form) in ALL {
+                let wire = encoded(outer_form, &encoded(inner_form, &text()));
+                let label = format!("{inner}, {outer}");
+                for chunk in [7, usize::MAX] {
+                    assert!(
+                        inflated(&label, &wire, chunk, ROOM) == Ok(text()),
+                        "{label} in pieces of {chunk}"
+                    );
+                }
+                let cut = inflated(&label, &wire[..wire.len() / 2], 512, ROOM);
+                assert_eq!(cut, Err(Unfit::Cut), "{label}");
+            }
+        }
+        assert_eq!(inflated("gzip, br", &encoded("br", &[]), 1, ROOM), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_bomb_inside_another_gains_nothing() {
+        // 1,000:1, compressed again, is about 100,000:1.
+        let bomb = encoded("gzip", &encoded("gzip", &vec![0; 64 << 20]));
+        assert!(bomb.len() < 4096, "{}", bomb.len());
+        assert_eq!(inflated("gzip, gzip", &bomb, 512, ROOM), Err(Unfit::Ratio));
+        // It is the bytes on the wire that count, and for the layer in between as well.
+        let between = encoded("gzip", &encoded("gzip", &vec![0; 300_000]));
+        let room = Room { bytes_max: 200, ..ROOM };
+        assert_eq!(inflated("gzip, gzip", &between, 512, room), Err(Unfit::Size));
     }
 }

@@ -6,7 +6,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll, ready},
 };
@@ -48,6 +48,8 @@ pub(super) struct Meter {
     wire_bytes_max: u64,
     read_bytes: AtomicU64,
     wrote: AtomicBool,
+    /// Bytes of the request's body that no layer below has taken yet.
+    unsent_bytes: AtomicUsize,
     head_complete: AtomicBool,
     answer_began: OnceLock<Instant>,
 }
@@ -66,9 +68,22 @@ impl Meter {
             wire_bytes_max,
             read_bytes: AtomicU64::new(0),
             wrote: AtomicBool::new(false),
+            unsent_bytes: AtomicUsize::new(0),
             head_complete: AtomicBool::new(false),
             answer_began: OnceLock::new(),
         })
+    }
+
+    /// So much of the request's body is left to send.
+    pub(super) fn has_to_send(&self, unsent_bytes: usize) {
+        self.unsent_bytes.store(unsent_bytes, Relaxed);
+    }
+
+    /// Everything written so far has left; the request has, unless some of its body is held back.
+    fn has_flushed(&self) {
+        if self.wrote.swap(false, Relaxed) && self.unsent_bytes.load(Relaxed) == 0 {
+            self.timeline.sent();
+        }
     }
 
     /// The answer has begun. Said again, it changes nothing.
@@ -172,9 +187,7 @@ impl AsyncWrite for Metered {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.as_mut().wire().poll_flush(cx))?;
-        if self.meter.wrote.swap(false, Relaxed) {
-            self.meter.timeline.sent();
-        }
+        self.meter.has_flushed();
         Poll::Ready(Ok(()))
     }
 

@@ -1,5 +1,7 @@
 //! One request and its answer over one connection, in HTTP/1.1 or HTTP/2.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Request, Version,
@@ -15,6 +17,7 @@ use super::{
     drive::{Crawls, Tasks, drive},
     fault::{Broken, of_http},
     meter::{FirstByte, Meter, Metered, Wire},
+    outgoing::Outgoing,
     prepared::{Limits, Prepared},
     redirect::leads_on,
 };
@@ -27,6 +30,9 @@ use crate::{
 const BUFFER_BYTES_MIN: usize = 8192;
 /// Room for frames that carry no content: as much again as the body, and this.
 const FRAMING_BYTES: u64 = 1 << 20;
+/// A list of header fields up to this size is read in HTTP/2, so that it can be said how large it is.
+const HEADER_LIST_BYTES_KEPT: u32 = 1 << 20;
+
 /// Head and body of an answer; no body where a redirect is followed instead.
 #[derive(Debug)]
 pub(super) struct Reply {
@@ -68,7 +74,7 @@ pub(super) async fn talk(
             }
             let (mut sender, connection) =
                 builder.handshake(io).await.map_err(|error| at(timeline, &error))?;
-            let request = http1_request(prepared, cookies);
+            let request = http1_request(prepared, cookies, &meter);
             let exchange = async {
                 let answer = sender.send_request(request).await;
                 finish(answer, prepared, &meter, timeline).await
@@ -81,10 +87,10 @@ pub(super) async fn talk(
             let tasks = Tasks::default();
             let mut builder = conn::http2::Builder::new(tasks.clone());
             // A list over the limit is told apart from a broken one by `check_head`; this only bounds what is kept.
-            builder.max_header_list_size(limits.header_bytes.saturating_mul(2));
+            builder.max_header_list_size(limits.header_bytes.saturating_mul(2).max(HEADER_LIST_BYTES_KEPT));
             let (mut sender, connection) =
                 builder.handshake(io).await.map_err(|error| at(timeline, &error))?;
-            let request = http2_request(prepared, cookies);
+            let request = http2_request(prepared, cookies, &meter);
             let exchange = async {
                 let answer = sender.send_request(request).await;
                 finish(answer, prepared, &meter, timeline).await
@@ -131,8 +137,12 @@ fn check_head(headers: &HeaderMap, limits: &Limits) -> Result<(), Broken> {
     Ok(())
 }
 
-fn http1_request(prepared: &Prepared, cookies: Option<HeaderValue>) -> Request<Full<Bytes>> {
-    let mut request = request(prepared, cookies);
+fn http1_request(
+    prepared: &Prepared,
+    cookies: Option<HeaderValue>,
+    meter: &Arc<Meter>,
+) -> Request<Full<Outgoing>> {
+    let mut request = request(prepared, cookies, meter);
     *request.uri_mut() = prepared.target.path.clone();
     let headers = request.headers_mut();
     if !headers.contains_key(HOST) {
@@ -145,8 +155,12 @@ fn http1_request(prepared: &Prepared, cookies: Option<HeaderValue>) -> Request<F
     request
 }
 
-fn http2_request(prepared: &Prepared, cookies: Option<HeaderValue>) -> Request<Full<Bytes>> {
-    let mut request = request(prepared, cookies);
+fn http2_request(
+    prepared: &Prepared,
+    cookies: Option<HeaderValue>,
+    meter: &Arc<Meter>,
+) -> Request<Full<Outgoing>> {
+    let mut request = request(prepared, cookies, meter);
     *request.uri_mut() = prepared.target.absolute.clone();
     *request.version_mut() = Version::HTTP_2;
     for name in [HOST, CONNECTION] {
@@ -155,8 +169,8 @@ fn http2_request(prepared: &Prepared, cookies: Option<HeaderValue>) -> Request<F
     request
 }
 
-fn request(prepared: &Prepared, cookies: Option<HeaderValue>) -> Request<Full<Bytes>> {
-    let mut request = Request::new(Full::new(prepared.body.clone()));
+fn request(prepared: &Prepared, cookies: Option<HeaderValue>, meter: &Arc<Meter>) -> Request<Full<Outgoing>> {
+    let mut request = Request::new(Full::new(Outgoing::new(prepared.body.clone(), meter.clone())));
     *request.method_mut() = prepared.method.clone();
     *request.headers_mut() = prepared.headers.clone();
     if let Some(cookies) = cookies {

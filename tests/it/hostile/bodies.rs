@@ -13,6 +13,7 @@ async fn bombs_and_broken_encodings_are_told_apart() {
 
 async fn cases() -> Vec<Case> {
     let zeros = vec![0; 64 << 20];
+    let ratio = Reason::DecompressRatio;
     let page = "All our agents are busy. ".repeat(10).into_bytes();
     let mut cases = Vec::new();
     for encoding in ["gzip", "deflate", "br", "zstd"] {
@@ -20,11 +21,7 @@ async fn cases() -> Vec<Case> {
         let whole = encoded(encoding, &page);
         let half = whole[..whole.len() / 2].to_vec();
         for (name, body, reason) in [
-            (
-                format!("{encoding} bomb of 64 MiB in {} KiB", bomb.len() >> 10),
-                bomb,
-                Some(Reason::DecompressRatio),
-            ),
+            (format!("{encoding} bomb of 64 MiB in {} bytes", bomb.len()), bomb, Some(ratio)),
             (format!("{encoding}, whole"), whole, None),
             (format!("{encoding}, cut in half"), half, Some(Reason::Truncated)),
         ] {
@@ -32,9 +29,17 @@ async fn cases() -> Vec<Case> {
         }
     }
     let gzip = encoded("gzip", &page);
-    cases.push(case("gzip said to be br", "br", &gzip, Some(Reason::DecompressRatio)).await);
-    cases.push(case("plain text said to be gzip", "gzip", &page, Some(Reason::DecompressRatio)).await);
-    cases.push(case("an encoding nobody knows", "secret", &page, Some(Reason::DecompressRatio)).await);
+    let twice = encoded("br", &gzip);
+    cases.push(case("gzip, then br", "gzip, br", &twice, None).await);
+    cases.push(case("gzip, then br, in two headers", "gzip\r\ncontent-encoding: br", &twice, None).await);
+    cases.push(case("gzip, then br, said in the wrong order", "br, gzip", &twice, Some(ratio)).await);
+    let bomb = encoded("gzip", &encoded("gzip", &zeros));
+    cases.push(case("64 MiB in a bomb in a bomb", "gzip, gzip", &bomb, Some(ratio)).await);
+    let four = "gzip, gzip, gzip, gzip";
+    cases.push(case("four encodings", four, &encoded("gzip", &twice), Some(ratio)).await);
+    cases.push(case("gzip said to be br", "br", &gzip, Some(ratio)).await);
+    cases.push(case("plain text said to be gzip", "gzip", &page, Some(ratio)).await);
+    cases.push(case("an encoding nobody knows", "secret", &page, Some(ratio)).await);
     cases.push(case("no bytes, said to be gzip", "gzip", &[], None).await);
     // 6 MiB at 8:1 passes the ratio, not the size.
     let large: Vec<u8> =

@@ -1,9 +1,12 @@
 //! HTTP/2 that breaks off, floods, or lies. Frames are written by hand: a library would not send them.
 
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
 use lamplighter::domain::outcome::{Reason, Stage};
-use tokio::{io::AsyncReadExt, net::TcpStream};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use super::{Act, Case, Expected, LONG, SHORT, Server, Target, play, run_all};
 
@@ -37,6 +40,21 @@ fn field(name: &str, value: &str) -> Vec<u8> {
     [vec![0], text(name), text(value)].concat()
 }
 
+/// A field of 4,000 bytes that is put into the table, and then named by a single byte so many times.
+fn bomb(times: usize) -> Vec<u8> {
+    const INDEXED_LITERAL: u8 = 0x40;
+    /// The first entry after the 61 of the static table.
+    const FIRST_DYNAMIC: u8 = 0x80 | 62;
+    // 4,000 with a prefix of 7 bits (RFC 7541, 5.1).
+    let length = [0x7f, 0xa1, 0x1e];
+    let mut block = vec![STATUS_200, INDEXED_LITERAL, 3];
+    block.extend(b"x-a");
+    block.extend(length);
+    block.extend([b'b'; 4000]);
+    block.extend(vec![FIRST_DYNAMIC; times]);
+    block
+}
+
 type Row = (&'static str, Duration, Expected, Vec<Act>);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -51,7 +69,40 @@ async fn cases() -> Vec<Case> {
         let settings = format!("url = 'http://{}/'\nversion = '2'", server.address);
         cases.push(Case::of(&format!("HTTP/2: {name}"), timeout, expected, settings, Target::Server(server)));
     }
+    cases.push(large_request("a request for which there is no window", Stage::Send, no_window).await);
+    cases.push(large_request("silence after a large request", Wait, large_window).await);
     cases
+}
+
+/// A case of a request that is larger than what may be sent unasked.
+async fn large_request<F: Future<Output = ()> + Send + 'static>(
+    name: &str,
+    stage: Stage,
+    act: impl Fn(TcpStream) -> F + Send + 'static,
+) -> Case {
+    let server = Server::start(act).await;
+    let body = "x".repeat(200_000);
+    let settings = format!("url = 'http://{}/'\nversion = '2'\nbody = {{ text = '{body}' }}", server.address);
+    let expected = at(stage, Reason::FirstByteTimeout);
+    Case::of(&format!("HTTP/2: {name}"), SHORT, expected, settings, Target::Server(server))
+}
+
+/// Reads whatever comes, and lets nothing more come than that.
+async fn no_window(mut stream: TcpStream) {
+    const INITIAL_WINDOW_SIZE: u8 = 4;
+    let none = frame(SETTINGS, 0, 0, &[0, INITIAL_WINDOW_SIZE, 0, 0, 0, 0]);
+    stream.write_all(&none).await.unwrap();
+    let _end = stream.read_to_end(&mut Vec::new()).await;
+}
+
+/// Lets the whole request come, and says nothing to it.
+async fn large_window(mut stream: TcpStream) {
+    let more = (1_u32 << 20).to_be_bytes();
+    let windows = [frame(SETTINGS, 0, 0, &[]), frame(WINDOW_UPDATE, 0, 0, &more)].concat();
+    stream.write_all(&windows).await.unwrap();
+    read_up_to(&mut stream, HEADERS).await;
+    stream.write_all(&frame(WINDOW_UPDATE, 0, STREAM, &more)).await.unwrap();
+    let _end = stream.read_to_end(&mut Vec::new()).await;
 }
 
 fn at(stage: Stage, reason: Reason) -> Expected {
@@ -159,6 +210,18 @@ fn broken() -> Vec<Row> {
             vec![hello(), say(HEADERS, END_HEADERS, STREAM, &[0xff; 20]), Act::Hang],
         ),
         (
+            "header fields of 200 KiB",
+            LONG,
+            at(Transfer, Reason::HeaderTooLarge),
+            vec![hello(), say(HEADERS, END_HEADERS | END_STREAM, STREAM, &bomb(50))],
+        ),
+        (
+            "header fields of 48 MiB in 16 KiB",
+            LONG,
+            at(Wait, Reason::HeaderTooLarge),
+            vec![hello(), say(HEADERS, END_HEADERS | END_STREAM, STREAM, &bomb(12_000))],
+        ),
+        (
             "200 header fields",
             LONG,
             at(Transfer, Reason::HeaderTooLarge),
@@ -191,7 +254,7 @@ fn floods() -> Vec<Row> {
         (
             "a flood of CONTINUATION",
             LONG,
-            at(Wait, Reason::Protocol),
+            at(Wait, Reason::HeaderTooLarge),
             vec![
                 hello(),
                 say(HEADERS, 0, STREAM, &[STATUS_200]),
@@ -201,7 +264,7 @@ fn floods() -> Vec<Row> {
         (
             "a flood of empty CONTINUATION",
             LONG,
-            at(Wait, Reason::Protocol),
+            at(Wait, Reason::HeaderTooLarge),
             vec![
                 hello(),
                 say(HEADERS, 0, STREAM, &[STATUS_200]),
@@ -237,16 +300,19 @@ fn floods() -> Vec<Row> {
 
 /// Reads frames up to the one that holds the request's headers, then plays.
 async fn play_after_request(mut stream: TcpStream, acts: Vec<Act>) {
+    read_up_to(&mut stream, HEADERS).await;
+    play(stream, false, acts).await;
+}
+
+/// Reads the client's preface and its frames, up to the first of a kind.
+async fn read_up_to(stream: &mut TcpStream, kind: u8) {
     let mut preface = [0; PREFACE.len()];
     let mut header = [0; 9];
     stream.read_exact(&mut preface).await.unwrap();
     assert_eq!(preface, PREFACE);
-    loop {
+    while header[3] != kind {
         stream.read_exact(&mut header).await.unwrap();
         let mut payload = vec![0; u32::from_be_bytes([0, header[0], header[1], header[2]]) as usize];
         stream.read_exact(&mut payload).await.unwrap();
-        if header[3] == HEADERS {
-            return play(stream, false, acts).await;
-        }
     }
 }

@@ -4,12 +4,13 @@ use std::{path::Path, time::Duration};
 
 use lamplighter::domain::outcome::{Reason, Stage};
 use rcgen::date_time_ymd;
+use rustls::pki_types::CertificateDer;
 use tokio::{io::AsyncReadExt, net::TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use super::{Act, Case, Expected, LONG, SHORT, Server, Target, play, run_all};
 use crate::loopback::{
-    certificates::{Authority, self_signed},
+    certificates::{Authority, Signed, self_signed},
     read_request,
 };
 
@@ -57,6 +58,44 @@ async fn certificates(folder: std::path::PathBuf) -> Vec<Case> {
         )
         .await,
     ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chain_may_be_long_and_costs_little() {
+    run_all(|folder| Box::pin(chains(folder))).await;
+}
+
+async fn chains(folder: std::path::PathBuf) -> Vec<Case> {
+    let root = Authority::new();
+    std::fs::write(folder.join("ca.pem"), root.pem()).unwrap();
+    let good = root.sign(&["127.0.0.1"], |_| {});
+    let strangers = vec![Authority::new().der(); 99];
+    let (deep, between) = line_of_authorities(&root, |n| format!("authority {n}"));
+    // Each of them could have signed any other: only trying tells.
+    let (alike, all_alike) = line_of_authorities(&root, |_| "authority".to_owned());
+    let untrusted = Expected::Failed(Stage::Tls, Reason::CertificateUntrusted);
+    let handshake = Expected::Failed(Stage::Tls, Reason::TlsHandshake);
+    vec![
+        shows("a certificate and 99 strangers", good.acceptor_with(strangers, &[]), Expected::Ok, &folder)
+            .await,
+        shows("a chain of 100 certificates", deep.acceptor_with(between, &[]), untrusted, &folder).await,
+        shows("100 certificates of one name", alike.acceptor_with(all_alike, &[]), untrusted, &folder).await,
+        shows("1,000 certificates", good.acceptor_with(vec![root.der(); 999], &[]), handshake, &folder).await,
+    ]
+}
+
+/// A certificate at the end of a line of 99 authorities, each of which the one before vouches for, and these from the
+/// last to the first.
+fn line_of_authorities(
+    root: &Authority,
+    name: impl Fn(usize) -> String,
+) -> (Signed, Vec<CertificateDer<'static>>) {
+    let mut line = vec![root.vouch(&name(0))];
+    while line.len() < 99 {
+        line.push(line[line.len() - 1].vouch(&name(line.len())));
+    }
+    let signed = line[line.len() - 1].sign(&["127.0.0.1"], |_| {});
+    (signed, line.iter().rev().map(Authority::der).collect())
 }
 
 async fn shows(name: &str, acceptor: TlsAcceptor, expected: Expected, folder: &Path) -> Case {

@@ -25,11 +25,17 @@ pub struct Signed {
 
 impl Authority {
     pub fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name = DistinguishedName::new();
-        params.distinguished_name.push(DnType::CommonName, format!("authority {:x}", rand::random::<u64>()));
+        let params = authority(&format!("authority {:x}", rand::random::<u64>()));
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    /// An authority of this name, which this one vouches for.
+    pub fn vouch(&self, name: &str) -> Self {
+        Self(CertifiedIssuer::signed_by(authority(name), KeyPair::generate().unwrap(), &self.0).unwrap())
+    }
+
+    pub fn der(&self) -> CertificateDer<'static> {
+        self.0.der().clone()
     }
 
     /// The root certificate, as a file holds it.
@@ -63,6 +69,14 @@ pub fn self_signed(names: &[&str]) -> Signed {
     Signed { certificate: params_for(names).self_signed(&key).unwrap(), key }
 }
 
+fn authority(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params
+}
+
 fn params_for(names: &[&str]) -> CertificateParams {
     let mut params =
         CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
@@ -72,12 +86,16 @@ fn params_for(names: &[&str]) -> CertificateParams {
 }
 
 impl Signed {
-    /// Accepts connections with this certificate and its chain.
+    /// Accepts connections with this certificate.
     pub fn acceptor(&self, alpn: &[&str]) -> TlsAcceptor {
-        let mut config = server_config()
-            .with_no_client_auth()
-            .with_single_cert(vec![self.der()], self.private_key())
-            .unwrap();
+        self.acceptor_with(Vec::new(), alpn)
+    }
+
+    /// Accepts connections with this certificate and others after it.
+    pub fn acceptor_with(&self, others: Vec<CertificateDer<'static>>, alpn: &[&str]) -> TlsAcceptor {
+        let chain = std::iter::once(self.der()).chain(others).collect();
+        let mut config =
+            server_config().with_no_client_auth().with_single_cert(chain, self.private_key()).unwrap();
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
         TlsAcceptor::from(Arc::new(config))
     }

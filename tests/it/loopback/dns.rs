@@ -1,16 +1,28 @@
 //! A name server of the tests' own, which answers as it is told.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use hickory_resolver::proto::{
     op::{Message, MessageType, ResponseCode},
     rr::{
         Name, RData, Record,
-        rdata::{A, CNAME},
+        rdata::{A, AAAA, CNAME},
     },
 };
 use lamplighter::probe::transport::{Transport, resolve::Resolver};
-use tokio::{net::UdpSocket, task::JoinSet, time::Instant};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream, UdpSocket},
+    task::JoinSet,
+    time::Instant,
+};
+
+use super::accept;
 
 /// A name server that ends with the test.
 #[derive(Debug)]
@@ -42,6 +54,7 @@ impl NameServer {
                 if let Some(packet) = answer(&Message::from_vec(&buffer[..len]).unwrap()) {
                     let (socket, note, asked) = (socket.clone(), note.clone(), Instant::now());
                     answers.spawn(async move {
+                        // How slow the server is.
                         tokio::time::sleep(delay).await;
                         note(asked.elapsed());
                         socket.send_to(&packet, from).await.unwrap();
@@ -51,6 +64,39 @@ impl NameServer {
             }
         });
         Self { address, tasks }
+    }
+
+    /// Says that no answer fits into a packet, and does with each TCP connection what `act` says.
+    pub async fn truncating<F, A>(act: A) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+        A: Fn(TcpStream) -> F + Send + 'static,
+    {
+        let (mut names, listener) = loop {
+            let names = Self::start(|question| Some(truncated(question))).await;
+            // The port is free for UDP; for TCP, somebody else may have it.
+            if let Ok(listener) = TcpListener::bind(names.address).await {
+                break (names, listener);
+            }
+            names.stop().await;
+        };
+        names.tasks.spawn(accept(listener, act));
+        names
+    }
+
+    /// Answers every question over TCP only, with the packet that `answer` makes of it.
+    pub async fn over_tcp(answer: impl Fn(&Message) -> Vec<u8> + Clone + Send + 'static) -> Self {
+        Self::truncating(move |mut stream| {
+            let answer = answer.clone();
+            async move {
+                let mut question = vec![0; usize::from(stream.read_u16().await.unwrap())];
+                stream.read_exact(&mut question).await.unwrap();
+                let packet = answer(&Message::from_vec(&question).unwrap());
+                stream.write_u16(u16::try_from(packet.len()).unwrap()).await.unwrap();
+                stream.write_all(&packet).await.unwrap();
+            }
+        })
+        .await
     }
 
     /// A transport that asks this server only.
@@ -71,13 +117,24 @@ pub fn answer_to(question: &Message, code: ResponseCode) -> Message {
     answer
 }
 
-/// An answer with these addresses; none to a question for IPv6.
-pub fn addresses(question: &Message, addresses: &[[u8; 4]]) -> Vec<u8> {
+/// An answer that does not fit into a packet.
+pub fn truncated(question: &Message) -> Vec<u8> {
+    let mut answer = answer_to(question, ResponseCode::NoError);
+    answer.metadata.truncation = true;
+    answer.to_vec().unwrap()
+}
+
+/// An answer with those of these addresses that are of the family asked for.
+pub fn addresses(question: &Message, addresses: &[impl Into<IpAddr> + Copy]) -> Vec<u8> {
     let mut answer = answer_to(question, ResponseCode::NoError);
     let query = &question.queries[0];
-    if query.query_type() == hickory_resolver::proto::rr::RecordType::A {
-        for address in addresses {
-            answer.add_answer(Record::from_rdata(query.name().clone(), 60, RData::A(A((*address).into()))));
+    for address in addresses {
+        let data = match (*address).into() {
+            IpAddr::V4(v4) => RData::A(A(v4)),
+            IpAddr::V6(v6) => RData::AAAA(AAAA(v6)),
+        };
+        if data.record_type() == query.query_type() {
+            answer.add_answer(Record::from_rdata(query.name().clone(), 60, data));
         }
     }
     answer.to_vec().unwrap()
