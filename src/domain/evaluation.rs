@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     channel::{ProbeKey, ProbeName},
-    evaluation::evidence::{Effect, ProbeEvidence, Turned},
+    evaluation::evidence::{Beginning, Effect, ProbeEvidence, Turned},
     outcome::{Failure, Outcome, Phase, Reason},
 };
 
@@ -159,6 +159,15 @@ pub struct Watched {
     pub fingerprint: u64,
 }
 
+/// A bad state and when it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outage {
+    /// `Degraded` or `Dark`.
+    pub state: State,
+    /// Since when.
+    pub since: Timestamp,
+}
+
 /// Everything known about one channel: the state that was committed, and the evidence seen so far.
 #[derive(Debug)]
 pub struct ChannelState {
@@ -166,8 +175,10 @@ pub struct ChannelState {
     since: Timestamp,
     /// In the order of their names.
     probes: Vec<ProbeEvidence>,
-    /// A change that people must hear of, whatever is seen until it is committed.
-    owed: Option<Transition>,
+    /// The change proposed last, until it is adopted or the evidence calls for it no more.
+    proposed: Option<Transition>,
+    /// While the channel is unknown: what it was when it was bad last, if it was.
+    before_unknown: Option<Outage>,
     /// No proposal can arise before this moment unless a probe turns.
     settled_until: Duration,
 }
@@ -176,18 +187,29 @@ impl ChannelState {
     /// A channel never seen before.
     #[must_use]
     pub fn new(at: Timestamp) -> Self {
-        Self::restore(State::Unknown, at)
+        Self::restore(State::Unknown, at, None)
     }
 
-    /// A channel as it was last committed. Its probes begin in this state, and need full evidence to leave it.
+    /// A channel as it was last committed, with the outage of its incident if one stands. Its probes begin in this
+    /// state, and need full evidence to leave it; where it is unknown, they begin in the outage, in doubt.
     #[must_use]
-    pub fn restore(state: State, since: Timestamp) -> Self {
-        Self { state, since, probes: Vec::new(), owed: None, settled_until: Duration::ZERO }
+    pub fn restore(state: State, since: Timestamp, outage: Option<Outage>) -> Self {
+        let before_unknown = outage.filter(|_| state == State::Unknown);
+        Self {
+            state,
+            since,
+            probes: Vec::new(),
+            proposed: None,
+            before_unknown,
+            settled_until: Duration::ZERO,
+        }
     }
 
     /// Says which probes count from now on. One that is configured as before keeps its evidence; a new or changed
-    /// one begins in the channel's state.
+    /// one begins in the channel's state, or in the one that is about to be committed: it has seen nothing that could
+    /// speak against it.
     pub fn watch(&mut self, probes: impl IntoIterator<Item = Watched>, now: Duration) {
+        let beginning = self.beginning();
         let mut before = std::mem::take(&mut self.probes);
         for watched in probes {
             let kept = before
@@ -199,7 +221,7 @@ impl ChannelState {
                     known.silence = watched.silence;
                     known
                 }
-                None => ProbeEvidence::new(watched, self.state, self.since, now),
+                None => ProbeEvidence::new(watched, beginning, now),
             });
         }
         self.probes.sort_by(|a, b| a.key.probe.cmp(&b.key.probe));
@@ -220,29 +242,26 @@ impl ChannelState {
     /// Proposes the change of state that the evidence calls for, if any. The same is proposed again until it has been
     /// adopted. Call it after every record, and once a second for what only time brings about.
     pub fn judge(&mut self, rules: &Rules, now: Moment) -> Option<Transition> {
-        if let Some(owed) = &self.owed {
+        if let Some(owed) = self.proposed.as_ref().filter(|proposed| is_owed(proposed.to, rules)) {
             return Some(owed.clone());
         }
         if now.monotonic < self.settled_until {
             return None;
         }
         let target = self.weigh(now.monotonic);
-        if target == self.state {
+        self.proposed = (target != self.state).then(|| self.transition_to(target, now));
+        if self.proposed.is_none() {
             self.settled_until = self.next_silence(now.monotonic);
-            return None;
         }
-        let transition = self.transition_to(target, now);
-        if target == State::Dark || (target == State::Degraded && rules.alert_on_degraded) {
-            self.owed = Some(transition.clone());
-        }
-        Some(transition)
+        self.proposed.clone()
     }
 
     /// Takes a state as its own that has been committed.
     pub fn adopt(&mut self, state: State, since: Timestamp) {
+        self.before_unknown = self.outage().filter(|_| state == State::Unknown);
         self.state = state;
         self.since = since;
-        self.owed = None;
+        self.proposed = None;
         self.settled_until = Duration::ZERO;
     }
 
@@ -272,6 +291,27 @@ impl ChannelState {
     pub fn recent(&self, probe: &ProbeName) -> impl DoubleEndedIterator<Item = &RecentRun> {
         let index = self.probes.binary_search_by(|known| known.key.probe.cmp(probe)).ok();
         index.into_iter().flat_map(|index| self.probes[index].recent())
+    }
+
+    /// How a probe begins of which nothing is known but its channel.
+    fn beginning(&self) -> Beginning {
+        let (state, since) =
+            self.proposed.as_ref().map_or((self.state, self.since), |next| (next.to, next.since));
+        match self.outage() {
+            Some(outage) if state == State::Unknown => {
+                Beginning { state: outage.state, since: outage.since, in_doubt: true }
+            }
+            _ => Beginning { state, since, in_doubt: false },
+        }
+    }
+
+    /// The outage that the channel is in, or was in when it was last heard of.
+    fn outage(&self) -> Option<Outage> {
+        match self.state {
+            State::Degraded | State::Dark => Some(Outage { state: self.state, since: self.since }),
+            State::Unknown => self.before_unknown,
+            State::Up | State::Closed => None,
+        }
     }
 
     /// The worst that probes say; unknown where none says anything, or where one fell silent in a worse state.
@@ -352,6 +392,11 @@ impl ChannelState {
         runs.drain(..surplus);
         runs
     }
+}
+
+/// Whether people must hear of a change to this state, whatever is seen until it is committed.
+fn is_owed(state: State, rules: &Rules) -> bool {
+    state == State::Dark || (state == State::Degraded && rules.alert_on_degraded)
 }
 
 /// So many runs of a probe are remembered.

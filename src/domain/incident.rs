@@ -5,7 +5,10 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{channel::ChannelId, evaluation::Evidence};
+use crate::domain::{
+    channel::ChannelId,
+    evaluation::{Evidence, Outage, State},
+};
 
 /// An incident's id: unique for good, safe in a URL, a file name and a Message-ID; sorts by time of opening.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -58,6 +61,18 @@ pub struct Incident {
     pub evidence: Evidence,
     /// Who has been told, in the order of telling. They and nobody else hear of the recovery.
     pub told: Vec<Told>,
+}
+
+impl Incident {
+    /// What it is an incident of.
+    #[must_use]
+    pub fn outage(&self) -> Outage {
+        let state = match self.severity {
+            Severity::Degraded => State::Degraded,
+            Severity::Dark => State::Dark,
+        };
+        Outage { state, since: self.began_at }
+    }
 }
 
 /// Somebody who has been told of an incident by mail.

@@ -88,7 +88,8 @@ impl Seat {
         let state: State = through_json(&self.state.state());
         let since: Timestamp = through_json(&self.state.since());
         self.incident = through_json(&self.incident);
-        self.state = ChannelState::restore(state, since);
+        let outage = self.incident.as_ref().map(Incident::outage);
+        self.state = ChannelState::restore(state, since, outage);
         let watched = self.watched(every);
         self.state.watch(watched, now.monotonic);
     }

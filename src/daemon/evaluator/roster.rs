@@ -193,7 +193,10 @@ impl Post {
         now: Moment,
     ) -> Self {
         let (state, incident) = match memory {
-            Some(memory) => (ChannelState::restore(memory.state, memory.since), memory.incident),
+            Some(RememberedChannel { state, since, incident }) => {
+                let outage = incident.as_ref().map(Incident::outage);
+                (ChannelState::restore(state, since, outage), incident)
+            }
             None => (ChannelState::new(now.wall), None),
         };
         let series = Arc::new(channel_series(id, channel));

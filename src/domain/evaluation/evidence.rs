@@ -34,6 +34,16 @@ pub(super) struct ProbeEvidence {
     in_doubt: bool,
 }
 
+/// How a probe begins that has seen nothing yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Beginning {
+    /// The state of its channel.
+    pub(super) state: State,
+    pub(super) since: Timestamp,
+    /// The channel was in this state when it fell silent.
+    pub(super) in_doubt: bool,
+}
+
 /// When and by what a probe came into its condition.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Turned {
@@ -77,7 +87,8 @@ enum Saw {
 
 impl ProbeEvidence {
     /// A probe of which nothing is known but the state of its channel.
-    pub(super) fn new(watched: Watched, channel: State, since: Timestamp, now: Duration) -> Self {
+    pub(super) fn new(watched: Watched, beginning: Beginning, now: Duration) -> Self {
+        let Beginning { state: channel, since, in_doubt } = beginning;
         Self {
             key: watched.key,
             silence: watched.silence,
@@ -89,7 +100,7 @@ impl ProbeEvidence {
             looks: VecDeque::new(),
             recent: VecDeque::new(),
             heard_at: now,
-            in_doubt: false,
+            in_doubt,
         }
     }
 

@@ -313,7 +313,7 @@ fn a_silent_probe_beside_a_speaking_one_is_no_matter() {
 fn after_a_restart_a_channel_stays_as_it_was_until_proven_otherwise() {
     for state in [State::Dark, State::Degraded] {
         let mut trial = Trial::new(&["launcher"], rules(2, 2, 2));
-        trial.channel = ChannelState::restore(state, moment(0).wall);
+        trial.channel = ChannelState::restore(state, moment(0).wall, None);
         trial.channel.watch([watched("launcher")], Duration::ZERO);
         trial.settle();
         trial.see("launcher", "o");
@@ -322,7 +322,7 @@ fn after_a_restart_a_channel_stays_as_it_was_until_proven_otherwise() {
         assert_eq!(trial.states(), [State::Up]);
     }
     let mut trial = Trial::new(&["launcher"], rules(2, 2, 2));
-    trial.channel = ChannelState::restore(State::Up, moment(0).wall);
+    trial.channel = ChannelState::restore(State::Up, moment(0).wall, None);
     trial.channel.watch([watched("launcher")], Duration::ZERO);
     trial.see("launcher", "f");
     assert_eq!(trial.turns, []);
@@ -340,6 +340,59 @@ fn a_reload_keeps_the_evidence_of_unchanged_probes_and_drops_that_of_changed_one
     assert_eq!(trial.turns, []);
     trial.see("launcher", "f");
     assert_eq!(trial.states(), [State::Dark]);
+}
+
+#[test]
+fn a_probe_that_changes_while_a_verdict_waits_for_its_commit_does_not_contradict_it() {
+    for (state, runs, recommitted) in [(State::Up, "ff", State::Dark), (State::Dark, "oo", State::Up)] {
+        for settles_first in [false, true] {
+            let mut trial = Trial::new(&["launcher"], rules(2, 2, 2));
+            trial.channel = ChannelState::restore(state, moment(0).wall, None);
+            trial.channel.watch([watched("launcher")], Duration::ZERO);
+            for letter in runs.chars() {
+                trial.now += 1;
+                let seen = outcome("launcher", letter, trial.now);
+                trial.channel.record(&seen, &trial.rules, moment(trial.now).monotonic);
+            }
+            let waiting = trial.judge().unwrap();
+            assert_eq!(waiting.to, recommitted);
+            let changed = Watched { fingerprint: 2, ..watched("launcher") };
+            trial.channel.watch([changed], moment(trial.now).monotonic);
+            if settles_first {
+                let again = trial.judge().unwrap();
+                assert_eq!(again.to, waiting.to, "it is proposed as before");
+            }
+            trial.channel.adopt(waiting.to, waiting.since);
+            trial.settle();
+            assert_eq!(trial.turns, [], "{state:?} to {recommitted:?}: no change without a run behind it");
+        }
+    }
+}
+
+#[test]
+fn an_outage_in_doubt_takes_full_evidence_to_end_after_a_restart_and_after_a_change_of_its_probe() {
+    let began = Outage { state: State::Dark, since: moment(0).wall };
+    let restarted = |trial: &mut Trial| {
+        trial.channel = ChannelState::restore(State::Unknown, trial.channel.since(), Some(began));
+        trial.channel.watch([watched("launcher")], moment(trial.now).monotonic);
+    };
+    let changed = |trial: &mut Trial| {
+        let changed = Watched { fingerprint: 2, ..watched("launcher") };
+        trial.channel.watch([changed], moment(trial.now).monotonic);
+    };
+    for interrupt in [&restarted as &dyn Fn(&mut Trial), &changed] {
+        for (runs, expected) in [("o", vec![]), ("oo", vec![State::Up]), ("f", vec![State::Dark])] {
+            let mut trial = Trial::up(&["launcher"], rules(2, 2, 2));
+            trial.see("launcher", "ff").wait(101);
+            assert_eq!(trial.states(), [State::Dark, State::Unknown]);
+            trial.turns.clear();
+            interrupt(&mut trial);
+            trial.settle();
+            assert_eq!(trial.turns, [], "the interruption itself changes nothing");
+            trial.see("launcher", runs);
+            assert_eq!(trial.states(), expected, "{runs}");
+        }
+    }
 }
 
 #[test]

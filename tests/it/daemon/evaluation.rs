@@ -73,6 +73,34 @@ async fn a_restart_announces_nothing_again_and_forgets_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_restart_while_nobody_can_look_ends_no_outage_at_the_first_success() {
+    let directory = tempfile::tempdir().unwrap();
+    let doors = doors(["chat"]);
+    let play = Play::start(plan(&doors, |_| {}), directory.path()).await;
+    pass(20).await;
+    doors["chat"].set(Door::Fails);
+    pass(60).await;
+    doors["chat"].set(Door::Unseen);
+    pass(60).await;
+    assert_eq!(play.state("chat"), State::Unknown);
+    let (mailbox, clock) = (Arc::clone(&play.mailbox), play.clock);
+    play.end().await;
+
+    let before = doors["chat"].starts().len();
+    let play = Play::resume(plan(&doors, |_| {}), directory.path(), mailbox, clock).await;
+    doors["chat"].set(Door::Works);
+    while doors["chat"].starts().len() == before {
+        pass(1).await;
+    }
+    pass(2).await;
+    assert_eq!(play.state("chat"), State::Unknown, "one success is no recovery");
+    pass(10).await;
+    assert_eq!(play.state("chat"), State::Up);
+    assert_eq!(play.mailbox.news(), ["opened chat", "resolved chat"]);
+    play.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_store_that_refuses_delays_the_verdict_and_loses_none() {
     let directory = tempfile::tempdir().unwrap();
     let doors = doors(["chat", "hotline"]);

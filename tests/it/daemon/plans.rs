@@ -1,8 +1,9 @@
 //! What becomes of states, counters and places when another plan is put in force.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use lamplighter::domain::evaluation::State;
+use tokio::time::{Instant, sleep_until};
 
 use super::stage::{Door, Play, clock, doors, pass, plan};
 
@@ -17,8 +18,9 @@ async fn every_channel_is_in_the_metrics_from_the_first_moment() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_stays_configured_keeps_its_state_its_counters_and_its_place() {
+async fn what_stays_configured_keeps_its_state_its_counters_and_its_place_and_loses_no_turn() {
     let directory = tempfile::tempdir().unwrap();
+    let began = Instant::now();
     let both = doors(["chat", "hotline"]);
     let play = Play::start(plan(&both, |_| {}), directory.path()).await;
     pass(20).await;
@@ -39,6 +41,9 @@ async fn what_stays_configured_keeps_its_state_its_counters_and_its_place() {
     }
     assert_eq!(play.mailbox.news(), ["opened chat"]);
     let starts = both["chat"].starts();
+    assert_eq!(starts.len() as u64, began.elapsed().as_secs() / 10, "a run in every interval");
+    let all_starts = starts.len() + both["hotline"].starts().len();
+    assert_eq!(play.sum("lamplighter_scheduler_lag_seconds_count"), all_starts as f64);
     for start in &starts {
         assert_eq!(
             (*start - starts[0]).as_millis().saturating_add(50) % 10_000 / 100,
@@ -48,6 +53,63 @@ async fn what_stays_configured_keeps_its_state_its_counters_and_its_place() {
     }
     assert_eq!(play.sum(chat_runs), (starts.len()) as f64, "no run is lost and none is counted twice");
     assert_eq!(both["chat"].inside_max(), 1);
+    play.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unchanged_probe_keeps_its_histogram_its_quantiles_and_its_timeout_ratios() {
+    let directory = tempfile::tempdir().unwrap();
+    let both = doors(["chat", "hotline"]);
+    let play = Play::start(plan(&both, |_| {}), directory.path()).await;
+    both["chat"].takes(Duration::from_millis(400));
+    pass(100).await;
+    both["chat"].set(Door::Hangs);
+    pass(30).await;
+    both["chat"].set(Door::Works);
+    pass(30).await;
+    // The next run has ended and been shown, and the one after it is far.
+    let last = *both["chat"].starts().last().unwrap();
+    sleep_until(last + Duration::from_secs(12)).await;
+    let measured = || {
+        let mut lines = play.metrics("support_probe_");
+        lines.retain(|line| line.contains("channel=\"chat\""));
+        lines
+    };
+    let before = measured();
+    for metric in ["duration_seconds_bucket", "latency_seconds", "timeout_ratio"] {
+        let values = before.iter().filter(|line| line.starts_with(&format!("support_probe_{metric}")));
+        assert!(
+            values.clone().count() >= 3 && values.clone().any(|line| !line.ends_with(" 0")),
+            "{before:#?}"
+        );
+    }
+    let mut smaller = plan(&both, |_| {});
+    smaller.channels.pop_last();
+    play.daemon.adopt(smaller);
+    // The windows are shown anew meanwhile.
+    pass(3).await;
+    assert!(play.metrics("support_probe_runs_total{channel=\"hotline\"").is_empty(), "the plan is in force");
+    assert_eq!(measured(), before);
+    play.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_changes_while_a_verdict_waits_for_the_store_makes_no_recovery() {
+    let directory = tempfile::tempdir().unwrap();
+    let doors = doors(["chat"]);
+    let play = Play::start(plan(&doors, |_| {}), directory.path()).await;
+    pass(20).await;
+    let saboteur = rusqlite::Connection::open(directory.path().join("play.db")).unwrap();
+    saboteur.execute_batch("ALTER TABLE channel RENAME TO hidden").unwrap();
+    doors["chat"].set(Door::Fails);
+    pass(60).await;
+    assert_eq!(play.state("chat"), State::Up, "the verdict waits");
+    play.daemon.adopt(plan(&doors, |probe| probe.fingerprint = 2));
+    pass(5).await;
+    saboteur.execute_batch("ALTER TABLE hidden RENAME TO channel").unwrap();
+    pass(600).await;
+    assert_eq!(play.mailbox.news(), ["opened chat"]);
+    assert_eq!(play.state("chat"), State::Dark);
     play.end().await;
 }
 
