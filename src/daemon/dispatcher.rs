@@ -39,8 +39,8 @@ const RETRY_EVERY: Duration = Duration::from_secs(300);
 /// The share by which [`RETRY_EVERY`] varies, so that daemons that failed together do not return together.
 const JITTER: f64 = 0.1;
 
-/// How long a route rests after each pass in vain; from then on [`REST_EVERY`]. Together at most two tries in any
-/// minute after the first one.
+/// How long a route rests after each pass in vain; from then on [`REST_EVERY`]. With the retries that are promised for a
+/// single notification these are three tries in the first minute, and at most two in any later one.
 const REST_AFTER: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(15), Duration::from_secs(45)];
 const REST_EVERY: Duration = Duration::from_secs(30);
 
@@ -54,7 +54,7 @@ const STORE_RETRY: Duration = Duration::from_secs(5);
 const BATCH: u32 = 50;
 
 /// How long the last pass may take once shutdown has begun.
-const LAST_PASS_MAX: Duration = Duration::from_secs(5);
+pub(super) const LAST_PASS_MAX: Duration = Duration::from_secs(5);
 
 /// What can become of a try, as the `result` label says it.
 const RESULTS: [&str; 4] = [DELIVERED, POSTPONED, REFUSED, GIVEN_UP];
@@ -95,6 +95,8 @@ struct Gate {
     /// Passes in vain, one after the other.
     failures: u32,
     closed_until: Option<Instant>,
+    /// It works again, and what was put off meanwhile is still to be made due.
+    has_recovered: bool,
 }
 
 impl Gate {
@@ -201,6 +203,10 @@ impl Dispatcher {
         let mut settled = false;
         let mut deferred = false;
         while self.gate(route).is_open(Instant::now()) {
+            if self.gate(route).has_recovered {
+                self.store.hasten(route, self.clock.now()).await?;
+                self.gate(route).has_recovered = false;
+            }
             let due = self.store.due(route, self.clock.now(), BATCH).await?;
             if due.is_empty() {
                 break;
@@ -237,12 +243,12 @@ impl Dispatcher {
                     route = route.as_str(), recipient = due.notification.recipient, late_s = age.as_secs(),
                     answer = words, "delivered a notification"
                 );
-                let recovered = std::mem::take(self.gate(route)).failures > 0;
-                self.end(due.id, Ending { at: now, how: How::Delivered, words }).await?;
-                if recovered {
+                let gate = self.gate(route);
+                if gate.failures > 0 {
                     tracing::info!(route = route.as_str(), "the route works again");
-                    self.store.hasten(route, now).await?;
+                    *gate = Gate { has_recovered: true, ..Gate::default() };
                 }
+                self.end(due.id, Ending { at: now, how: How::Delivered, words }).await?;
                 Ok(Tried::Settled)
             }
             Delivery::Permanent(words) => {
@@ -251,6 +257,13 @@ impl Dispatcher {
                 Ok(Tried::Settled)
             }
             Delivery::Deferred(words) => {
+                if due.tries == 0 {
+                    tracing::warn!(
+                        incident = %due.notification.incident, event = due.notification.event.as_str(),
+                        route = route.as_str(), recipient = due.notification.recipient,
+                        why = words, "a notification is not taken yet; it is tried again"
+                    );
+                }
                 self.put_off(route, &due, age, words).await?;
                 Ok(Tried::Deferred)
             }

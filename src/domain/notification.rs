@@ -153,10 +153,7 @@ impl Content {
         if late < LATE_FROM {
             return self.clone();
         }
-        let line = format!(
-            "This mail is {} late: the mail server could not be reached until now.",
-            tell::span(late)
-        );
+        let line = format!("This mail is {} late. What follows is how things stood then.", tell::span(late));
         Self {
             subject: self.subject.clone(),
             text: text::with_notice(&self.text, &line),

@@ -1,6 +1,6 @@
 //! Mail over SMTP. One connection carries as many mails as there are to send and is closed when there are none; every
-//! step has a time limit. Whatever is not a plain refusal of this very recipient or mail may pass, so it is tried
-//! again: a wrong password or a broken certificate delays mail and loses none.
+//! step has a time limit. Whatever is not a plain refusal of this very recipient may pass, so it is tried again: a wrong
+//! password, a broken certificate or a relay that is closed to us delays mail and loses none.
 
 mod compose;
 mod session;

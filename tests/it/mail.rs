@@ -222,7 +222,7 @@ fn kind(delivery: &Delivery) -> Kind {
 }
 
 #[tokio::test]
-async fn only_a_refusal_of_this_recipient_or_this_mail_is_final() {
+async fn only_a_refusal_of_this_very_recipient_is_final() {
     use Kind::{Deferred, Permanent, Transient};
     let table = [
         (Step::Connect, "421 closing", Transient),
@@ -230,6 +230,7 @@ async fn only_a_refusal_of_this_recipient_or_this_mail_is_final() {
         (Step::Ehlo, "550 who are you", Transient),
         (Step::Mail, "451 try later", Transient),
         (Step::Mail, "550 sender refused", Transient),
+        (Step::Mail, "550 5.1.1 no such user", Transient),
         (Step::Rcpt, "421 closing", Transient),
         (Step::Rcpt, "450 busy", Deferred),
         (Step::Rcpt, "451 greylisted", Deferred),
@@ -237,15 +238,26 @@ async fn only_a_refusal_of_this_recipient_or_this_mail_is_final() {
         (Step::Rcpt, "503 bad sequence", Transient),
         (Step::Rcpt, "530 login first", Transient),
         (Step::Rcpt, "550 no such user", Permanent),
+        (Step::Rcpt, "550 5.1.1 no such user", Permanent),
+        (Step::Rcpt, "550 5.2.1 mailbox disabled", Permanent),
+        (Step::Rcpt, "551 not here", Permanent),
         (Step::Rcpt, "553 bad mailbox", Permanent),
+        (Step::Rcpt, "554 5.1.0 rejected address", Permanent),
+        (Step::Rcpt, "550 5.1.8 domain of the sender not found", Deferred),
+        (Step::Rcpt, "550 5.7.1 relaying denied", Deferred),
+        (Step::Rcpt, "554 5.7.1 relay access denied", Deferred),
+        (Step::Rcpt, "554 relay access denied", Deferred),
+        (Step::Rcpt, "550 4.4.3 cannot look it up", Deferred),
         (Step::Data, "421 closing", Transient),
         (Step::Data, "451 error", Transient),
-        (Step::Data, "554 no valid recipients", Permanent),
+        (Step::Data, "550 blocked", Deferred),
+        (Step::Data, "554 no valid recipients", Deferred),
         (Step::Dot, "421 closing", Transient),
         (Step::Dot, "451 error", Transient),
         (Step::Dot, "452 no space", Transient),
-        (Step::Dot, "552 too big", Permanent),
-        (Step::Dot, "554 refused", Permanent),
+        (Step::Dot, "550 5.1.1 no such user", Permanent),
+        (Step::Dot, "552 5.3.4 too big", Deferred),
+        (Step::Dot, "554 5.7.1 looks like spam", Deferred),
         (Step::Dot, "nonsense", Transient),
     ];
     for (step, line, expected) in table {

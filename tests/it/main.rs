@@ -7,6 +7,7 @@ mod certificates;
 mod cli;
 mod config;
 mod daemon;
+mod delivery;
 mod demo;
 mod demo_inbox;
 mod demo_support_centre;

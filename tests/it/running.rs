@@ -93,6 +93,12 @@ impl Running {
         self.log.borrow().iter().any(|event| event.to_string().contains(words))
     }
 
+    /// Whether it has logged one event that contains all of these words.
+    pub fn has_event(&self, words: &[&str]) -> bool {
+        let texts = self.log.borrow().iter().map(ToString::to_string).collect::<Vec<_>>();
+        texts.iter().any(|text| words.iter().all(|word| text.contains(word)))
+    }
+
     /// An event of this level from a library whose name begins so.
     pub fn has_said_at(&self, level: &str, library: &str) -> Option<serde_json::Value> {
         let said = |event: &&serde_json::Value| {

@@ -79,47 +79,89 @@ pub(super) struct Trouble {
     pub(super) stage: Stage,
     /// The server's reply code; none where it said nothing that is a reply.
     code: Option<u16>,
+    /// The reply's enhanced code, where it has one.
+    enhanced: Option<Enhanced>,
     what: String,
 }
 
 impl Trouble {
     /// This mail cannot be written or addressed.
     pub(super) fn with_address(what: &str) -> Self {
-        Self { stage: Stage::Address, code: None, what: what.to_owned() }
+        Self::without_reply(Stage::Address, what.to_owned())
     }
 
     /// The session as a whole took too long.
     pub(super) fn unfinished(limit: Duration) -> Self {
-        Self { stage: Stage::Whole, code: None, what: format!("not done within {} s", limit.as_secs_f64()) }
+        Self::without_reply(Stage::Whole, format!("not done within {} s", limit.as_secs_f64()))
     }
 
     fn at(stage: Stage, error: &smtp::Error) -> Self {
-        let code = error.status().map(u16::from);
-        let what = match (code, std::error::Error::source(error)) {
-            (Some(code), Some(words)) => format!("the server said {code} {words}"),
-            (Some(code), None) => format!("the server said {code}"),
-            (None, Some(cause)) => cause.to_string(),
-            (None, None) => error.to_string(),
+        let said = std::error::Error::source(error).map(ToString::to_string);
+        let Some(code) = error.status().map(u16::from) else {
+            return Self::without_reply(stage, said.unwrap_or_else(|| error.to_string()));
         };
-        Self { stage, code, what }
+        let words = said.unwrap_or_default();
+        let what = format!("the server said {code} {words}").trim_end().to_owned();
+        Self { stage, code: Some(code), enhanced: Enhanced::of(&words), what }
     }
 
     fn silence(stage: Stage, limit: Duration) -> Self {
-        Self { stage, code: None, what: format!("no answer within {} s", limit.as_secs_f64()) }
+        Self::without_reply(stage, format!("no answer within {} s", limit.as_secs_f64()))
     }
 
-    /// What it means for the notification. Only a refusal that is about this recipient or this mail is final. What the
-    /// server says before it has heard of them, 421 (closing), and 500 to 504 and 530 to 538 (it does not understand
-    /// or trust us) is about the server or about our settings: it would refuse every mail, so every mail waits.
+    fn without_reply(stage: Stage, what: String) -> Self {
+        Self { stage, code: None, enhanced: None, what }
+    }
+
+    /// What it means for the notification. Only a refusal of this very recipient is final; a server's policy, its
+    /// filters and its limits change, and an outage told late is better than one not told. What the server says before
+    /// it has heard of the recipient, 421 (closing), and 500 to 504 and 530 to 538 (it does not understand or trust
+    /// us) would meet every mail, so every mail waits.
     pub(super) fn delivery(&self, words: String) -> Delivery {
         match (self.stage, self.code) {
             (Stage::Address, _) => Delivery::Permanent(words),
-            (Stage::Recipient, Some(422..=499 | 400..=420)) => Delivery::Deferred(words),
-            (Stage::Recipient | Stage::Data | Stage::Content, Some(505..=529 | 539..=599)) => {
+            (_, Some(421 | 500..=504 | 530..=538)) => Delivery::Transient(words),
+            (Stage::Recipient | Stage::Data | Stage::Content, Some(500..=599))
+                if self.refuses_recipient() =>
+            {
                 Delivery::Permanent(words)
+            }
+            (Stage::Recipient, Some(400..=599)) | (Stage::Data | Stage::Content, Some(500..=599)) => {
+                Delivery::Deferred(words)
             }
             _ => Delivery::Transient(words),
         }
+    }
+
+    /// Whether a 5xx says that there is no such address or that its mailbox takes no mail. Without an enhanced code
+    /// only the codes that RFC 5321 keeps for that, in answer to the recipient, are taken for it.
+    fn refuses_recipient(&self) -> bool {
+        match self.enhanced {
+            Some(enhanced) => enhanced.refuses_recipient(),
+            None => self.stage == Stage::Recipient && matches!(self.code, Some(550 | 551 | 553)),
+        }
+    }
+}
+
+/// An enhanced status code (RFC 3463), such as 5.1.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Enhanced {
+    class: u16,
+    subject: u16,
+    detail: u16,
+}
+
+impl Enhanced {
+    /// The code with which a reply's words begin.
+    fn of(words: &str) -> Option<Self> {
+        let mut numbers = words.split_whitespace().next()?.split('.').map(|number| number.parse().ok());
+        let code = Self { class: numbers.next()??, subject: numbers.next()??, detail: numbers.next()?? };
+        numbers.next().is_none().then_some(code)
+    }
+
+    /// 5.1 is about addresses and 5.2 about mailboxes; 5.1.7 and 5.1.8 are about the sender's.
+    fn refuses_recipient(self) -> bool {
+        self.class == 5 && matches!(self.subject, 1 | 2) && !matches!((self.subject, self.detail), (1, 7 | 8))
     }
 }
 
@@ -242,7 +284,7 @@ async fn io_step<T>(
     work: impl Future<Output = io::Result<T>>,
 ) -> Result<T, Trouble> {
     match timeout(limit, work).await {
-        Ok(result) => result.map_err(|error| Trouble { stage, code: None, what: error.to_string() }),
+        Ok(result) => result.map_err(|error| Trouble::without_reply(stage, error.to_string())),
         Err(_) => Err(Trouble::silence(stage, limit)),
     }
 }
