@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Shutdown flows the same way: the sources (scheduler, reloader, listener) stop at a token; the evaluator and the
-//! recorder end when their input does; the dispatcher makes a last pass when the evaluator has ended. A loop that ends
-//! without having been asked to ends the daemon.
+//! recorder end when their input does; the dispatcher makes a last pass when the evaluator has committed all it owes. A
+//! loop that ends without having been asked to ends the daemon.
 
 pub mod dispatcher;
 mod evaluator;
@@ -49,6 +49,14 @@ const OUTCOMES_WAITING: usize = 1_024;
 const BATCHES_WAITING: usize = 2;
 /// Everything ends within this time of being told to.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(9);
+
+/// What takes its time at the end fits into it: first the last commits, then the last mails beside the last history.
+const _: () = {
+    let (commits, mails, history) =
+        (evaluator::LAST_COMMITS, dispatcher::LAST_PASS_MAX, evaluator::history::LAST_BATCH);
+    let after = if mails.as_millis() > history.as_millis() { mails } else { history };
+    assert!(commits.as_millis() + after.as_millis() < SHUTDOWN_MAX.as_millis());
+};
 
 /// What a daemon is made of.
 pub struct Parts {
@@ -133,6 +141,7 @@ impl Daemon {
             pulse: Arc::clone(&self.pulse),
             clock: self.clock,
         };
+        let commits_over = CancellationToken::new();
         let evaluator = evaluator::Connections {
             plans: self.plans.subscribe(),
             outcomes,
@@ -142,6 +151,7 @@ impl Daemon {
             metrics: Arc::clone(&self.metrics),
             snapshots: self.snapshots.clone(),
             outbox: Arc::clone(&bell),
+            commits_over: commits_over.clone().drop_guard(),
             clock: self.clock,
         };
         let dispatcher = Dispatcher::new(
@@ -151,13 +161,10 @@ impl Daemon {
             self.clock,
             Arc::clone(&self.metrics),
         );
-        let evaluator_ended = CancellationToken::new();
-        let ends = evaluator_ended.clone().drop_guard();
         let evaluator = evaluator::Evaluator::new(evaluator, remembered);
         let stop = self.stop.clone();
         self.spawn("scheduler", scheduler::run(scheduler, stop.clone()));
         self.spawn("evaluator", async move {
-            let _ends = ends;
             evaluator::run(evaluator).await;
             Ok(())
         });
@@ -166,7 +173,7 @@ impl Daemon {
             Ok(())
         });
         self.spawn("dispatcher", async move {
-            dispatcher.run(evaluator_ended).await;
+            dispatcher.run(commits_over).await;
             Ok(())
         });
     }

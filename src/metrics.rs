@@ -120,7 +120,7 @@ families! {
     NOTIFICATIONS = Counter "lamplighter_notifications_total",
         "Tries to deliver a notification, by route and result.";
     STORE_DEGRADED = Gauge "lamplighter_store_degraded",
-        "1 while the store refuses what it is given; verdicts wait until it recovers.";
+        "1 while the store refuses what it is given or does not answer; verdicts wait until it recovers.";
 }
 
 /// The series of everything configured, at one moment. A reload puts another set in its place.

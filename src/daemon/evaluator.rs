@@ -4,7 +4,7 @@
 //! commit is under way at a time, beside the intake of further outcomes. A store that refuses is asked again every
 //! second: what has been seen is still known, so a verdict comes late and is not lost.
 
-mod history;
+pub(super) mod history;
 mod picture;
 mod roster;
 mod ruling;
@@ -15,6 +15,7 @@ use tokio::{
     sync::{Notify, mpsc, watch},
     time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
+use tokio_util::sync::DropGuard;
 use tracing::{info, warn};
 
 use crate::{
@@ -49,7 +50,7 @@ const TICKS_PER_LOOK: u32 = 5;
 /// So many probes' windows are shown in their metrics every second; more take turns.
 const WINDOWS_PER_LOOK: usize = 1_000;
 /// At the end, so long is spent on committing what is still owed.
-const LAST_COMMITS: Duration = Duration::from_secs(3);
+pub(super) const LAST_COMMITS: Duration = Duration::from_secs(3);
 
 /// What the evaluator is connected to.
 pub(crate) struct Connections {
@@ -69,6 +70,8 @@ pub(crate) struct Connections {
     pub(crate) snapshots: watch::Sender<Arc<Snapshot>>,
     /// Rung when mails have been committed.
     pub(crate) outbox: Arc<Notify>,
+    /// Dropped when no more will be.
+    pub(crate) commits_over: DropGuard,
     /// Labels what happens.
     pub(crate) clock: Clock,
 }
@@ -128,6 +131,7 @@ pub(crate) struct Evaluator {
     trouble: Arc<Trouble>,
     metrics: Arc<Metrics>,
     outbox: Arc<Notify>,
+    commits_over: DropGuard,
     clock: Clock,
 }
 
@@ -148,8 +152,18 @@ async fn finished(commit: &mut Option<Commit>) -> Result<(), StoreError> {
 impl Evaluator {
     /// Adopts the plan at once, so that whoever asks for the metrics finds every channel in them from the first moment.
     pub(crate) fn new(connections: Connections, remembered: Remembered) -> Self {
-        let Connections { mut plans, outcomes, batches, store, trouble, metrics, snapshots, outbox, clock } =
-            connections;
+        let Connections {
+            mut plans,
+            outcomes,
+            batches,
+            store,
+            trouble,
+            metrics,
+            snapshots,
+            outbox,
+            commits_over,
+            clock,
+        } = connections;
         let plan = Arc::clone(&plans.borrow_and_update());
         let mut evaluator = Self {
             roster: Roster::new(plan.boot.location.clone(), remembered),
@@ -168,6 +182,7 @@ impl Evaluator {
             trouble,
             metrics,
             outbox,
+            commits_over,
             clock,
         };
         evaluator.adopt_plan();
@@ -225,9 +240,9 @@ impl Evaluator {
         while let Some(place) = self.wanting.pop_first() {
             let Some(transition) = self.roster.judge(place, now) else { continue };
             let decision = ruling::decide(&self.roster, place, &transition, &self.plan, now.wall);
-            let store = self.store.clone();
+            let (store, trouble) = (self.store.clone(), Arc::clone(&self.trouble));
             let committed = decision.clone();
-            let done = Box::pin(async move { store.commit(committed).await });
+            let done = Box::pin(async move { trouble.attend(Work::Verdict, store.commit(committed)).await });
             self.commit = Some(Commit { decision, from: transition.from, done });
             return;
         }
@@ -235,7 +250,6 @@ impl Evaluator {
 
     /// Takes the decision for its own, if it was committed.
     fn conclude(&mut self, result: Result<(), StoreError>) {
-        self.trouble.note(Work::Verdict, result.as_ref().err());
         let Some(Commit { decision, from, .. }) = self.commit.take() else { return };
         if result.is_err() {
             // The evidence stands, and proposes the change again.
@@ -273,8 +287,8 @@ impl Evaluator {
         systemd::status(&format!("channels: {}", words.join(", ")));
     }
 
-    /// The end: no outcomes come any more. What is owed is committed while the store lets us; the history is handed
-    /// over whole.
+    /// The end: no outcomes come any more. What is owed is committed while the store lets us, then the dispatcher may
+    /// make its last pass; beside it the history is handed over whole.
     async fn finish(mut self) {
         let committing = async {
             self.look(self.now());
@@ -291,6 +305,7 @@ impl Evaluator {
                 "the store is too slow to commit what was still owed; it will be judged anew after the start"
             );
         }
+        drop(self.commits_over);
         self.picture.draw(&mut self.roster);
         self.history.hand_over().await;
     }

@@ -26,8 +26,7 @@ pub(crate) async fn run(
 ) {
     while let Some(batch) = batches.recv().await {
         loop {
-            let written = store.append(Arc::clone(&batch)).await;
-            trouble.note(Work::History, written.as_ref().err());
+            let written = trouble.attend(Work::History, store.append(Arc::clone(&batch))).await;
             if written.is_ok() {
                 break;
             }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, process::Stdio, time::Duration};
 
+use lamplighter::metrics::{FAMILIES, Family, Kind};
 use reqwest::StatusCode;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -10,7 +11,11 @@ use tokio::{
     time::timeout,
 };
 
-use crate::daemon::stage::{Play, doors, plan};
+use crate::{
+    daemon::stage::{Play, doors, plan},
+    loopback::{Server, certificates::Authority, read_request},
+    running::{Running, Target, until, write_config},
+};
 
 /// A daemon whose one door is tried at once and often, and the address of its pages.
 async fn served(directory: &std::path::Path) -> (Play, String) {
@@ -70,6 +75,61 @@ async fn promtool_finds_nothing_to_say_about_the_metrics() {
     let words = String::from_utf8_lossy(&said.stdout) + String::from_utf8_lossy(&said.stderr);
     assert!(said.status.success() && words.trim().is_empty(), "{words}");
     play.end().await;
+}
+
+#[tokio::test]
+async fn a_daemon_at_work_has_a_sample_of_every_metric_there_is() {
+    let authority = Authority::new();
+    let acceptor = authority.sign(&["127.0.0.1"], |_| {}).acceptor(&[]);
+    let shop = Server::start(move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let Ok(mut stream) = acceptor.accept(stream).await else { return };
+            read_request(&mut stream).await;
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.ok();
+            stream.shutdown().await.ok();
+        }
+    })
+    .await;
+    let target = Target::start().await;
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("ca.pem"), authority.pem()).unwrap();
+    let door = |channel: &str, http: String| {
+        format!(
+            "[channel.{channel}]\nkind = \"chat\"\ntitle = \"A door\"\n\
+             [channel.{channel}.probe.door]\nevery = \"100ms\"\nhttp = {{ {http} }}\n"
+        )
+    };
+    let config = "[monitor]\nlisten = \"127.0.0.1:0\"\n".to_owned()
+        + &door("shop", format!("url = \"https://{}/\", tls = {{ root_ca = \"ca.pem\" }}", shop.address))
+        + &door("broken", format!("url = \"http://{}/broken\"", target.address));
+    write_config(directory.path(), &config);
+    let running = Running::start_in(directory, &[]).await;
+    until("the outage and the working door", async || {
+        let up =
+            async |channel: &str| running.sum(&format!("support_channel_up{{channel=\"{channel}\"}}")).await;
+        up("shop").await == 1.0
+            && running.sum("support_incident_open").await == 1.0
+            && up("broken").await == 0.0
+    })
+    .await;
+    until("a sample of every family", async || {
+        let metrics = running.get("/metrics").await;
+        let has_sample = |family: &Family| {
+            let name = match family.kind {
+                Kind::Histogram => format!("{}_count", family.name),
+                Kind::Counter | Kind::Gauge => family.name.to_owned(),
+            };
+            metrics
+                .lines()
+                .any(|line| line.strip_prefix(&name).is_some_and(|rest| rest.starts_with(['{', ' '])))
+        };
+        let missing: Vec<&str> =
+            FAMILIES.iter().filter(|family| !has_sample(family)).map(|family| family.name).collect();
+        println!("without a sample: {missing:?}");
+        missing.is_empty()
+    })
+    .await;
 }
 
 #[tokio::test]

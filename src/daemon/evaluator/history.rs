@@ -13,7 +13,7 @@ const BATCH: usize = 500;
 /// So many outcomes wait at most.
 const BACKLOG_MAX: usize = 10_000;
 /// At the end, so long is waited for the recorder.
-const LAST_BATCH: Duration = Duration::from_secs(2);
+pub(crate) const LAST_BATCH: Duration = Duration::from_secs(2);
 
 /// The outcomes not yet handed to the recorder.
 pub(crate) struct History {
