@@ -79,7 +79,8 @@ async fn a_relay_that_is_closed_to_us_delays_the_mail_and_loses_none() {
 async fn sigterm_ends_it_in_time_while_a_door_hangs_and_the_mail_server_stalls() {
     let (target, sink) = (Target::start().await, Sink::start(Protection::None).await);
     sink.fault(Step::Connect, Fault::Stall);
-    let hanging = Server::holding(std::net::TcpListener::bind("127.0.0.1:0").unwrap()).await;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let hanging = Server::holding(listener.local_addr().unwrap(), listener);
     let mut running =
         Running::start(&(config(&target, &sink) + &door_that_hangs(hanging.address)), &[]).await;
     until("the mail server is asked", async || sink.connects() == 1).await;
