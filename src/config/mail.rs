@@ -1,5 +1,8 @@
 //! How mail leaves, and whether it can.
 
+use std::path::PathBuf;
+
+use bytes::Bytes;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use crate::{
@@ -10,7 +13,7 @@ use crate::{
     },
     notify::mail::MailServer,
     secret::Sources,
-    setting::Problem,
+    setting::{At, Problem},
 };
 
 /// Checks `[mail]` and reads its secret. None if something is wrong with it, which has been reported.
@@ -44,18 +47,9 @@ pub fn build(entry: &Entry<'_, MailSettings>, sources: &Sources, report: &mut Re
             .push(reference.problem("a password without a user name").hint("add `username = \"...\"`")),
         _ => {}
     }
-    let root_ca = settings.root_ca.as_ref().map(|path| {
-        let certificates =
-            sources.file(path).map(|pem| CertificateDer::pem_slice_iter(&pem).filter(Result::is_ok).count());
-        match certificates {
-            Ok(0) => problems.push(
-                path.problem("the file holds no certificate")
-                    .hint("it must begin with -----BEGIN CERTIFICATE-----"),
-            ),
-            Ok(_) => {}
-            Err(problem) => problems.push(problem),
-        }
-        sources.resolve(path)
+    let root_ca = settings.root_ca.as_ref().and_then(|path| {
+        let pem = certificates(path, sources);
+        pem.map_err(|problem| problems.push(problem)).ok()
     });
     let is_well = problems.is_empty();
     problems.into_iter().for_each(|problem| report.error(entry.file, problem));
@@ -68,6 +62,17 @@ pub fn build(entry: &Entry<'_, MailSettings>, sources: &Sources, report: &mut Re
         credentials: settings.username.as_ref().map(|name| name.value.clone()).zip(password),
         root_ca,
     })
+}
+
+fn certificates(path: &At<PathBuf>, sources: &Sources) -> Result<Bytes, Problem> {
+    let pem = sources.file(path)?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let message = match certificates {
+        Ok(certificates) if !certificates.is_empty() => return Ok(pem.into()),
+        Ok(_) => "the file holds no certificate".to_owned(),
+        Err(error) => format!("the file holds a certificate that cannot be read: {error}"),
+    };
+    Err(path.problem(message).hint("it must begin with -----BEGIN CERTIFICATE-----"))
 }
 
 /// A team with recipients needs a way for mail to leave.

@@ -57,7 +57,8 @@ pub(crate) struct Reloader {
 }
 
 impl Reloader {
-    /// Registers for SIGHUP, and gives the loop.
+    /// Registers for SIGHUP, remembers how the sources look, and gives the loop: whatever changes from here on is seen,
+    /// whenever the loop begins to turn.
     ///
     /// # Errors
     /// When the signal cannot be received.
@@ -66,13 +67,18 @@ impl Reloader {
         stop: CancellationToken,
     ) -> anyhow::Result<impl Future<Output = anyhow::Result<()>> + Send + 'static> {
         let hangups = signal(SignalKind::hangup()).context("failed to register for SIGHUP")?;
-        Ok(self.turn(hangups, stop))
+        let stamps = stamps(self.sources.clone());
+        Ok(self.turn(hangups, stamps, stop))
     }
 
-    async fn turn(mut self, mut hangups: Signal, stop: CancellationToken) -> anyhow::Result<()> {
+    async fn turn(
+        mut self,
+        mut hangups: Signal,
+        mut acted_on: Stamps,
+        stop: CancellationToken,
+    ) -> anyhow::Result<()> {
         let mut looks = interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut acted_on = self.stamps().await?;
         let mut seen = acted_on.clone();
         loop {
             tokio::select! {
@@ -94,8 +100,7 @@ impl Reloader {
 
     async fn stamps(&self) -> anyhow::Result<Stamps> {
         let sources = self.sources.clone();
-        let look = move || sources.into_iter().map(|path| (path.clone(), Stamp::of(&path))).collect();
-        spawn_blocking(look).await.context("failed to look at the configuration's files")
+        spawn_blocking(move || stamps(sources)).await.context("failed to look at the configuration's files")
     }
 
     /// Reads the configuration and puts it in force if it can be. Gives the stamps of what was read, from before it
@@ -134,15 +139,15 @@ impl Reloader {
             error!("refused to reload: {settings} under [monitor] changed, which takes a restart");
             return false;
         }
-        let routes = match notify::routes(loaded.plan.mail.as_ref()) {
-            Ok(routes) => routes,
-            Err(error) => {
-                error!("refused to reload: {error}");
-                return false;
-            }
-        };
-        if self.plans.borrow().mail != loaded.plan.mail {
-            self.routes.send_replace(routes);
+        let is_same_mail = self.plans.borrow().mail == loaded.plan.mail;
+        if !is_same_mail {
+            match notify::routes(loaded.plan.mail.as_ref()) {
+                Ok(routes) => self.routes.send_replace(routes),
+                Err(error) => {
+                    error!("refused to reload: {error}");
+                    return false;
+                }
+            };
         }
         let (channels, probes) = loaded.plan.size();
         self.plans.send_replace(Arc::new(loaded.plan));
@@ -176,6 +181,10 @@ fn fixed_settings(present: &Boot, wanted: &Boot) -> Vec<&'static str> {
 
 /// The stamp of every source; none where there is no such file.
 type Stamps = BTreeMap<PathBuf, Option<Stamp>>;
+
+fn stamps(sources: Vec<PathBuf>) -> Stamps {
+    sources.into_iter().map(|path| (path.clone(), Stamp::of(&path))).collect()
+}
 
 /// By what a changed file is known.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,11 +8,11 @@ mod stream;
 mod tls;
 
 use std::{
-    path::PathBuf,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
+use bytes::Bytes;
 use lettre::{address::Address, message::Mailbox};
 use tokio::time::timeout;
 
@@ -36,8 +36,8 @@ pub struct MailServer {
     pub security: MailSecurity,
     /// User name and password, where the server wants them.
     pub credentials: Option<(String, Secret)>,
-    /// PEM file with a further root certificate to trust.
-    pub root_ca: Option<PathBuf>,
+    /// A further root certificate to trust, in PEM: as content, so that a renewed one makes another server.
+    pub root_ca: Option<Bytes>,
 }
 
 /// How the connection to the mail server is protected.
@@ -82,10 +82,10 @@ pub enum MailError {
         from: String,
     },
     /// The root certificate cannot be used.
-    #[error("failed to read the root certificate {path}: {why}")]
+    #[error("failed to read the root certificate for the mail server {host}: {why}")]
     RootCa {
-        /// The file.
-        path: PathBuf,
+        /// The mail server.
+        host: String,
         /// What is wrong with it.
         why: String,
     },

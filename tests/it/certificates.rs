@@ -1,7 +1,8 @@
-//! Certificates for mail servers, in the files that the route and a real server read.
+//! Certificates for mail servers, and in the files that a real server reads.
 
 use std::{fs, path::PathBuf};
 
+use bytes::Bytes;
 use rcgen::CertificateParams;
 use tempfile::TempDir;
 use tokio_rustls::TlsAcceptor;
@@ -11,6 +12,7 @@ use crate::loopback::certificates::Authority;
 /// A certificate authority and a server certificate that it signed.
 pub struct Certificates {
     directory: TempDir,
+    root: Bytes,
     pub acceptor: TlsAcceptor,
 }
 
@@ -25,20 +27,16 @@ impl Certificates {
         let authority = Authority::new();
         let signed = authority.sign(&[name], change);
         let directory = tempfile::tempdir().unwrap();
-        let files = [
-            ("root.pem", authority.pem()),
-            ("server.pem", signed.certificate.pem()),
-            ("server.key", signed.key.serialize_pem()),
-        ];
+        let files = [("server.pem", signed.certificate.pem()), ("server.key", signed.key.serialize_pem())];
         for (name, pem) in files {
             fs::write(directory.path().join(name), pem).unwrap();
         }
-        Self { directory, acceptor: signed.acceptor(&[]) }
+        Self { directory, root: authority.pem().into(), acceptor: signed.acceptor(&[]) }
     }
 
     /// The authority's certificate.
-    pub fn root(&self) -> PathBuf {
-        self.directory.path().join("root.pem")
+    pub fn root(&self) -> Bytes {
+        self.root.clone()
     }
 
     /// The server's certificate and its key.

@@ -12,6 +12,8 @@ use expect_test::expect_file;
 use lamplighter::config::{self, Loaded, report::Paint, schema::schema};
 use serde_json::Value;
 
+use crate::loopback::certificates::Authority;
+
 /// The variables that the shipped `probes.toml` refers to.
 const SHIPPED_SECRETS: [(&str, &str); 3] = [
     ("SMTP_PASSWORD", "a-password-of-some-length"),
@@ -309,4 +311,20 @@ fn the_plan_says_what_the_file_says() {
     let mailbox = plan.channels.values().next().unwrap();
     assert_eq!((mailbox.rules.dark_after.count, mailbox.rules.dark_after.of), (2, 3), "from [defaults]");
     assert_eq!(mailbox.probes.values().next().unwrap().every.as_secs(), 90, "from [defaults]");
+}
+
+#[test]
+fn a_renewed_certificate_in_the_same_place_makes_another_mail_server() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("probes.toml");
+    let text = "[mail]\nfrom = \"lamp@example.com\"\nsmtp = \"smtps://mail.example.com\"\nroot_ca = \"ca.pem\"\n\
+                [channel.web]\nkind = \"chat\"\nprobe.look.http = { url = \"https://a.example.com/\" }\n";
+    fs::write(&path, text).unwrap();
+    let server = |certificate: &str| {
+        fs::write(directory.path().join("ca.pem"), certificate).unwrap();
+        config::load(&path).unwrap_or_else(|problems| panic!("{problems}")).plan.mail.unwrap()
+    };
+    let (old, new) = (Authority::new().pem(), Authority::new().pem());
+    assert_eq!(server(&old), server(&old));
+    assert_ne!(server(&old), server(&new));
 }

@@ -454,20 +454,14 @@ async fn what_a_server_says_is_one_harmless_line() {
 
 #[test]
 fn a_root_certificate_that_is_none_is_refused_when_the_route_is_built() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("root.pem");
-    let build = || {
-        let server = MailServer {
-            from: "lamplighter@example.com".to_owned(),
-            host: "mail.example.com".to_owned(),
-            port: 465,
-            security: MailSecurity::Tls,
-            credentials: None,
-            root_ca: Some(path.clone()),
-        };
-        MailRoute::new(server, Limits::default()).err().unwrap().to_string()
+    let server = MailServer {
+        from: "lamplighter@example.com".to_owned(),
+        host: "mail.example.com".to_owned(),
+        port: 465,
+        security: MailSecurity::Tls,
+        credentials: None,
+        root_ca: Some("hello".into()),
     };
-    assert!(build().contains("No such file"), "{}", build());
-    std::fs::write(&path, "hello").unwrap();
-    assert!(build().contains("must be in PEM"), "{}", build());
+    let refused = MailRoute::new(server, Limits::default()).err().unwrap().to_string();
+    assert!(refused.contains("must be in PEM"), "{refused}");
 }

@@ -1,10 +1,17 @@
 //! Reloading: by signal and by file, good and bad, under load.
 
-use std::{fs, os::unix::fs::symlink};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
 
 use lamplighter::{config, daemon};
 use nix::sys::signal::{Signal, raise};
-use tokio::time::Instant;
+use tokio::{net::TcpListener, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::running::{Running, Target, until};
@@ -196,4 +203,58 @@ async fn every_problem_of_a_refused_file_is_logged_with_its_place() {
     running.signal(Signal::SIGHUP);
     until("the refusal", async || running.has_said("the present one stays in force")).await;
     assert!(running.has_said("probes.toml:6:8: ") && running.has_said("probes.toml:11:8: "));
+}
+
+/// A mail server that hangs up on everybody, and counts.
+struct Closed {
+    port: u16,
+    calls: Arc<AtomicUsize>,
+    _answering: JoinSet<()>,
+}
+
+impl Closed {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let calls: Arc<AtomicUsize> = Arc::default();
+        let counted = Arc::clone(&calls);
+        let mut answering = JoinSet::new();
+        answering.spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                counted.fetch_add(1, Relaxed);
+                drop(stream);
+            }
+        });
+        Self { port, calls, _answering: answering }
+    }
+
+    fn calls(&self) -> usize {
+        self.calls.load(Relaxed)
+    }
+}
+
+#[tokio::test]
+async fn a_reload_hastens_no_mail_unless_the_mail_server_is_another() {
+    let (target, first, second) = (Target::start().await, Closed::start().await, Closed::start().await);
+    let text = |server: &Closed, title: &str| {
+        let mail = format!(
+            "[mail]\nfrom = \"lamp@example.com\"\nsmtp = \"smtp+plain://127.0.0.1:{}\"\n\
+             [team.oncall]\nmail = [\"oncall@example.com\"]\n",
+            server.port
+        );
+        let channel = config(&target, 0).replace("Door 0", title);
+        mail + &channel.replace("kind = \"chat\"", "kind = \"chat\"\nteam = \"oncall\"")
+    };
+    let running = Running::start(&text(&first, "Door"), &[]).await;
+    until("the first try", async || first.calls() > 0).await;
+    for reload in 0..20 {
+        let title = format!("Door {reload}");
+        fs::write(running.config(), text(&first, &title)).unwrap();
+        running.signal(Signal::SIGHUP);
+        until("the reload", async || running.get("/metrics").await.contains(&format!("{title:?}"))).await;
+    }
+    assert!(first.calls() < 10, "{} tries with 20 reloads", first.calls());
+    fs::write(running.config(), text(&second, "Door")).unwrap();
+    running.signal(Signal::SIGHUP);
+    until("a try with the other server", async || second.calls() > 0).await;
 }

@@ -33,14 +33,14 @@ impl Tls {
             let mut parameters = TlsParameters::builder(server.host.clone());
             if let Some(pem) = pem {
                 parameters =
-                    parameters.add_root_certificate(Certificate::from_pem(&pem).map_err(|e| broken(&e))?);
+                    parameters.add_root_certificate(Certificate::from_pem(pem).map_err(|e| broken(&e))?);
             }
             return Ok(Self::StartTls(parameters.build_rustls().map_err(|e| broken(&e))?));
         }
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         if let Some(pem) = pem {
-            roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&pem).flatten());
+            roots.add_parsable_certificates(CertificateDer::pem_slice_iter(pem).flatten());
         }
         let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -53,11 +53,10 @@ impl Tls {
 }
 
 /// The configured root certificate, known to be at least one.
-fn root_ca(server: &MailServer) -> Result<Option<Vec<u8>>, MailError> {
-    let Some(path) = &server.root_ca else { return Ok(None) };
-    let broken = |why: String| MailError::RootCa { path: path.clone(), why };
-    let pem = std::fs::read(path).map_err(|error| broken(error.to_string()))?;
-    let mut certificates = CertificateDer::pem_slice_iter(&pem).peekable();
+fn root_ca(server: &MailServer) -> Result<Option<&[u8]>, MailError> {
+    let Some(pem) = &server.root_ca else { return Ok(None) };
+    let broken = |why: String| MailError::RootCa { host: server.host.clone(), why };
+    let mut certificates = CertificateDer::pem_slice_iter(pem).peekable();
     if certificates.peek().is_none() {
         return Err(broken("there is no certificate in it; it must be in PEM".to_owned()));
     }
