@@ -54,10 +54,6 @@ fn doors_to_people() -> BTreeMap<&'static str, Content> {
         ..Situation::chat()
     };
     let ticket = Situation {
-        channel: "ticket",
-        title: "Ticket form".to_owned(),
-        kind: ChannelKind::Ticket,
-        probe: "form",
         failure: failure(
             Stage::Expect,
             Some("the agents see it"),
@@ -67,13 +63,39 @@ fn doors_to_people() -> BTreeMap<&'static str, Content> {
         ),
         phases: polled(),
         quorum: (3, 3),
-        ..Situation::chat()
+        ..ticket_form()
+    };
+    let long_way = Situation {
+        failure: failure(
+            Stage::Expect,
+            Some("send"),
+            Reason::Status,
+            None,
+            "answered 503, expected 200 to 399",
+        ),
+        phases: ["home", "login", "cart", "form", "send", "delete", "log-out"]
+            .iter()
+            .flat_map(|step| answered(Some(step)))
+            .collect(),
+        ..ticket_form()
     };
     BTreeMap::from([
+        ("ticket-broken-in-the-middle-of-a-long-way", opened(&long_way)),
         ("chat-disabled", opened(&chat)),
         ("hotline-busy-in-a-step", opened(&hotline)),
         ("ticket-lost-after-polling", opened(&ticket)),
     ])
+}
+
+/// The form as it stands in the shop.
+fn ticket_form() -> Situation {
+    Situation {
+        channel: "ticket",
+        title: "Ticket form".to_owned(),
+        kind: ChannelKind::Ticket,
+        probe: "form",
+        ..Situation::chat()
+    }
 }
 
 /// An outage for each other kind of door.

@@ -2,6 +2,7 @@
 //! here once, so that neither part can be bent by it.
 
 mod sections;
+mod timings;
 
 use crate::domain::{
     evaluation::{Evidence, State},
@@ -179,8 +180,14 @@ fn broke(failure: &Failure) -> String {
     }
 }
 
-/// How sure we are, and where the time went: `3 of 5 runs failed; connect 12 ms, wait 9.9 s`. Where there is no room
-/// for all phases, the shortest are left out.
+/// The step that broke in the run whose phases are told; none after a recovery, or where there are no steps.
+fn broken_step(state: State, evidence: &Evidence) -> Option<&str> {
+    let is_bad = matches!(state, State::Dark | State::Degraded);
+    evidence.failure.as_ref().filter(|_| is_bad)?.step.as_deref()
+}
+
+/// How sure we are, and where the time of the step that broke went: `3 of 5 runs failed; connect 12 ms, wait 9.9 s`.
+/// Where there is no room for all phases, the shortest are left out.
 fn certainty(state: State, evidence: &Evidence) -> String {
     let were = match state {
         State::Dark => "failed",
@@ -192,10 +199,11 @@ fn certainty(state: State, evidence: &Evidence) -> String {
         agreeing => format!("{agreeing} of {} runs {were}", evidence.of),
     };
     let room = LINE_MAX.saturating_sub("Evidence: ; ".len() + sure.chars().count());
-    if let Some(tried) = tried_for(&evidence.phases) {
+    let phases = timings::of_step(&evidence.phases, broken_step(state, evidence));
+    if let Some(tried) = tried_for(phases) {
         return format!("{sure}; {tried}");
     }
-    let mut phases = phases_of_last_request(&evidence.phases);
+    let mut phases = phases_of_last_request(phases);
     while !phases.is_empty() {
         let timings = timings(&phases);
         if timings.chars().count() <= room {

@@ -6,27 +6,25 @@ use crate::domain::{
     incident::IncidentEvent,
     notification::{
         Neighbour, News, Subject,
-        letter::{Body, Column, Fact, Line, Section, broke, cut},
+        letter::{Body, Column, Fact, Line, Section, broke, broken_step, cut, timings},
         phrases, tell,
     },
-    outcome::{Detail, Phase},
+    outcome::{Detail, Failure},
 };
-
-/// So many phases are shown, the last ones.
-const PHASES_MAX: usize = 18;
 
 /// So many other doors are named in full.
 const NEIGHBOURS_MAX: usize = 8;
 
 /// Columns of names stay narrow enough for a phone.
-const NAME_MAX: usize = 20;
+pub(super) const NAME_MAX: usize = 20;
 
 /// Everything below the lead, in order.
 pub(super) fn all(subject: &Subject<'_>, news: &News<'_>, title: &str) -> Vec<Section> {
     let resolved = news.event == IncidentEvent::Resolved;
     let mut sections = vec![facts(subject, news, title)];
-    sections.extend(timings(&news.transition.evidence.phases));
-    sections.extend(runs(subject, &news.transition.evidence.recent));
+    let evidence = &news.transition.evidence;
+    sections.extend(timings::table(&evidence.phases, broken_step(news.transition.to, evidence)));
+    sections.extend(runs(subject, &evidence.recent));
     if !resolved {
         sections.extend(doors("Still works", subject, Neighbour::is_alternative));
     }
@@ -63,16 +61,7 @@ fn facts(subject: &Subject<'_>, news: &News<'_>, title: &str) -> Section {
     } else {
         &evidence.failure
     };
-    if let Some(failure) = failure {
-        facts.push(Fact::new("Stage", failure.stage.as_str()));
-        facts.extend(failure.step.as_ref().map(|step| Fact::new("Step", Detail::new(step).as_str())));
-        let explained = |reason| format!("{reason}: {}", phrases::meaning(reason));
-        facts.push(Fact::new("Reason", explained(failure.reason)));
-        facts.extend(failure.cause.map(|cause| Fact::new("Cause", explained(cause))));
-        if !failure.detail.as_str().is_empty() {
-            facts.push(Fact::new("Detail", failure.detail.as_str()));
-        }
-    }
+    facts.extend(failure.iter().flat_map(in_full));
     if resolved && news.transition.to == State::Degraded {
         facts.extend(news.incident.evidence.failure.as_ref().map(|failure| Fact::new("Was", broke(failure))));
     }
@@ -80,37 +69,17 @@ fn facts(subject: &Subject<'_>, news: &News<'_>, title: &str) -> Section {
     Section { title: heading.to_owned(), body: Body::Facts(facts) }
 }
 
-fn timings(phases: &[Phase]) -> Option<Section> {
-    let shown = &phases[phases.len().saturating_sub(PHASES_MAX)..];
-    if shown.is_empty() {
-        return None;
+/// Everything about a failure.
+fn in_full(failure: &Failure) -> Vec<Fact> {
+    let mut facts = vec![Fact::new("Stage", failure.stage.as_str())];
+    facts.extend(failure.step.as_ref().map(|step| Fact::new("Step", Detail::new(step).as_str())));
+    let explained = |reason| format!("{reason}: {}", phrases::meaning(reason));
+    facts.push(Fact::new("Reason", explained(failure.reason)));
+    facts.extend(failure.cause.map(|cause| Fact::new("Cause", explained(cause))));
+    if !failure.detail.as_str().is_empty() {
+        facts.push(Fact::new("Detail", failure.detail.as_str()));
     }
-    let has_steps = shown.iter().any(|phase| phase.step.is_some());
-    let mut columns = vec![
-        Column { name: "Phase", is_number: false },
-        Column { name: "Began", is_number: true },
-        Column { name: "Took", is_number: true },
-    ];
-    if has_steps {
-        columns.insert(0, Column { name: "Step", is_number: false });
-    }
-    let row = |phase: &Phase| {
-        let part = match phase.hop {
-            0 => phase.kind.to_string(),
-            hop => format!("{} (redirect {hop})", phase.kind),
-        };
-        let mut row = vec![part, tell::took(phase.offset), tell::took(phase.duration)];
-        if has_steps {
-            let step = phase.step.as_deref().unwrap_or_default();
-            row.insert(0, cut(Detail::new(step).as_str(), NAME_MAX));
-        }
-        row
-    };
-    let title = match phases.len() - shown.len() {
-        0 => "Timings of the last run".to_owned(),
-        left_out => format!("Timings of the last run, without the first {left_out}"),
-    };
-    Some(Section { title, body: Body::Table { columns, rows: shown.iter().map(row).collect() } })
+    facts
 }
 
 fn runs(subject: &Subject<'_>, recent: &[RecentRun]) -> Option<Section> {
