@@ -4,6 +4,7 @@
 //! commit is under way at a time, beside the intake of further outcomes. A store that refuses is asked again every
 //! second: what has been seen is still known, so a verdict comes late and is not lost.
 
+mod absent;
 pub(super) mod history;
 mod picture;
 mod roster;
@@ -28,6 +29,7 @@ use crate::{
         trouble::{Trouble, Work},
     },
     domain::{
+        channel::ChannelId,
         decision::Decision,
         evaluation::{Moment, State},
         incident::{IncidentEvent, Severity},
@@ -115,6 +117,8 @@ pub(crate) struct Evaluator {
     picture: Picture,
     /// Places of channels whose evidence calls for a change of state.
     wanting: BTreeSet<usize>,
+    /// Channels that have been away for so long that their incident is to be withdrawn.
+    leaving: Vec<ChannelId>,
     /// The decision under way to the store.
     commit: Option<Commit>,
     /// The store has refused; it is asked again at the next look.
@@ -170,6 +174,7 @@ impl Evaluator {
             history: History::new(batches),
             picture: Picture::new(snapshots),
             wanting: BTreeSet::new(),
+            leaving: Vec::new(),
             commit: None,
             refused: false,
             ticks: 0,
@@ -225,10 +230,11 @@ impl Evaluator {
         self.picture.draw(&mut self.roster);
     }
 
-    /// Finds every channel whose state is to change.
+    /// Finds every channel whose state is to change, and every incident that is to be withdrawn.
     fn look(&mut self, now: Moment) {
         self.wanting =
             (0..self.roster.posts().len()).filter(|&place| self.roster.judge(place, now).is_some()).collect();
+        self.leaving = self.roster.absent().overdue(now).cloned().collect();
     }
 
     /// Begins the next commit, if none is under way.
@@ -236,16 +242,23 @@ impl Evaluator {
         if self.commit.is_some() || self.refused {
             return;
         }
+        let Some((decision, from)) = self.next_decision() else { return };
+        let (store, trouble) = (self.store.clone(), Arc::clone(&self.trouble));
+        let committed = decision.clone();
+        let done = Box::pin(async move { trouble.attend(Work::Verdict, store.commit(committed)).await });
+        self.commit = Some(Commit { decision, from, done });
+    }
+
+    /// What is to be decided next, and the state that the channel leaves by it.
+    fn next_decision(&mut self) -> Option<(Decision, State)> {
         let now = self.now();
         while let Some(place) = self.wanting.pop_first() {
             let Some(transition) = self.roster.judge(place, now) else { continue };
             let decision = ruling::decide(&self.roster, place, &transition, &self.plan, now.wall);
-            let (store, trouble) = (self.store.clone(), Arc::clone(&self.trouble));
-            let committed = decision.clone();
-            let done = Box::pin(async move { trouble.attend(Work::Verdict, store.commit(committed)).await });
-            self.commit = Some(Commit { decision, from: transition.from, done });
-            return;
+            return Some((decision, transition.from));
         }
+        let id = self.leaving.pop()?;
+        ruling::withdraw(&self.roster, &id, &self.plan, now.wall)
     }
 
     /// Takes the decision for its own, if it was committed.
@@ -269,21 +282,24 @@ impl Evaluator {
             self.roster.remember(decision);
             return;
         };
+        let now = self.now();
         let post = self.roster.post_mut(place);
         match (decision.event, &decision.incident) {
             (Some(IncidentEvent::Opened), Some(incident)) => post.series.count_incident(incident.severity),
             (Some(IncidentEvent::Worsened), _) => post.series.count_incident(Severity::Dark),
             _ => {}
         }
-        post.adopt(decision);
+        post.adopt(decision, now);
         self.wanting.insert(place);
     }
 
     fn tell_status(&self) {
-        let count = |state| self.roster.posts().iter().filter(|post| post.state.state() == state).count();
-        let words = State::ALL.into_iter().map(|state| (count(state), state.as_str()));
-        let words: Vec<String> =
-            words.filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+        let mut counts = [0_usize; State::ALL.len()];
+        for post in self.roster.posts() {
+            counts[post.state.state() as usize] += 1;
+        }
+        let words = counts.into_iter().zip(State::ALL).filter(|(count, _)| *count > 0);
+        let words: Vec<String> = words.map(|(count, state)| format!("{count} {}", state.as_str())).collect();
         systemd::status(&format!("channels: {}", words.join(", ")));
     }
 

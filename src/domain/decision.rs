@@ -9,7 +9,7 @@ use crate::domain::{
     channel::ChannelId,
     evaluation::{Rules, State, Transition},
     incident::{Incident, IncidentEvent, IncidentId, Severity, Told},
-    notification::{Content, News, Notification, Route, Subject},
+    notification::{Absence, Content, News, Notification, Route, Subject},
 };
 
 /// What has been decided about one channel and is committed in one transaction, before anybody acts on it.
@@ -53,6 +53,24 @@ pub fn decide(
         incident,
         event,
         notifications,
+    }
+}
+
+/// Decides what becomes of an open incident whose channel is no longer watched: it ends, and those who were told of it
+/// are told so. Of the channel nothing is known from then on, should it come back.
+#[must_use]
+pub fn withdraw(standing: &Incident, absence: &Absence<'_>, now: Timestamp) -> Decision {
+    let incident = Incident { resolved_at: Some(now), ..standing.clone() };
+    let event = IncidentEvent::Withdrawn;
+    let content = Content::withdraw(&incident, absence, now);
+    let mail_host = absence.letterhead.mail_host;
+    Decision {
+        channel: incident.channel.clone(),
+        state: State::Unknown,
+        since: absence.since,
+        notifications: mails(&incident, event, incident.told.len(), &content, mail_host, now),
+        incident: Some(incident),
+        event: Some(event),
     }
 }
 
@@ -127,12 +145,24 @@ fn tell(
         return Vec::new();
     }
     let content = Content::compose(subject, &News { event, incident, transition, now });
+    mails(incident, event, told_before, &content, subject.letterhead.mail_host, now)
+}
+
+/// A mail to everybody who is told; to the first `told_before` of them it is a further one.
+fn mails(
+    incident: &Incident,
+    event: IncidentEvent,
+    told_before: usize,
+    content: &Content,
+    mail_host: &str,
+    now: Timestamp,
+) -> Vec<Notification> {
     let mails = incident.told.iter().enumerate().map(|(index, told)| Notification {
         incident: incident.id.clone(),
         event,
         route: Route::Mail,
         recipient: told.recipient.clone(),
-        message_id: message_id(&incident.id, event, &told.recipient, subject.letterhead.mail_host),
+        message_id: message_id(&incident.id, event, &told.recipient, mail_host),
         in_reply_to: (index < told_before).then(|| told.message_id.clone()),
         created_at: now,
         content: content.clone(),

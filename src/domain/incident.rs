@@ -1,4 +1,5 @@
-//! Incidents: from the transition to `dark` (or `degraded`, where configured) until recovery is confirmed.
+//! Incidents: from the transition to `dark` (or `degraded`, where configured) until recovery is confirmed, or until the
+//! channel is no longer watched.
 
 use std::fmt;
 
@@ -55,7 +56,7 @@ pub struct Incident {
     pub began_at: Timestamp,
     /// When it was confirmed.
     pub confirmed_at: Timestamp,
-    /// When recovery was confirmed; none while it is open.
+    /// When recovery was confirmed, or nobody looked for one any more; none while it is open.
     pub resolved_at: Option<Timestamp>,
     /// What it rests on.
     pub evidence: Evidence,
@@ -94,11 +95,13 @@ pub enum IncidentEvent {
     Worsened,
     /// Recovery was confirmed.
     Resolved,
+    /// Its channel is no longer watched, so no recovery will ever be seen.
+    Withdrawn,
 }
 
 impl IncidentEvent {
     /// Every event.
-    pub const ALL: [Self; 3] = [Self::Opened, Self::Worsened, Self::Resolved];
+    pub const ALL: [Self; 4] = [Self::Opened, Self::Worsened, Self::Resolved, Self::Withdrawn];
 
     /// The word used in metrics, columns and Message-IDs.
     #[must_use]
@@ -107,6 +110,7 @@ impl IncidentEvent {
             Self::Opened => "opened",
             Self::Worsened => "worsened",
             Self::Resolved => "resolved",
+            Self::Withdrawn => "withdrawn",
         }
     }
 }

@@ -138,12 +138,28 @@ pub struct News<'a> {
     pub now: Timestamp,
 }
 
+/// A channel that is no longer watched, as far as people are told.
+#[derive(Clone, Copy, Debug)]
+pub struct Absence<'a> {
+    /// Since when it has been found missing in the configuration.
+    pub since: Timestamp,
+    /// Where its probes ran.
+    pub location: &'a Location,
+    /// What is the same in every mail.
+    pub letterhead: Letterhead<'a>,
+}
+
 impl Content {
     /// Writes what is to be said.
     #[must_use]
     pub fn compose(subject: &Subject<'_>, news: &News<'_>) -> Self {
-        let letter = letter::Letter::lay_out(subject, news);
-        Self { text: text::write(&letter), html: html::write(&letter), subject: letter.subject }
+        Self::write(letter::Letter::lay_out(subject, news))
+    }
+
+    /// Writes that nobody looks for a recovery any more.
+    #[must_use]
+    pub fn withdraw(incident: &Incident, absence: &Absence<'_>, now: Timestamp) -> Self {
+        Self::write(letter::withdrawal::lay_out(incident, absence, now))
     }
 
     /// What is sent when the mail leaves `late` after it was decided: the same, with a first line that says so, from
@@ -159,6 +175,10 @@ impl Content {
             text: text::with_notice(&self.text, &line),
             html: html::with_notice(&self.html, &line),
         }
+    }
+
+    fn write(letter: letter::Letter) -> Self {
+        Self { text: text::write(&letter), html: html::write(&letter), subject: letter.subject }
     }
 }
 

@@ -7,13 +7,14 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 use expect_test::expect_file;
 use lamplighter::domain::{
     channel::ChannelKind,
-    decision::Decision,
+    decision::{Decision, withdraw},
     evaluation::State,
+    incident::IncidentEvent,
     notification::Content,
     outcome::{Phase, PhaseKind, Reason, Stage},
 };
 use scraper::{Html, Selector};
-use situations::{Situation, answered, failure, neighbour, phases};
+use situations::{Situation, absence, answered, began, failure, neighbour, phases};
 
 const HOSTILE: &str = "<script>alert(1)</script><img src=x onerror=alert(2)>\r\nBcc: everybody@example.com\r\n\r\n\
                        \u{202e}moc.live\u{202c} \u{1b}[31mred \" onmouseover=\"x ' & &lt; =cmd|' /C calc'!A0 \0";
@@ -189,6 +190,7 @@ fn news() -> BTreeMap<&'static str, Content> {
         ("recovery-but-degraded", content(&still_slow.followed(&incident, State::Degraded, 7_500))),
         ("degraded", content(&degraded)),
         ("worsened", content(&worsened)),
+        ("withdrawn", content(&withdraw(&incident, &absence(3_900), began() + Duration::from_secs(4_500)))),
         ("late", content(&dark).sent_late(Duration::from_secs(7_500))),
     ])
 }
@@ -255,7 +257,8 @@ fn the_first_five_lines_say_everything_and_fit() {
             "{name}: {lines:?}"
         );
         assert_eq!(lines[5], "", "{name}");
-        assert!(lines[0].starts_with("DARK since 03:") || name.starts_with("recovery") || name == "degraded");
+        let is_other_news = name.starts_with("recovery") || ["degraded", "withdrawn"].contains(&name);
+        assert!(lines[0].starts_with("DARK since 03:") || is_other_news);
         assert!(lines[1].starts_with("Customers: "), "{name}: {lines:?}");
     }
 }
@@ -343,4 +346,26 @@ fn a_mail_sent_soon_does_not_say_that_it_is_late() {
     assert!(late.text.starts_with("This mail is 1 min late. "));
     assert!(late.html.contains("This mail is 1 min late. "));
     assert_eq!(late.subject, mail.subject);
+}
+
+#[test]
+fn a_withdrawal_ends_the_incident_and_goes_to_those_who_were_told_in_their_thread() {
+    let recipients = ["anna@example.com".to_owned(), "bert@example.com".to_owned()];
+    let opened = Situation { recipients: recipients.to_vec(), ..Situation::chat() }.opened(State::Dark);
+    let incident = opened.incident.unwrap();
+    let now = began() + Duration::from_secs(4_500);
+    let decision = withdraw(&incident, &absence(3_900), now);
+    assert_eq!((decision.state, decision.event), (State::Unknown, Some(IncidentEvent::Withdrawn)));
+    assert_eq!(decision.incident.unwrap().resolved_at, Some(now));
+    for ((mail, first), recipient) in
+        decision.notifications.iter().zip(&opened.notifications).zip(&recipients)
+    {
+        assert_eq!(&mail.recipient, recipient);
+        assert_eq!(mail.in_reply_to.as_ref(), Some(&first.message_id));
+        assert_ne!(mail.message_id, first.message_id);
+    }
+    assert_eq!(decision.notifications.len(), 2);
+    let untold = Situation { recipients: Vec::new(), ..Situation::chat() }.opened(State::Dark);
+    let decision = withdraw(&untold.incident.unwrap(), &absence(3_900), now);
+    assert!(decision.notifications.is_empty() && decision.incident.unwrap().resolved_at.is_some());
 }

@@ -2,7 +2,7 @@
 //! the handles of the metrics. The evaluator owns it alone.
 //!
 //! A plan that is adopted keeps whatever it configures as before: a channel its state and incident, a probe its
-//! evidence, its windows and its counters. A channel that leaves the plan is remembered, so that it comes back as it
+//! evidence, its windows and its counters. A channel that leaves the plan is [`Absent`], so that it comes back as it
 //! left.
 
 use std::{
@@ -13,11 +13,12 @@ use std::{
 
 use crate::{
     config::plan::{Channel, Plan, ProbePlan},
+    daemon::evaluator::absent::Absent,
     domain::{
         channel::{ChannelId, Location, ProbeKey},
         decision::Decision,
         evaluation::{ChannelState, Moment, Transition, Watched},
-        incident::Incident,
+        incident::{Incident, IncidentEvent},
         latency::{Latency, Quantiles, Scale, Window},
         outcome::Outcome,
     },
@@ -36,7 +37,7 @@ pub(crate) struct Roster {
     /// Where a probe is to be found: its channel's place and its own place therein.
     places: HashMap<Arc<ProbeKey>, (usize, usize)>,
     /// What is known of channels that are not in the plan.
-    absent: BTreeMap<ChannelId, RememberedChannel>,
+    absent: Absent,
     scale: Scale,
 }
 
@@ -91,7 +92,7 @@ impl Roster {
             location,
             posts: Vec::new(),
             places: HashMap::new(),
-            absent: remembered.channels,
+            absent: Absent::new(remembered.channels),
             scale: Scale::default(),
         }
     }
@@ -103,13 +104,14 @@ impl Roster {
         for (id, channel) in &plan.channels {
             let post = match before.remove(id) {
                 Some(post) => post.replan(channel, &self.location, now),
-                None => Post::new(id, channel, self.absent.remove(id), &self.location, now),
+                None => Post::new(id, channel, self.absent.take(id), &self.location, now),
             };
             self.posts.push(post);
         }
         for (id, post) in before {
-            self.absent.insert(id, post.into_memory());
+            self.absent.remember(id, post.into_memory());
         }
+        self.absent.miss(now);
         self.places = places(&self.posts);
         let lookouts = self.posts.iter().flat_map(|post| &post.probes);
         Series {
@@ -159,9 +161,14 @@ impl Roster {
         &mut self.posts[place]
     }
 
-    /// Remembers a decision about a channel that left the plan while it was being committed.
+    /// The channels that are not in the plan.
+    pub(crate) fn absent(&self) -> &Absent {
+        &self.absent
+    }
+
+    /// Remembers a decision about a channel that is not in the plan.
     pub(crate) fn remember(&mut self, decision: &Decision) {
-        self.absent.insert(decision.channel.clone(), memory(decision));
+        self.absent.remember(decision.channel.clone(), memory(decision));
     }
 
     /// Shows the windows of some channels' probes in their metrics, from the channel at `place` on, in a ring, until
@@ -236,19 +243,30 @@ impl Post {
             };
             self.probes.push(lookout);
         }
+        self.watch(now);
+        self
+    }
+
+    /// Says which probes count.
+    fn watch(&mut self, now: Moment) {
         let watched = self.plan.probes.values().map(|probe| Watched {
             key: Arc::clone(&probe.key),
             silence: probe.silence(),
             fingerprint: probe.fingerprint,
         });
         self.state.watch(watched, now.monotonic);
-        self
     }
 
     /// Takes over what has been committed.
-    pub(crate) fn adopt(&mut self, decision: &Decision) {
+    pub(crate) fn adopt(&mut self, decision: &Decision, now: Moment) {
         let memory = memory(decision);
-        self.state.adopt(memory.state, memory.since);
+        if decision.event == Some(IncidentEvent::Withdrawn) {
+            // It came back while that was being committed; the state that it brought along is over.
+            self.state = ChannelState::new(memory.since);
+            self.watch(now);
+        } else {
+            self.state.adopt(memory.state, memory.since);
+        }
         self.incident = memory.incident;
         self.changed = true;
         self.show_state();

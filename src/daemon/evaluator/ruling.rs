@@ -8,9 +8,10 @@ use crate::{
     config::plan::Plan,
     daemon::evaluator::roster::{Post, Roster},
     domain::{
+        channel::ChannelId,
         decision::{self, Decision},
         evaluation::{State, Transition},
-        notification::{Letterhead, Neighbour, Subject},
+        notification::{Absence, Letterhead, Neighbour, Subject},
     },
 };
 
@@ -34,13 +35,32 @@ pub(crate) fn decide(
         location: &plan.boot.location,
         recipients: team.map_or(&[], |team| &team.mail),
         neighbours: &neighbours,
-        letterhead: Letterhead {
-            mail_host: plan.mail.as_ref().map_or("localhost", |mail| host_of(&mail.from)),
-            public_url: plan.public_url.as_deref(),
-            time_zone: &plan.time_zone,
-        },
+        letterhead: letterhead(plan),
     };
     decision::decide(&subject, &post.plan.rules, post.incident.as_ref(), transition, now)
+}
+
+/// Withdraws the incident of a channel that is not in the plan; gives the state that the channel leaves as well. None
+/// where no incident is open.
+pub(crate) fn withdraw(
+    roster: &Roster,
+    id: &ChannelId,
+    plan: &Plan,
+    now: Timestamp,
+) -> Option<(Decision, State)> {
+    let absentee = roster.absent().get(id)?;
+    let absence =
+        Absence { since: absentee.since?.wall, location: &plan.boot.location, letterhead: letterhead(plan) };
+    let decision = decision::withdraw(absentee.memory.incident.as_ref()?, &absence, now);
+    Some((decision, absentee.memory.state))
+}
+
+fn letterhead(plan: &Plan) -> Letterhead<'_> {
+    Letterhead {
+        mail_host: plan.mail.as_ref().map_or("localhost", |mail| host_of(&mail.from)),
+        public_url: plan.public_url.as_deref(),
+        time_zone: &plan.time_zone,
+    }
 }
 
 /// All other channels, as far as customers may be sent there.

@@ -1,11 +1,21 @@
 //! What becomes of states, counters and places when another plan is put in force.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use lamplighter::domain::evaluation::State;
-use tokio::time::{Instant, sleep_until};
+use lamplighter::{config::plan::Plan, domain::evaluation::State};
+use tokio::{
+    task::yield_now,
+    time::{Instant, advance, sleep_until},
+};
 
-use super::stage::{Door, Play, clock, doors, pass, plan};
+use super::stage::{Door, Play, PlayedDoor, clock, doors, pass, plan};
+
+/// A plan that does not know the last door.
+fn without_the_last(doors: &BTreeMap<&str, Arc<PlayedDoor>>) -> Plan {
+    let mut plan = plan(doors, |_| {});
+    plan.channels.pop_last();
+    plan
+}
 
 #[tokio::test(start_paused = true)]
 async fn every_channel_is_in_the_metrics_from_the_first_moment() {
@@ -121,16 +131,96 @@ async fn a_channel_that_comes_back_is_in_the_state_in_which_it_left() {
     both["hotline"].set(Door::Fails);
     pass(60).await;
     assert_eq!(play.state("hotline"), State::Dark);
-    let mut without = plan(&both, |_| {});
-    without.channels.pop_last();
-    play.daemon.adopt(without);
-    pass(60).await;
+    play.daemon.adopt(without_the_last(&both));
+    pass(540).await;
     assert!(play.metrics("support_channel_state{channel=\"hotline\"").is_empty());
     play.daemon.adopt(plan(&both, |_| {}));
     pass(1).await;
     assert_eq!(play.state("hotline"), State::Dark);
     pass(120).await;
     assert_eq!(play.mailbox.news(), ["opened hotline"]);
+    pass(600).await;
+    assert_eq!(play.mailbox.news(), ["opened hotline"]);
+    play.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_incident_whose_channel_stays_away_is_withdrawn_and_its_people_are_told_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let both = doors(["chat", "hotline"]);
+    let play = Play::start(plan(&both, |_| {}), directory.path()).await;
+    both["hotline"].set(Door::Fails);
+    pass(60).await;
+    play.daemon.adopt(without_the_last(&both));
+    pass(590).await;
+    assert_eq!(play.mailbox.news(), ["opened hotline"], "it may still come back");
+    pass(20).await;
+    assert_eq!(play.mailbox.news(), ["opened hotline", "withdrawn hotline"]);
+    pass(1_200).await;
+    assert_eq!(play.mailbox.news().len(), 2);
+    play.daemon.adopt(plan(&both, |_| {}));
+    pass(1).await;
+    assert_eq!(play.state("hotline"), State::Unknown);
+    pass(60).await;
+    assert_eq!(play.state("hotline"), State::Dark);
+    assert_eq!(
+        play.mailbox.news(),
+        ["opened hotline", "withdrawn hotline", "opened hotline"],
+        "what is still dark then is news"
+    );
+    play.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_incident_whose_channel_was_removed_while_the_daemon_was_down_is_withdrawn() {
+    let directory = tempfile::tempdir().unwrap();
+    let both = doors(["chat", "hotline"]);
+    let play = Play::start(plan(&both, |_| {}), directory.path()).await;
+    both["hotline"].set(Door::Fails);
+    pass(60).await;
+    let (mailbox, clock) = (Arc::clone(&play.mailbox), play.clock);
+    play.end().await;
+
+    let play = Play::resume(without_the_last(&both), directory.path(), Arc::clone(&mailbox), clock).await;
+    pass(590).await;
+    assert_eq!(mailbox.news(), ["opened hotline"]);
+    pass(20).await;
+    assert_eq!(mailbox.news(), ["opened hotline", "withdrawn hotline"]);
+    play.end().await;
+
+    let play = Play::resume(without_the_last(&both), directory.path(), Arc::clone(&mailbox), clock).await;
+    pass(1_200).await;
+    assert_eq!(mailbox.news().len(), 2, "it is told once");
+    play.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_comes_back_while_its_incident_is_withdrawn_is_judged_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let both = doors(["chat", "hotline"]);
+    let play = Play::start(plan(&both, |_| {}), directory.path()).await;
+    both["hotline"].set(Door::Fails);
+    pass(60).await;
+    play.daemon.adopt(without_the_last(&both));
+    pass(595).await;
+    // Whoever holds the database lets the commit hang; time goes on meanwhile.
+    let holder = rusqlite::Connection::open(directory.path().join("play.db")).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    for _ in 0..100 {
+        advance(Duration::from_millis(100)).await;
+        yield_now().await;
+    }
+    play.daemon.adopt(plan(&both, |_| {}));
+    for _ in 0..10 {
+        yield_now().await;
+    }
+    assert_eq!(play.state("hotline"), State::Dark, "nothing is adopted before it is committed");
+    holder.execute_batch("COMMIT").unwrap();
+    pass(5).await;
+    assert_eq!(play.state("hotline"), State::Unknown);
+    assert_eq!(play.mailbox.news(), ["opened hotline", "withdrawn hotline"]);
+    pass(60).await;
+    assert_eq!(play.mailbox.news(), ["opened hotline", "withdrawn hotline", "opened hotline"]);
     play.end().await;
 }
 

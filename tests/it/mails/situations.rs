@@ -1,6 +1,9 @@
 //! The situations whose mails are golden: every kind of door, every sort of news, and what a target may put into it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use jiff::{Timestamp, tz::TimeZone};
 use lamplighter::domain::{
@@ -8,7 +11,7 @@ use lamplighter::domain::{
     decision::{Decision, decide},
     evaluation::{Evidence, Quorum, RecentRun, Rules, RunWord, State, Transition},
     incident::Incident,
-    notification::{Letterhead, Neighbour, Subject},
+    notification::{Absence, Letterhead, Neighbour, Subject},
     outcome::{Detail, Failure, Phase, PhaseKind, Reason, Stage},
 };
 
@@ -75,6 +78,21 @@ pub fn answered(step: Option<&str>) -> Vec<Phase> {
     let parts =
         [(Resolve, 3_100), (Connect, 12_400), (Tls, 40_800), (Send, 90), (Wait, 155_000), (Transfer, 640)];
     phases(step, &parts)
+}
+
+/// A channel that has been missing since so many seconds after the outage began.
+pub fn absence(after: u64) -> Absence<'static> {
+    static PLACE: LazyLock<(Location, TimeZone)> =
+        LazyLock::new(|| (Location::new("fra-1"), TimeZone::get("Europe/Berlin").unwrap()));
+    Absence {
+        since: began() + Duration::from_secs(after),
+        location: &PLACE.0,
+        letterhead: Letterhead {
+            mail_host: "example.com",
+            public_url: Some("https://lamplighter.example.com/"),
+            time_zone: &PLACE.1,
+        },
+    }
 }
 
 impl Situation {

@@ -41,7 +41,7 @@ fn facts(subject: &Subject<'_>, news: &News<'_>, title: &str) -> Section {
     facts.extend(evidence.probe.as_ref().map(|probe| Fact::new("Probe", probe.to_string())));
     facts.push(Fact::new("Location", subject.location.as_str()));
     match news.event {
-        IncidentEvent::Opened => {}
+        IncidentEvent::Opened | IncidentEvent::Withdrawn => {}
         IncidentEvent::Worsened => {
             facts.push(Fact::new("Degraded since", tell::fully(news.incident.began_at, zone)));
         }
@@ -70,7 +70,7 @@ fn facts(subject: &Subject<'_>, news: &News<'_>, title: &str) -> Section {
 }
 
 /// Everything about a failure.
-fn in_full(failure: &Failure) -> Vec<Fact> {
+pub(super) fn in_full(failure: &Failure) -> Vec<Fact> {
     let mut facts = vec![Fact::new("Stage", failure.stage.as_str())];
     facts.extend(failure.step.as_ref().map(|step| Fact::new("Step", Detail::new(step).as_str())));
     let explained = |reason| format!("{reason}: {}", phrases::meaning(reason));
