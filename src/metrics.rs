@@ -177,7 +177,7 @@ pub fn series_per_probe(phases: usize, timeout: Duration) -> usize {
         + Window::ALL.len()
         + histogram
         + series::QUANTILES.len()
-        + phases
+        + phases.min(series::PHASES_MAX)
         + last_run
         + certificate
 }
@@ -191,8 +191,10 @@ mod tests {
 
     #[test]
     fn a_default_probe_stays_within_its_series_budget() {
-        let defaults = series_per_probe(6, Duration::from_secs(10));
-        assert_eq!(defaults, 30);
+        let timeout = Duration::from_secs(10);
+        assert_eq!(series_per_probe(6, timeout), 30, "one request");
+        assert_eq!(series_per_probe(4, timeout), 28, "a journey of four steps");
+        assert_eq!(series_per_probe(32, timeout), 32, "the longest journey");
     }
 
     #[test]

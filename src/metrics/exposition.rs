@@ -439,18 +439,35 @@ mod tests {
         assert_eq!(lines.len(), SERIES_PER_CHANNEL);
     }
 
-    #[test]
-    fn a_probe_makes_as_many_series_as_check_says() {
-        let series = probe_series(0);
-        let mut run = outcome(Verdict::Ok);
-        run.phases =
-            PhaseKind::ALL[..6].iter().map(|&kind| Phase { kind, ..run.phases[0].clone() }).collect();
-        series.record(&run);
+    /// Everything that a probe shows after a run with these phases.
+    fn whole(series: Arc<ProbeSeries>, phases: Vec<Phase>) -> Vec<String> {
+        series.record(&Outcome { phases, ..outcome(Verdict::Ok) });
         series.set_timeout_ratios([Some(0.0); 3]);
         series.set_latency(Some([Duration::ZERO; 3]));
         let metrics = Metrics::new();
         metrics.publish(Series { channels: vec![], probes: vec![series] });
-        assert_eq!(support_lines(&metrics).len(), series_per_probe(6, TIMEOUT));
+        support_lines(&metrics)
+    }
+
+    #[test]
+    fn a_probe_makes_as_many_series_as_check_says() {
+        let connect = &outcome(Verdict::Ok).phases[0];
+        let phases = PhaseKind::ALL[..6].iter().map(|&kind| Phase { kind, ..connect.clone() });
+        let lines = whole(probe_series(0), phases.collect());
+        assert_eq!(lines.len(), series_per_probe(6, TIMEOUT));
+    }
+
+    #[test]
+    fn a_long_journey_shows_its_first_steps_each_and_the_others_together() {
+        let steps: Vec<String> = (1..=10).map(|number| format!("step-{number}")).collect();
+        let series = ProbeSeries::new(&key(0), &Location::new("fra-1"), &steps, TIMEOUT);
+        let connect = &outcome(Verdict::Ok).phases[0];
+        let phases = steps.iter().map(|step| Phase { step: Some(step.as_str().into()), ..connect.clone() });
+        let lines = whole(Arc::new(series), phases.collect());
+        assert_eq!(lines.len(), series_per_probe(10, TIMEOUT));
+        let shows = |words: &str| lines.iter().any(|line| line.contains(words));
+        assert!(shows("phase=\"step-7\"} 0.05") && shows("phase=\"_others\"} 0.15"), "{lines:#?}");
+        assert!(!shows("step-8"));
     }
 
     #[test]

@@ -28,6 +28,11 @@ use crate::{
 pub const OUTCOMES: [&str; 4] = ["ok", "degraded", "failed", "inconclusive"];
 /// The words of the `quantile` label.
 pub const QUANTILES: [&str; 3] = ["0.5", "0.95", "0.99"];
+/// A probe shows so many phases at most: those of a request are six; of a journey with more steps the first ones are
+/// shown each, and the others together as [`OTHER_STEPS`].
+pub const PHASES_MAX: usize = 8;
+/// The `phase` of the steps that have no series of their own; no step can be called so.
+const OTHER_STEPS: &str = "_others";
 /// A value that is not known.
 pub(crate) const ABSENT: u64 = u64::MAX;
 
@@ -89,7 +94,7 @@ impl ProbeSeries {
             bounds,
             duration_sum_us: AtomicU64::new(0),
             latency_us: absent(),
-            phases: phases.iter().map(|phase| (phase.as_str().into(), AtomicU64::new(ABSENT))).collect(),
+            phases: shown(phases).map(|phase| (phase.into(), AtomicU64::new(ABSENT))).collect(),
             last_run_ms: AtomicU64::new(ABSENT),
             certificate_expiry_s: AtomicU64::new(ABSENT),
         }
@@ -150,17 +155,27 @@ impl ProbeSeries {
 
     /// Adds up what belongs to one word: the hops of a redirect chain, the requests of a step.
     fn set_phases(&self, outcome: &Outcome) {
-        for (word, series) in &*self.phases {
-            let mut total = None;
-            for phase in &outcome.phases {
-                let its_word = phase.step.as_deref().unwrap_or(phase.kind.as_str());
-                if its_word == &**word {
-                    *total.get_or_insert(0) += micros(phase.duration);
-                }
+        let mut totals = [None; PHASES_MAX];
+        for phase in &outcome.phases {
+            let word = phase.step.as_deref().unwrap_or(phase.kind.as_str());
+            let place = |word: &str| self.phases.iter().position(|(known, _)| **known == *word);
+            if let Some(place) = place(word).or_else(|| place(OTHER_STEPS)) {
+                *totals[place].get_or_insert(0) += micros(phase.duration);
             }
+        }
+        for ((_, series), total) in self.phases.iter().zip(totals) {
             series.store(total.unwrap_or(ABSENT), Relaxed);
         }
     }
+}
+
+/// The words of the phases that have a series.
+fn shown(phases: &[String]) -> impl Iterator<Item = &str> {
+    let (own, others) = match phases.len() {
+        0..=PHASES_MAX => (phases.len(), None),
+        _ => (PHASES_MAX - 1, Some(OTHER_STEPS)),
+    };
+    phases[..own].iter().map(String::as_str).chain(others)
 }
 
 /// The series of one channel.
