@@ -15,6 +15,7 @@ use serde::{Deserialize, Deserializer, de};
 pub use self::{
     text::{
         ByteSize, CssSelector, HeaderName, HttpUrl, JsonPath, MailAddress, Pattern, UrlText, is_loopback,
+        is_variable, is_variable_name,
     },
     time::{SPAN_MAX, Span},
 };

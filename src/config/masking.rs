@@ -7,6 +7,8 @@ use std::{ops::Range, sync::LazyLock};
 
 use regex::Regex;
 
+use crate::setting::is_variable;
+
 /// The text with stars in place of `known` and of everything that looks like a secret. Every place keeps its place.
 pub(super) fn mask(text: &str, known: impl Iterator<Item = Range<usize>>) -> String {
     let mut shown = text.as_bytes().to_vec();
@@ -37,6 +39,9 @@ fn behind_telling_keys(text: &str) -> impl Iterator<Item = Range<usize>> {
             return Vec::new();
         }
         if !value.as_str().starts_with(['{', '[']) {
+            if is_variable(&text[without_quotes(text, value.range())]) {
+                return Vec::new();
+            }
             return vec![value.range()];
         }
         let members = MEMBER.captures_iter(value.as_str()).filter_map(|member| {
@@ -116,6 +121,8 @@ mod tests {
             "bearer = \"S3CR3T\"",
             "bearer = S3CR3T",
             "bearer = 'S3CR3T",
+            "bearer = \"{S3CR3T}\"",
+            "bearer = \"{token}S3CR3T\"",
             "bearer = \"S3\\\"CR3T\" # no",
             "bearer = [\"S3CR3T\"]",
             "bearer.value = \"S3CR3T\"",
@@ -141,6 +148,7 @@ mod tests {
             "password = { env = \"SMTP_PASSWORD\" }",
             "bearer = { file = \"secrets/token\" }",
             "bearer.credential = \"token\"",
+            "bearer = \"{token}\"",
             "basic = { user = \"anna\", password = { credential = \"shop\" } }",
             "from = \"Lamplighter <lamplighter@example.com>\"",
             "url = \"https://shop.example.com/\"",

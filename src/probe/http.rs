@@ -9,7 +9,10 @@ use crate::{
         Probe, Report, RunFuture,
         expect::{Expectations, Judged},
         jar::Jar,
-        request::{Unsendable, settings::RequestSettings},
+        request::{
+            Unsendable,
+            settings::{RequestSettings, TokenSettings},
+        },
         settings::{BuildContext, Built},
         timeline::Timeline,
         transport::{Transport, fault::Broken, prepared::Prepared},
@@ -33,10 +36,11 @@ struct HttpProbe {
 pub fn build(settings: &RequestSettings, context: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
     let draft = settings.draft(context);
     let credentials = draft.as_ref().is_ok_and(|draft| draft.has_credentials());
-    let (draft, expectations) = match (draft, settings.expect.build(credentials)) {
-        (Ok(draft), Ok(expectations)) => (draft, expectations),
-        (draft, expectations) => {
-            return Err(draft.err().into_iter().chain(expectations.err()).flatten().collect());
+    let (draft, expectations) = match (draft, settings.expect.build(credentials), stray_variable(settings)) {
+        (Ok(draft), Ok(expectations), None) => (draft, expectations),
+        (draft, expectations, stray) => {
+            let problems = draft.err().into_iter().chain(expectations.err()).flatten();
+            return Err(problems.chain(stray).collect());
         }
     };
     let unsendable = |error: Unsendable| vec![settings.url.problem(error.to_string())];
@@ -53,6 +57,15 @@ pub fn build(settings: &RequestSettings, context: &BuildContext<'_>) -> Result<B
             prepared,
         }),
     })
+}
+
+/// A token that only a journey could fill in.
+fn stray_variable(settings: &RequestSettings) -> Option<Problem> {
+    let token = settings.bearer.as_ref().filter(|token| matches!(token.value, TokenSettings::Variable(_)))?;
+    let problem = token.problem("a single request has no variables");
+    Some(problem.hint(
+        "write where the token lies: { env = \"API_TOKEN\" }; a journey can capture one in an earlier step",
+    ))
 }
 
 /// The phases a run can have.

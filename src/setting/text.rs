@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, net::IpAddr};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
-use url::Url;
+use url::{Host, Url};
 
 use crate::setting::{Refused, refuse, written_as_text};
 
@@ -196,12 +196,24 @@ pub struct MailAddress(pub lettre::message::Mailbox);
 impl MailAddress {
     /// Reads an address.
     pub fn parse(text: &str) -> Result<Self, Refused> {
-        text.parse().map(Self).map_err(|_| {
+        let mailbox: lettre::message::Mailbox = text.parse().map_err(|_| {
             (
                 format!("{text:?} is not a mail address"),
                 "write \"name@example.com\" or \"Support on call <name@example.com>\"".to_owned(),
             )
-        })
+        })?;
+        let (user, domain) = (mailbox.email.user(), mailbox.email.domain());
+        if user.is_ascii() && domain.is_ascii() {
+            return Ok(Self(mailbox));
+        }
+        let address = &mailbox.email;
+        let help = match Host::parse(domain) {
+            Ok(host) if user.is_ascii() => {
+                format!("write the domain as mail servers know it: \"{user}@{host}\"")
+            }
+            _ => "give an address of ASCII letters only; a name beside it may have any".to_owned(),
+        };
+        Err((format!("mail cannot be sent to or from {address}: it has letters outside ASCII"), help))
     }
 }
 
@@ -295,4 +307,21 @@ pub fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
         || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// The longest name of a variable.
+const VARIABLE_LEN_MAX: usize = 63;
+
+/// Says whether a text may name a variable of a journey: `a-z`, `0-9` and `_`, beginning with a letter.
+#[must_use]
+pub fn is_variable_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.len() <= VARIABLE_LEN_MAX
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+}
+
+/// Says whether a text is a variable in braces and nothing else.
+#[must_use]
+pub fn is_variable(text: &str) -> bool {
+    text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).is_some_and(is_variable_name)
 }

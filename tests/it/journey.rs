@@ -4,10 +4,18 @@ mod fixture;
 
 use std::time::Duration;
 
+use axum::{
+    Json, Router,
+    http::{HeaderMap, StatusCode},
+    response::IntoResponse,
+    routing::{get, post},
+};
 use lamplighter::{
     cli::demo::support_centre::fault::{Door, Fault},
     domain::outcome::{Outcome, PhaseKind, Reason, Stage, Verdict},
 };
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, task::JoinSet};
 
 use self::fixture::Centre;
 
@@ -208,6 +216,48 @@ async fn every_run_has_a_nonce_and_cookies_of_its_own() {
         assert_eq!(outcome.verdict, Verdict::Ok);
     }
     assert_eq!(centre.subjects().await.len(), 3);
+}
+
+/// An API that hands out a token for a key, and answers only to that token.
+async fn api_with_login(key: &'static str) -> (String, JoinSet<()>) {
+    let login = move |Json(asked): Json<Value>| async move {
+        if asked["key"] == key {
+            Json(json!({ "access_token": "a token of {its} own" })).into_response()
+        } else {
+            StatusCode::FORBIDDEN.into_response()
+        }
+    };
+    let desk = |headers: HeaderMap| async move {
+        let known = headers.get("authorization").is_some_and(|value| value == "Bearer a token of {its} own");
+        if known { StatusCode::OK } else { StatusCode::UNAUTHORIZED }
+    };
+    let routes = Router::new().route("/login", post(login)).route("/desk", get(desk));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let mut served = JoinSet::new();
+    served.spawn(async move { axum::serve(listener, routes).await.unwrap() });
+    (base, served)
+}
+
+#[tokio::test]
+async fn a_token_that_a_login_hands_out_is_the_bearer_of_the_next_step() {
+    let centre = Centre::open().await;
+    let (base, _served) = api_with_login(fixture::AGENTS_SECRET).await;
+    let journey = r#"
+        secrets = { key = { file = "agents-secret" } }
+        [[steps]]
+        name = "login"
+        http = { url = "BASE/login", body = { json = { key = "{key}" } } }
+        capture = { token = { json = "$.access_token", otherwise = "auth" } }
+        [[steps]]
+        name = "desk"
+        http = { url = "BASE/desk", bearer = "{token}" }
+    "#;
+    let journey = journey.replace("BASE", &base);
+    let (outcome, checks) = centre.run(&journey, TIMEOUT).await;
+    assert_eq!(outcome.verdict, Verdict::Ok, "{checks:?}");
+    let (outcome, _) = centre.run(&journey.replace("\"{token}\"", "\"{key}\""), TIMEOUT).await;
+    assert_eq!(failure_of(&outcome), (Stage::Expect, "desk", Reason::Auth, None));
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use super::{
     CLEANUP_TIMEOUT, Journey, JourneySettings, STEPS_MAX,
     capture::{Capture, CaptureSettings},
     step::{EVERY, Request, Step, StepSettings, Until, UntilSettings, Wording},
-    template::{Malformed, Template, is_name},
+    template::{Malformed, Template},
     variables::{NONCE, Variables},
 };
 use crate::{
@@ -27,7 +27,7 @@ use crate::{
         settings::{BuildContext, Built},
     },
     secret::{Secret, SecretRef},
-    setting::{At, HttpUrl, Problem},
+    setting::{At, HttpUrl, Problem, is_variable_name},
 };
 
 /// A journey being drawn up.
@@ -115,7 +115,7 @@ impl<'a> Blueprint<'a> {
 
     /// A variable has its value from here on; each is defined once, so that a text means one thing.
     fn define(&mut self, name: &str, span: &Range<usize>) {
-        if !is_name(name) {
+        if !is_variable_name(name) {
             let problem = Problem::at(span.clone(), format!("{name:?} is not the name of a variable"));
             self.problems.push(problem.hint("write a-z, 0-9 and _, beginning with a letter"));
         } else if !self.known.insert(name.to_owned()) {

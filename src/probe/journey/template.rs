@@ -9,14 +9,11 @@ use std::borrow::Cow;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::variables::Variables;
-use crate::probe::request::draft::Place;
+use crate::{probe::request::draft::Place, setting::is_variable_name};
 
 /// What RFC 3986 calls unreserved stays; everything else is encoded, so that a value can never add a path segment, a
 /// parameter or a host.
 const IN_ADDRESS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// The longest name of a variable.
-const NAME_LEN_MAX: usize = 63;
 
 /// A text, parsed once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,8 +47,10 @@ impl Template {
             } else if rest.starts_with(is_name_char) {
                 let end = rest.find(|c| !is_name_char(c)).unwrap_or(rest.len());
                 let name = &rest[..end];
-                rest =
-                    rest[end..].strip_prefix('}').filter(|_| is_name(name)).ok_or_else(|| malformed(name))?;
+                rest = rest[end..]
+                    .strip_prefix('}')
+                    .filter(|_| is_variable_name(name))
+                    .ok_or_else(|| malformed(name))?;
                 if !plain.is_empty() {
                     pieces.push(Piece::Text(std::mem::take(&mut plain)));
                 }
@@ -113,13 +112,6 @@ impl Template {
         }
         Ok(Cow::Owned(filled))
     }
-}
-
-/// Says whether `text` may name a variable: `a-z`, `0-9` and `_`, beginning with a letter.
-pub(super) fn is_name(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text.len() <= NAME_LEN_MAX
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
 fn is_name_char(c: char) -> bool {

@@ -1,6 +1,7 @@
 //! A request in `probes.toml`.
 
 mod build;
+mod token;
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
@@ -8,6 +9,7 @@ use http::Method;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
+pub use self::token::TokenSettings;
 use crate::{
     probe::{
         expect::settings::ExpectSettings,
@@ -44,8 +46,8 @@ pub struct RequestSettings {
     pub cookies: BTreeMap<String, At<MaybeSecret>>,
     /// User name and password (HTTP basic authentication).
     pub basic: Option<At<BasicSettings>>,
-    /// A bearer token.
-    pub bearer: Option<At<SecretRef>>,
+    /// A bearer token: a reference to a secret or, in a journey, a variable: "{token}".
+    pub bearer: Option<At<TokenSettings>>,
     /// What is sent: exactly one of text, json, form, multipart and file.
     pub body: Option<At<BodySettings>>,
     /// Whether redirects are followed: true (at most 5), false, or the most that are followed.

@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 use bytes::Bytes;
 use http::Method;
 
-use super::{BodySettings, LimitSettings, MethodName, MultipartSettings, RequestSettings, TlsSettings};
+use super::{
+    BodySettings, LimitSettings, MethodName, MultipartSettings, RequestSettings, TlsSettings, TokenSettings,
+};
 use crate::{
     probe::{
         request::draft::{Auth, Body, Draft, FilePart, Json, Text},
@@ -91,6 +93,14 @@ impl Gather<'_> {
         Text::written(value, true, reference.span.clone())
     }
 
+    fn token(&mut self, token: &At<TokenSettings>) -> Text {
+        let span = token.span.clone();
+        match &token.value {
+            TokenSettings::Secret(reference) => self.secret(&At { span, value: reference.clone() }),
+            TokenSettings::Variable(text) => Text::written(Secret::new(text.clone()), false, span),
+        }
+    }
+
     fn named(&mut self, texts: &BTreeMap<String, At<MaybeSecret>>) -> Vec<(String, Text)> {
         texts.iter().map(|(name, text)| (name.clone(), self.text(text))).collect()
     }
@@ -101,7 +111,7 @@ impl Gather<'_> {
             (Some(basic), None) => {
                 Auth::Basic { user: self.text(&basic.user), password: self.secret(&basic.password) }
             }
-            (None, Some(token)) => Auth::Bearer(self.secret(token)),
+            (None, Some(token)) => Auth::Bearer(self.token(token)),
             (Some(_), Some(bearer)) => {
                 let problem = bearer.problem("basic and bearer both fill the authorization header");
                 self.problems.push(problem.hint("keep one of them"));
