@@ -34,15 +34,21 @@ impl HttpUrl {
                 "use an address that begins with https:// or http://".to_owned(),
             ));
         }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err((
-                "an address must not carry a user name or password".to_owned(),
-                "take them out of the address and write basic = { user = \"...\", password = { env = \"...\" } }"
-                    .to_owned(),
-            ));
-        }
+        without_user(&url)?;
         Ok(Self(url))
     }
+}
+
+/// Refuses an address that carries a secret.
+fn without_user(url: &Url) -> Result<(), Refused> {
+    if url.username().is_empty() && url.password().is_none() {
+        return Ok(());
+    }
+    Err((
+        "an address must not carry a user name or password".to_owned(),
+        "take them out of the address and write basic = { user = \"...\", password = { env = \"...\" } }"
+            .to_owned(),
+    ))
 }
 
 written_as_text!(HttpUrl, "a web address", {
@@ -53,7 +59,7 @@ written_as_text!(HttpUrl, "a web address", {
 });
 
 /// An address that may have variables in braces, as the steps of a journey do: without any it is an [`HttpUrl`], with
-/// some it can only be checked once they are filled in.
+/// some the rest of it is checked once they are filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UrlText(pub String);
 
@@ -62,6 +68,8 @@ impl UrlText {
     pub fn parse(text: &str) -> Result<Self, Refused> {
         if !text.contains('{') {
             HttpUrl::parse(text)?;
+        } else if let Ok(url) = Url::parse(text) {
+            without_user(&url)?;
         }
         Ok(Self(text.to_owned()))
     }
