@@ -6,7 +6,7 @@ use http::{
         AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, LOCATION, PROXY_AUTHORIZATION,
     },
 };
-use url::Url;
+use url::{Position, Url};
 
 use super::{
     fault::Broken,
@@ -35,10 +35,9 @@ impl Trail {
     ) -> Result<Prepared, Broken> {
         let location =
             headers.get(LOCATION).map(|value| String::from_utf8_lossy(value.as_bytes())).unwrap_or_default();
-        let url =
-            current.target.url.join(&location).map_err(|error| {
-                blocked(Reason::RedirectBlocked, format_args!("to {location:?}: {error}"))
-            })?;
+        let url = current.target.url.join(&location).map_err(|error| {
+            blocked(Reason::RedirectBlocked, format_args!("to {:?}: {error}", shown_unread(&location)))
+        })?;
         if let Some(why) = refusal(&current.target.url, &url) {
             return Err(blocked(Reason::RedirectBlocked, format_args!("to {}: {why}", shown(&url))));
         }
@@ -111,19 +110,60 @@ fn moved(current: &Prepared, status: StatusCode, url: Url) -> Result<Prepared, B
     Ok(next)
 }
 
-/// A URL for a detail: without what follows the path, where tokens travel.
+/// A URL for a detail: without the user in it and without what follows the path, where tokens travel. An ellipsis stands
+/// where something was left out.
 fn shown(url: &Url) -> String {
-    let mut url = url.clone();
-    let had_query = url.query().is_some();
-    url.set_query(None);
-    url.set_fragment(None);
-    let cut = url.set_password(None).and_then(|()| url.set_username(""));
-    if cut.is_err() && !url.cannot_be_a_base() {
-        return url.scheme().to_owned();
-    }
-    format!("{url}{}", if had_query { "?…" } else { "" })
+    let user = if url.username().is_empty() && url.password().is_none() { "" } else { "…@" };
+    let rest = match (url.query(), url.fragment()) {
+        (Some(_), _) => "?…",
+        (None, Some(_)) => "#…",
+        (None, None) => "",
+    };
+    let (scheme, place) = (&url[..Position::BeforeUsername], &url[Position::BeforeHost..Position::AfterPath]);
+    format!("{scheme}{user}{place}{rest}")
+}
+
+/// The same for a text that is no URL.
+fn shown_unread(text: &str) -> String {
+    let end = text.find(['?', '#']).unwrap_or(text.len());
+    let user_end = text[..end].rfind('@');
+    let (before, after) = (user_end.map_or("", |_| "…"), if end < text.len() { "…" } else { "" });
+    format!("{before}{}{after}", &text[user_end.unwrap_or(0)..end])
 }
 
 fn blocked(reason: Reason, detail: impl std::fmt::Display) -> Broken {
     Broken::failed(Stage::Wait, reason, format_args!("redirect {detail}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_shown_without_user_query_and_fragment_and_says_so() {
+        for (url, expected) in [
+            ("https://shop.example.com:8443/a/b", "https://shop.example.com:8443/a/b"),
+            ("https://shop.example.com/a?token=1#x", "https://shop.example.com/a?…"),
+            ("https://shop.example.com/a#access_token=1", "https://shop.example.com/a#…"),
+            ("https://anna:pw@shop.example.com/", "https://…@shop.example.com/"),
+            ("https://:pw@shop.example.com/", "https://…@shop.example.com/"),
+            ("file:///etc/passwd", "file:///etc/passwd"),
+            ("javascript:alert(1)", "javascript:alert(1)"),
+            ("mailto:anna@example.com?subject=x", "mailto:anna@example.com?…"),
+        ] {
+            assert_eq!(shown(&url.parse().unwrap()), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_no_url_is_shown_without_the_same() {
+        for (text, expected) in [
+            ("http://[broken/a", "http://[broken/a"),
+            ("http://[broken/?token=1", "http://[broken/…"),
+            ("http://[broken/#token=1", "http://[broken/…"),
+            ("http://anna:pw@[broken/?token=1", "…@[broken/…"),
+        ] {
+            assert_eq!(shown_unread(text), expected);
+        }
+    }
 }
