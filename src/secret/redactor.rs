@@ -195,6 +195,13 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_is_masked_in_a_detail_that_escapes_its_control_characters() {
+        let redactor = Redactor::new(&[Secret::new("s3c\tr3t\u{200b}pa\nss".to_owned())]);
+        let detail = "saw s3c\\u{9}r3t\\u{200b}pa\\u{a}ss there";
+        assert_eq!(redactor.redact(detail), "saw *** there");
+    }
+
+    #[test]
     fn a_password_is_masked_inside_the_base64_of_basic_credentials() {
         for user in ["a", "ab", "abc", "lamplighter"] {
             let credentials = STANDARD_NO_PAD.encode(format!("{user}:{SECRET}"));

@@ -1,5 +1,6 @@
-//! Undoes the escapes of addresses (`%2F`), of JSON (`\/`, `\u002f`) and of HTML (`&#47;`, `&#x2f;`, `&amp;`) in one
-//! go, and remembers where every byte came from. It never fails: what is no escape stays as it is.
+//! Undoes the escapes of addresses (`%2F`), of JSON (`\/`, `\u002f`), of HTML (`&#47;`, `&#x2f;`, `&amp;`) and of our
+//! own details (`\u{9}`) in one go, and remembers where every byte came from. It never fails: what is no escape stays
+//! as it is.
 
 use std::ops::Range;
 
@@ -75,6 +76,10 @@ fn escape(text: &[u8]) -> Option<(Meaning, usize)> {
                 None => None,
             }
         }
+        [b'\\', b'u', b'{', rest @ ..] => {
+            let len = rest.iter().take(ESCAPE_LEN_MAX).position(|byte| *byte == b'}')?;
+            Some((Meaning::Char(char::from_u32(hex(&rest[..len])?)?), len + 4))
+        }
         [b'\\', b'u', rest @ ..] => Some((Meaning::Char(char::from_u32(hex(rest.get(..4)?)?)?), 6)),
         [b'\\', escaped @ (b'"' | b'\\' | b'/' | b'\''), ..] => Some((Meaning::Byte(*escaped), 2)),
         [b'&', ..] => {
@@ -114,6 +119,7 @@ mod tests {
             ("a%2Fb%2f", "a/b/"),
             ("%c3%b6", "ö"),
             ("\\u00f6\\/\\\"\\\\", "ö/\"\\"),
+            ("\\u{9}\\u{200b}", "\t\u{200b}"),
             ("&amp;&lt;&#47;&#x2F;&#246;", "&<//ö"),
             ("%2541", "%41"),
             ("cut%", "cut"),
