@@ -5,6 +5,7 @@
 //! run's [`timeline::Timeline`]; when the deadline strikes, the runner drops the kind's future, which closes its
 //! sockets, and reads from the timeline in which phase the run died.
 
+pub mod captured;
 pub mod expect;
 pub mod http;
 pub mod jar;
@@ -21,7 +22,7 @@ use jiff::Timestamp;
 
 use crate::{
     domain::outcome::{Detail, Verdict},
-    probe::timeline::Timeline,
+    probe::{captured::Captured, timeline::Timeline},
 };
 
 /// A future that borrows its probe.
@@ -34,7 +35,6 @@ pub trait Probe: Send + Sync + std::fmt::Debug {
 }
 
 /// What a kind of probe reports of one run.
-#[derive(Debug)]
 pub struct Report {
     /// What it saw.
     pub verdict: Verdict,
@@ -42,6 +42,16 @@ pub struct Report {
     pub certificate_expires_at: Option<Timestamp>,
     /// Every expectation with what became of it, for a person who runs the probe by hand.
     pub checks: Vec<Check>,
+    /// What it has taken from the target's answers, to be kept out of all that is shown.
+    pub captured: Captured,
+}
+
+impl Report {
+    /// Of a run that has not come as far as an answer.
+    #[must_use]
+    pub fn without_answer(verdict: Verdict) -> Self {
+        Self { verdict, certificate_expires_at: None, checks: Vec::new(), captured: Captured::default() }
+    }
 }
 
 /// One expectation of a run.

@@ -4,9 +4,10 @@ use std::{borrow::Cow, sync::Arc};
 
 use crate::{
     clock::Clock,
-    domain::outcome::{PhaseKind, Verdict},
+    domain::outcome::PhaseKind,
     probe::{
         Probe, Report, RunFuture,
+        captured::Captured,
         expect::{Expectations, Judged},
         jar::Jar,
         request::{
@@ -15,7 +16,7 @@ use crate::{
         },
         settings::{BuildContext, Built},
         timeline::Timeline,
-        transport::{Transport, fault::Broken, prepared::Prepared},
+        transport::{Transport, prepared::Prepared},
     },
     setting::Problem,
 };
@@ -90,9 +91,14 @@ impl HttpProbe {
             Ok(answer) => {
                 let Judged { checks, verdict } =
                     self.expectations.judge(&answer, self.clock.now(), &as_written);
-                Report { verdict, certificate_expires_at: answer.certificate_expires_at, checks }
+                Report {
+                    verdict,
+                    certificate_expires_at: answer.certificate_expires_at,
+                    checks,
+                    captured: Captured::default(),
+                }
             }
-            Err(broken) => without_answer(broken),
+            Err(broken) => Report::without_answer(broken.into()),
         }
     }
 }
@@ -100,10 +106,6 @@ impl HttpProbe {
 /// There are no variables in a single request.
 fn as_written(text: &str) -> Cow<'_, str> {
     Cow::Borrowed(text)
-}
-
-fn without_answer(broken: Broken) -> Report {
-    Report { verdict: Verdict::from(broken), certificate_expires_at: None, checks: Vec::new() }
 }
 
 impl Probe for HttpProbe {

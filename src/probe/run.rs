@@ -13,6 +13,7 @@ use crate::{
     },
     probe::{
         Check, Probe, Report,
+        captured::Captured,
         timeline::{Reached, Timeline},
         transport::fault::{stage_of, timeout_in},
     },
@@ -20,7 +21,8 @@ use crate::{
 };
 
 /// Runs a probe once. It ends at the deadline at the latest: then its future is dropped, and with it everything that
-/// it had opened. Details and checks are handed on without the secrets that `redactor` knows.
+/// it had opened. Details and checks are handed on without the secrets that `redactor` knows
+/// and without the tokens that the run has captured.
 pub async fn run(
     probe: &dyn Probe,
     key: Arc<ProbeKey>,
@@ -34,22 +36,16 @@ pub async fn run(
     let ended = tokio::time::timeout_at(timeline.started() + timeout, looking).await;
     let duration = timeline.elapsed();
     let reached = timeline.finish();
-    let Report { verdict, certificate_expires_at, mut checks } = match ended {
+    let Report { mut verdict, certificate_expires_at, mut checks, captured } = match ended {
         Ok(Ok(report)) => report,
-        Ok(Err(_panic)) => without_answer(panicked(&key)),
-        Err(_elapsed) => without_answer(Verdict::Failed(out_of_time(&reached, timeout))),
+        Ok(Err(_panic)) => Report::without_answer(panicked(&key)),
+        Err(_elapsed) => Report::without_answer(Verdict::Failed(out_of_time(&reached, timeout))),
     };
-    for check in &mut checks {
-        redact(&mut check.seen, redactor);
-    }
-    let verdict = without_secrets(verdict, redactor);
+    let shown = checks.iter_mut().map(|check| &mut check.seen).chain(detail_of(&mut verdict));
+    shown.for_each(|detail| clean(detail, redactor, &captured));
     let outcome =
         Outcome { probe: key, started_at, duration, verdict, phases: reached.phases, certificate_expires_at };
     (outcome, checks)
-}
-
-fn without_answer(verdict: Verdict) -> Report {
-    Report { verdict, certificate_expires_at: None, checks: Vec::new() }
 }
 
 /// The deadline has struck: where the run was says what that means to a customer.
@@ -75,18 +71,20 @@ fn panicked(key: &ProbeKey) -> Verdict {
     Verdict::Inconclusive(Inconclusive { reason: InconclusiveReason::Internal, detail })
 }
 
-fn without_secrets(mut verdict: Verdict, redactor: &Redactor) -> Verdict {
-    match &mut verdict {
-        Verdict::Ok => {}
-        Verdict::Degraded(failure) | Verdict::Failed(failure) => redact(&mut failure.detail, redactor),
-        Verdict::Inconclusive(inconclusive) => redact(&mut inconclusive.detail, redactor),
+fn detail_of(verdict: &mut Verdict) -> Option<&mut Detail> {
+    match verdict {
+        Verdict::Ok => None,
+        Verdict::Degraded(failure) | Verdict::Failed(failure) => Some(&mut failure.detail),
+        Verdict::Inconclusive(inconclusive) => Some(&mut inconclusive.detail),
     }
-    verdict
 }
 
-fn redact(detail: &mut Detail, redactor: &Redactor) {
-    if let std::borrow::Cow::Owned(redacted) = redactor.redact(detail.as_str()) {
-        *detail = Detail::new(&redacted);
+/// Secrets go first: part of one may have been captured, and what that leaves of it would not be recognised.
+fn clean(detail: &mut Detail, redactor: &Redactor, captured: &Captured) {
+    let redacted = redactor.redact(detail.as_str());
+    let hidden = captured.hide(&redacted);
+    if hidden != detail.as_str() {
+        *detail = Detail::new(&hidden);
     }
 }
 
@@ -190,11 +188,7 @@ mod tests {
                 detail: seen(),
             };
             let check = Check { step: None, expectation: "a greeting".into(), held: false, seen: seen() };
-            let report = Report {
-                verdict: Verdict::Failed(failure),
-                certificate_expires_at: None,
-                checks: vec![check],
-            };
+            let report = Report { checks: vec![check], ..Report::without_answer(Verdict::Failed(failure)) };
             Box::pin(std::future::ready(report))
         })
         .await;

@@ -15,9 +15,10 @@ use lamplighter::{
     domain::outcome::{Outcome, PhaseKind, Reason, Stage, Verdict},
 };
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{io::AsyncWriteExt, net::TcpListener, task::JoinSet};
 
 use self::fixture::Centre;
+use crate::loopback::{Server, read_request};
 
 /// The ticket form: form, token, post, poll the agents' side, delete.
 const TICKET: &str = r#"
@@ -269,4 +270,37 @@ async fn a_secret_is_sent_and_never_told() {
     assert_eq!(failure_of(&outcome).1, "arrives", "the agents' side took the secret as a credential");
     let told = format!("{outcome:?} {checks:?}");
     assert!(!told.contains(fixture::AGENTS_SECRET), "{told}");
+}
+
+#[tokio::test]
+async fn neither_a_captured_token_nor_a_session_cookie_is_shown() {
+    let form = "<input name=csrf value=t-0123456789abcdef>";
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nset-cookie: sid=s-0123456789abcdef; HttpOnly\r\ncontent-length: {}\r\n\r\n{form}",
+        form.len()
+    );
+    let shop = Server::start(move |mut stream| {
+        let answer = answer.clone();
+        async move {
+            read_request(&mut stream).await;
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    })
+    .await;
+    let journey = r#"
+        [[steps]]
+        name = "form"
+        http = { url = "SHOP/", expect = { headers = [{ name = "set-cookie", contains = "sid=" }] } }
+        capture = { csrf = { css = "input[name=csrf]", attribute = "value" }, sid = { cookie = "sid" } }
+        [[steps]]
+        name = "send"
+        http = { url = "SHOP/", body = { form = { csrf = "{csrf}" } }, expect = { body = [{ contains = "thank you" }] } }
+    "#;
+    let journey = journey.replace("SHOP", &format!("http://{}", shop.address));
+    let (outcome, checks) = Centre::open().await.run(&journey, TIMEOUT).await;
+    let shown = format!("{outcome:?} {checks:?}");
+    assert!(!shown.contains("0123456789abcdef"), "{shown}");
+    let detail = outcome.verdict.failure().unwrap().detail.as_str();
+    assert!(detail.ends_with("saw <input name=csrf value={csrf}>"), "{detail}");
+    assert!(checks.iter().any(|check| check.seen.as_str() == "sid=…; HttpOnly"), "{checks:?}");
 }

@@ -79,7 +79,12 @@ impl<'j> Course<'j> {
             (Ok(()), Some(blemish)) => Verdict::Degraded(blemish),
             (Ok(()), None) => Verdict::Ok,
         };
-        Report { verdict, certificate_expires_at: self.certificate_expires_at, checks: self.checks }
+        Report {
+            verdict,
+            certificate_expires_at: self.certificate_expires_at,
+            checks: self.checks,
+            captured: self.variables.into_captured(),
+        }
     }
 
     async fn walk(&mut self) -> Result<(), Broken> {

@@ -5,7 +5,10 @@ use std::{borrow::Cow, collections::BTreeMap};
 use jiff::Timestamp;
 
 use super::template::Template;
-use crate::{probe::request::draft::Place, secret::Secret};
+use crate::{
+    probe::{captured::Captured, request::draft::Place},
+    secret::Secret,
+};
 
 /// The variable that every run has: unique per run, so that what a run leaves behind can be told from everything else.
 pub(super) const NONCE: &str = "nonce";
@@ -51,6 +54,12 @@ impl Variables {
             .ok()
             .and_then(|template| template.fill(self, Place::Elsewhere).ok().map(Cow::into_owned));
         filled.map_or(Cow::Borrowed(text), Cow::Owned)
+    }
+
+    /// What the target's answers have given.
+    pub(super) fn into_captured(self) -> Captured {
+        let given = self.0.into_iter().filter(|(name, value)| **name != *NONCE && !value.secret);
+        Captured::new(given.map(|(name, value)| (name, value.text)))
     }
 
     /// Whether a variable is a secret of the operator's.
