@@ -1,358 +1,283 @@
-//! No secret is ever shown. Twenty canaries stand in every place that takes a secret, against targets that fail in
-//! every way and send back what they were sent, as it was and encoded; then everything that Lamplighter has written is
-//! searched: logs at the finest level, `check`, `probe`, `/metrics`, the pages, mails, the database and its WAL.
+//! No secret is ever shown. A canary stands in every place that takes a secret, against targets that fail in every way
+//! and send back what they were sent, as it was and encoded; then everything that Lamplighter has written is searched:
+//! logs of both formats at the finest level, `check`, `probe`, `test-mail`, the pages, mails, the database and its WAL,
+//! the list of processes. That nothing is found counts only because every canary has come to its target, and because
+//! masks stand where the targets' echoes were.
+
+mod parrot;
+mod places;
+mod search;
+mod ways;
 
 use std::{
-    fmt::Write as _,
+    collections::BTreeSet,
+    fs::{self, File},
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::Arc,
 };
 
-use base64::{
-    Engine,
-    engine::general_purpose::{STANDARD, URL_SAFE},
-};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use futures_util::{StreamExt, stream};
 use mail_parser::MessageParser;
-use nix::sys::signal::Signal;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
-    time::{sleep, timeout},
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
 };
+use tempfile::TempDir;
+use tokio::{process::Command, time::timeout};
 
+use self::{
+    places::{PLACES, REFUSED_FOR, Vault, WATCHED},
+    search::{CLIENT_KEY, Net, Search, canary},
+    ways::Ways,
+};
 use crate::{
+    loopback::certificates::{Authority, Signed},
     running::{PATIENCE, Running, command, until, write_config},
     smtp_sink::{Fault, Protection, Sink, Step},
 };
 
-/// How many there are.
-const COUNT: usize = 20;
+/// So many commands run at once.
+const COMMANDS_AT_ONCE: usize = 3;
 
-/// So many of them are secrets of the configuration that is run; the others stand in one that is refused.
-const WATCHED: usize = 18;
-
-/// What every canary begins with: where this is found, one has escaped.
-const BIRD: &str = "kestrel";
-
-/// A value of its own for each place, with characters that every encoding changes.
-fn canary(number: usize) -> String {
-    format!("{BIRD}{number:02}/+=&%~Zq7Lm4")
-}
-
-fn variable(number: usize) -> String {
-    format!("PLACE_{number:02}")
-}
-
-/// What a canary may have become: in base64 at each of the three alignments, percent-encoded, hex.
-fn disguises(number: usize) -> Vec<String> {
-    let value = canary(number);
-    let mut disguises = vec![
-        format!("{BIRD}{number:02}"),
-        percent_encoding::utf8_percent_encode(&value, percent_encoding::NON_ALPHANUMERIC).to_string(),
-        value.bytes().map(|byte| format!("{byte:02x}")).collect(),
-        value.bytes().map(|byte| format!("{byte:02X}")).collect(),
-    ];
-    for before in ["", "x", "xy"] {
-        for engine in [STANDARD, URL_SAFE] {
-            let encoded = engine.encode(format!("{before}{value}"));
-            // The first and the last characters depend on what stands around it.
-            disguises.push(encoded[4..encoded.len() - 4].to_owned());
-        }
-    }
-    disguises
-}
-
-/// Says where a canary has been seen.
-fn escaped(place: &str, text: &[u8], found: &mut Vec<String>) {
-    let text = String::from_utf8_lossy(text);
-    for number in 1..=COUNT {
-        for disguise in disguises(number) {
-            if let Some(at) = text.find(&disguise) {
-                let from = text.floor_char_boundary(at.saturating_sub(120));
-                found.push(format!("{number} in {place}: {}", &text[from..at]));
-                break;
-            }
-        }
-    }
-}
-
-/// What the targets send back: each time another canary in another disguise, and the request itself.
-struct Parrot {
-    turn: AtomicUsize,
-}
-
-impl Parrot {
-    fn phrase(&self) -> String {
-        let turn = self.turn.fetch_add(1, Relaxed);
-        let value = canary(turn % WATCHED + 1);
-        match turn / WATCHED % 5 {
-            0 => value,
-            1 => STANDARD.encode(format!("user:{value}")),
-            2 => {
-                percent_encoding::utf8_percent_encode(&value, percent_encoding::NON_ALPHANUMERIC).to_string()
-            }
-            3 => value.bytes().map(|byte| format!("{byte:02x}")).collect(),
-            _ => URL_SAFE.encode(value),
-        }
-    }
-
-    /// Takes a request and does what its path says.
-    async fn answer(self: Arc<Self>, mut stream: TcpStream) -> Option<()> {
-        let request = read_request(&mut stream).await?;
-        let path = request.split(' ').nth(1)?.split('?').next()?.to_owned();
-        let phrase = self.phrase();
-        let plain = request.replace(['\r', '\n'], " ");
-        let (status, headers, body) = match path.as_str() {
-            "/body" => (200, String::new(), format!("{phrase} {request}")),
-            "/sent" => (200, String::new(), request.clone()),
-            "/json" => (200, String::new(), serde_json::json!({ "echo": [phrase, request] }).to_string()),
-            "/header" => (200, format!("x-echo: {phrase} {plain}\r\n"), String::new()),
-            "/status" => (500, format!("x-echo: {phrase}\r\n"), phrase),
-            "/away" => (302, format!("location: /gone?leak={phrase}\r\n"), String::new()),
-            "/circle" => (302, format!("location: /circle?leak={phrase}\r\n"), String::new()),
-            "/metadata" => (302, format!("location: http://169.254.169.254/{phrase}\r\n"), String::new()),
-            "/file" => (302, format!("location: file:///{phrase}\r\n"), String::new()),
-            "/userinfo" => (302, format!("location: http://{phrase}:{phrase}@127.0.0.1/\r\n"), String::new()),
-            "/hang" => {
-                sleep(PATIENCE).await;
-                return None;
-            }
-            "/cut" => {
-                let head = format!("HTTP/1.1 200 {phrase}\r\ncontent-length: 9000\r\n\r\n{phrase}");
-                return stream.write_all(head.as_bytes()).await.ok();
-            }
-            "/noise" => return stream.write_all(format!("{phrase} {plain}\r\n\r\n").as_bytes()).await.ok(),
-            "/reset" => return stream.set_zero_linger().ok(),
-            _ => (404, format!("x-echo: {phrase}\r\n"), format!("no {plain} here")),
-        };
-        let length = body.len();
-        let head =
-            format!("HTTP/1.1 {status} x\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n");
-        stream.write_all(head.as_bytes()).await.ok()?;
-        stream.write_all(body.as_bytes()).await.ok()
-    }
-}
-
-/// The head and as much of the body as its length says.
-async fn read_request(stream: &mut TcpStream) -> Option<String> {
-    let mut request = Vec::new();
-    loop {
-        let text = String::from_utf8_lossy(&request).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.lines().find_map(|line| {
-                let (name, value) = line.split_once(':')?;
-                name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
-            });
-            if body.len() >= length.unwrap_or(0) {
-                return Some(text);
-            }
-        }
-        let mut piece = [0; 4_096];
-        match stream.read(&mut piece).await {
-            Ok(0) | Err(_) => return None,
-            Ok(count) => request.extend_from_slice(&piece[..count]),
-        }
-    }
-}
-
-/// The ways to fail, by the path of the target.
-const WAYS: [&str; 15] = [
-    "body", "sent", "json", "header", "status", "away", "circle", "metadata", "file", "userinfo", "hang",
-    "cut", "noise", "reset", "nowhere",
-];
-
-const EXPECT: &str = r#"{ body = [{ contains = "never said" }], json = [{ path = "$.echo", equals = "never" }], headers = [{ name = "x-echo", equals = "never" }] }"#;
-
-/// The places of a secret in one request, with a canary in each.
-fn places() -> Vec<(&'static str, String)> {
-    let at = |number: usize| format!("{{ env = \"{}\" }}", variable(number));
-    vec![
-        (
-            "basic",
-            format!(
-                "basic = {{ user = {}, password = {} }}, headers = {{ x-key = {} }}, query = {{ key = {} }}, body = {{ form = {{ pin = {} }} }}",
-                at(1),
-                at(2),
-                at(3),
-                at(4),
-                at(5)
-            ),
-        ),
-        (
-            "bearer",
-            format!("bearer = {}, cookies = {{ session = {} }}, body = {{ text = {} }}", at(6), at(7), at(8)),
-        ),
-        (
-            "parts",
-            format!(
-                "method = \"PUT\", headers = {{ authorization = {} }}, body = {{ multipart = {{ fields = {{ pin = {} }} }} }}",
-                at(9),
-                at(10)
-            ),
-        ),
-    ]
-}
-
-/// A configuration with every place, failing in every way.
-fn configuration(target: &str, closed: &str, smtp: u16) -> String {
-    let mut text = format!(
-        "[monitor]\nlisten = \"127.0.0.1:0\"\n\
-         [mail]\nfrom = \"l@example.com\"\nsmtp = \"smtp+plain://127.0.0.1:{smtp}\"\nusername = \"lamplighter\"\n\
-         password = {{ env = \"{}\" }}\n\
-         [team.all]\nmail = [\"oncall@example.com\"]\n\
-         [defaults]\nevery = \"300ms\"\ntimeout = \"250ms\"\ndark_after = {{ failures = 2 }}\n",
-        variable(11)
-    );
-    for way in WAYS {
-        let _infallible = write!(text, "[channel.{way}]\nkind = \"chat\"\nteam = \"all\"\n");
-        let host = if way == "nowhere" { closed } else { target };
-        for (name, settings) in places() {
-            let _infallible = write!(
-                text,
-                "[channel.{way}.probe.{name}]\nhttp = {{ url = \"http://{host}/{way}\", expect = {EXPECT}, {settings} }}\n"
-            );
-        }
-        let secrets: Vec<String> =
-            (12..=18).map(|number| format!("s{number} = {{ env = \"{}\" }}", variable(number))).collect();
-        let _infallible = write!(
-            text,
-            "[channel.{way}.probe.journey.journey]\nsecrets = {{ {} }}\n\
-             [[channel.{way}.probe.journey.journey.steps]]\nname = \"first\"\n\
-             http = {{ url = \"http://{target}/sent\", headers = {{ x-key = \"{{s12}}\" }} }}\n\
-             capture = {{ mine = {{ regex = 'x-key: (\\S+)' }} }}\n\
-             [[channel.{way}.probe.journey.journey.steps]]\nname = \"second\"\n\
-             http = {{ method = \"POST\", url = \"http://{host}/{way}?a={{s13}}&b={{mine}}\", expect = {EXPECT}, \
-             query = {{ c = \"{{s14}}\" }}, cookies = {{ d = \"{{s15}}\" }}, \
-             headers = {{ authorization = \"Bearer {{s16}}\" }}, body = {{ json = {{ pin = \"{{s17}}\" }} }} }}\n\
-             [[channel.{way}.probe.journey.journey.cleanup]]\nname = \"last\"\n\
-             http = {{ url = \"http://{host}/{way}/{{s18}}\" }}\n",
-            secrets.join(", ")
-        );
-    }
-    text
-}
-
-fn environment() -> Vec<(String, String)> {
-    (1..=COUNT).map(|number| (variable(number), canary(number))).collect()
-}
-
-/// Runs a command beside the configuration, at the finest log level, and gives all it wrote.
-async fn output(directory: &Path, arguments: &[&str]) -> Vec<u8> {
-    let run = command(directory).args(arguments).envs(environment()).env("RUST_LOG", "trace").output();
-    let output = timeout(PATIENCE * 2, run).await.expect("it ends").unwrap();
-    [output.stdout, output.stderr].concat()
-}
+/// The place of a canary that a mail server must see, and no target.
+const SMTP_PASSWORD: usize = 11;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_secret_is_shown_anywhere_whatever_a_target_does() {
-    let parrot = Arc::new(Parrot { turn: AtomicUsize::new(0) });
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let target = listener.local_addr().unwrap().to_string();
-    let mut serving = JoinSet::new();
-    serving.spawn(async move {
-        let mut answering = JoinSet::new();
-        while let Ok((stream, _)) = listener.accept().await {
-            answering.spawn(Arc::clone(&parrot).answer(stream));
-            while answering.try_join_next().is_some() {}
-        }
-    });
-    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string();
-    let sink = Sink::start(Protection::None).await;
-    sink.require_login("lamplighter", &canary(11));
-    // A mail server that knows no manners repeats the password when it refuses it.
-    sink.fault(Step::Auth, Fault::SayAndClose(format!("535 5.7.8 {} is wrong", canary(11))));
-    let text = configuration(&target, &closed, sink.port());
-
-    let mut found = Vec::new();
-    let directory = tempfile::tempdir().unwrap();
-    write_config(directory.path(), &text);
-    escaped("check", &output(directory.path(), &["check"]).await, &mut found);
-    for way in WAYS {
-        escaped("probe", &output(directory.path(), &["probe", way]).await, &mut found);
-        escaped("probe --json", &output(directory.path(), &["probe", way, "--json"]).await, &mut found);
-    }
-    let literals = format!(
-        "[mail]\nfrom = \"l@example.com\"\nsmtp = \"smtps://u:{}@mail.example.com\"\npassword = \"{}\"\n\
-         [channel.a]\nkind = \"chat\"\nprobe.look.http = {{ url = \"https://u:{}@a.example.com/\", bearer = \"{}\" }}\n",
-        canary(19),
-        canary(20),
-        canary(19),
-        canary(20)
+    let scene = Scene::set().await;
+    let mut search = Search::new(Arc::clone(&scene.net));
+    let reasons = commands(&scene, &mut search).await;
+    watch(&scene, &mut search).await;
+    watch_in_words(&scene, &mut search).await;
+    assert!(scene.ways.stranger.asked() > 0);
+    assert_eq!(scene.ways.stranger.take_seen(), BTreeSet::new(), "no secret crosses to another origin");
+    let values: BTreeSet<usize> = PLACES.iter().map(|(number, _)| *number).collect();
+    let (values, places, ways) = (values.len(), PLACES.len(), scene.ways.list.len());
+    println!(
+        "canaries: {values} values x {places} places, {ways} ways to fail for {reasons} reasons, {search}"
     );
-    std::fs::write(directory.path().join("literals.toml"), literals).unwrap();
-    escaped("check of literals", &output(directory.path(), &["check", "literals.toml"]).await, &mut found);
-    std::fs::remove_file(directory.path().join("literals.toml")).unwrap();
+    let escaped = &search.escaped;
+    assert!(
+        escaped.is_empty(),
+        "{} escaped:\n{}",
+        escaped.len(),
+        escaped[..escaped.len().min(20)].join("\n")
+    );
+    assert!(search.is_worth_something());
+    for output in ECHOING {
+        assert!(search.has_masked(output), "no secret came back to {output}");
+    }
+}
 
-    watch(directory, &sink, &mut found).await;
-    assert!(found.is_empty(), "{} escaped:\n{}", found.len(), found.join("\n"));
+/// The outputs that quote a target or the mail server, and so have masks in them.
+const ECHOING: [&str; 7] = [
+    "probe",
+    "probe --json",
+    "test-mail refused",
+    "the log as JSON",
+    "daemon.log",
+    "lamplighter.db",
+    "a mail as read",
+];
+
+/// What every part of the test has in common.
+struct Scene {
+    net: Arc<Net>,
+    ways: Ways,
+    vault: Vault,
+    authority: Authority,
+    client: Signed,
+}
+
+impl Scene {
+    async fn set() -> Self {
+        let authority = Authority::new();
+        let client = authority.sign(&["probe.example"], |_| {});
+        let net = Arc::new(Net::new(&client.key));
+        let ways = Ways::open(&net, &authority).await;
+        Self { net, ways, vault: Vault::fill(&client.key), authority, client }
+    }
+
+    /// A directory with the configuration in it, and the mail server that it names.
+    async fn furnish(&self) -> (TempDir, Sink) {
+        let sink = Sink::start(Protection::None).await;
+        sink.require_login("lamplighter", &canary(SMTP_PASSWORD));
+        let directory = tempfile::tempdir().unwrap();
+        write_config(directory.path(), &self.vault.configuration(&self.ways, sink.port()));
+        fs::write(directory.path().join("ca.pem"), self.authority.pem()).unwrap();
+        fs::write(directory.path().join("client.pem"), self.client.certificate.pem()).unwrap();
+        (directory, sink)
+    }
+
+    /// Every canary of the configuration has come to where it is meant for, since this was last asked.
+    fn assert_all_were_sent(&self, sink: &Sink) {
+        let logins = sink.logins().join("\n");
+        assert!(self.net.caught(logins.as_bytes()).contains_key(&SMTP_PASSWORD), "{logins}");
+        let expected: BTreeSet<usize> =
+            (1..=WATCHED).chain([CLIENT_KEY]).filter(|number| *number != SMTP_PASSWORD).collect();
+        assert_eq!(self.ways.parrot.take_seen(), expected);
+    }
+
+    /// Runs a command to its end; its exit code and all it wrote.
+    async fn run(&self, directory: &Path, arguments: &[&str]) -> (Option<i32>, Vec<u8>) {
+        let run = command(directory).args(arguments).envs(self.vault.environment()).output();
+        let output = timeout(PATIENCE * 2, run).await.expect("it ends").unwrap();
+        (output.status.code(), [output.stdout, output.stderr].concat())
+    }
+}
+
+/// A mail server that knows no manners repeats the login when it refuses it.
+fn rude() -> Fault {
+    let password = canary(SMTP_PASSWORD);
+    let login = STANDARD.encode(format!("\0lamplighter\0{password}"));
+    Fault::SayAndClose(format!("535 5.7.8 {password} is wrong, and so is {login}"))
+}
+
+/// Searches what each command prints. Gives the number of reasons for which probes have failed.
+async fn commands(scene: &Scene, search: &mut Search) -> usize {
+    let (directory, sink) = scene.furnish().await;
+    let here = directory.path();
+    let (code, said) = scene.run(here, &["check"]).await;
+    assert_eq!(code, Some(0), "{}", String::from_utf8_lossy(&said));
+    search.look("check", &said);
+
+    fs::write(here.join("refused.toml"), scene.vault.refused()).unwrap();
+    let (code, said) = scene.run(here, &["check", "refused.toml"]).await;
+    let said = String::from_utf8_lossy(&said);
+    assert_eq!(code, Some(1), "{said}");
+    REFUSED_FOR.iter().for_each(|why| assert!(said.contains(why), "{why:?} in {said}"));
+    search.look("check of literals", said.as_bytes());
+
+    let reasons = probes(scene, here, search).await;
+
+    sink.fault(Step::Auth, rude());
+    let (code, said) = scene.run(here, &["test-mail", "all"]).await;
+    assert_eq!(code, Some(3), "{}", String::from_utf8_lossy(&said));
+    search.look("test-mail refused", &said);
+    sink.mend();
+    let (code, said) = scene.run(here, &["test-mail", "all"]).await;
+    assert_eq!((code, sink.taken_count()), (Some(0), 1), "{}", String::from_utf8_lossy(&said));
+    search.look("test-mail", &said);
+    let by_tls = fs::read_to_string(here.join("probes.toml")).unwrap().replace("smtp+plain:", "smtps:");
+    fs::write(here.join("by-tls.toml"), by_tls).unwrap();
+    let (code, said) = scene.run(here, &["test-mail", "all", "--config", "by-tls.toml"]).await;
+    assert_eq!(code, Some(3), "{}", String::from_utf8_lossy(&said));
+    search.look("test-mail without TLS", &said);
+    look_at_mails(&sink, search);
+    scene.assert_all_were_sent(&sink);
+    reasons
+}
+
+/// Probes every channel, for a person and for a script, and holds what it fails for against what was meant.
+async fn probes(scene: &Scene, here: &Path, search: &mut Search) -> usize {
+    let looks = scene.ways.list.iter().map(|way| async move {
+        let (_, sheet) = scene.run(here, &["probe", way.name]).await;
+        let (_, json) = scene.run(here, &["probe", way.name, "--json", "--log-format", "json"]).await;
+        (way, sheet, json)
+    });
+    let mut looks = stream::iter(looks).buffer_unordered(COMMANDS_AT_ONCE);
+    let mut reasons = BTreeSet::new();
+    while let Some((way, sheet, json)) = looks.next().await {
+        search.look("probe", &sheet);
+        search.look("probe --json", &json);
+        // What is logged follows it.
+        let runs: serde_json::Value =
+            serde_json::Deserializer::from_slice(&json).into_iter().next().unwrap().unwrap();
+        let basic = runs["runs"].as_array().unwrap().iter().find(|run| run["probe"] == "basic").unwrap();
+        assert_eq!(basic["failure"]["reason"], way.reason.as_str(), "{}: {basic:#}", way.name);
+        reasons.insert(way.reason);
+    }
+    reasons.len()
 }
 
 /// Lets the daemon find every channel dark and tell people, and searches all it leaves behind.
-async fn watch(directory: tempfile::TempDir, sink: &Sink, found: &mut Vec<String>) {
-    let mut environment = environment();
-    environment.push(("RUST_LOG".to_owned(), "trace".to_owned()));
+async fn watch(scene: &Scene, search: &mut Search) {
+    let (directory, sink) = scene.furnish().await;
+    sink.fault(Step::Auth, rude());
+    let environment = scene.vault.environment();
     let environment: Vec<(&str, &str)> =
         environment.iter().map(|(name, value)| (&**name, &**value)).collect();
     let mut running = Running::start_in(directory, &environment).await;
     until("a refused login", || async { !sink.logins().is_empty() }).await;
     sink.mend();
-    // Each channel fails in its way, and people are told of each.
-    until("a mail of every channel", || async { sink.ids_count() >= WAYS.len() }).await;
+    told_of_all(scene, &sink).await;
     for page in ["/metrics", "/", "/healthz", "/readyz"] {
-        escaped(page, running.get(page).await.as_bytes(), found);
+        search.look(page, running.get(page).await.as_bytes());
     }
-    search_files(running.directory.path(), "while it runs", found);
+    look_at_processes(&running, search).await;
+    look_at_files(running.directory.path(), search);
+
+    let good = fs::read_to_string(running.config()).unwrap();
+    fs::write(running.config(), scene.vault.refused()).unwrap();
+    running.signal(Signal::SIGHUP);
+    until("the refusal", async || running.has_said("refused to reload")).await;
+    REFUSED_FOR.iter().for_each(|why| assert!(running.has_said(why), "{why}"));
+    fs::write(running.config(), good).unwrap();
+    running.signal(Signal::SIGHUP);
+    until("the next reload", async || running.has_said("reloaded the configuration")).await;
+
     running.signal(Signal::SIGTERM);
     assert!(running.ended().await.success());
-    search_files(running.directory.path(), "when it has ended", found);
-    for number in 1..=COUNT {
-        for disguise in disguises(number) {
-            if running.has_said(&disguise) {
-                found.push(format!("{number} in the log"));
-            }
-        }
-    }
-    for mail in sink.taken() {
-        escaped("a mail as sent", &mail.data, found);
-        let parsed = MessageParser::default().parse(&mail.data).unwrap();
-        let texts = parsed.text_bodies().chain(parsed.html_bodies()).map(|part| part.contents().to_vec());
-        texts.for_each(|text| escaped("a mail as read", &text, found));
-        escaped("a subject", parsed.subject().unwrap_or_default().as_bytes(), found);
-    }
+    search.look("the log as JSON", running.log().as_bytes());
+    look_at_files(running.directory.path(), search);
+    look_at_mails(&sink, search);
+    scene.assert_all_were_sent(&sink);
 }
 
-/// Searches the database, its WAL and whatever else lies there.
-fn search_files(directory: &Path, when: &str, found: &mut Vec<String>) {
+/// The same with the log for people, which lies beside the database and is searched with it.
+async fn watch_in_words(scene: &Scene, search: &mut Search) {
+    let (directory, sink) = scene.furnish().await;
+    let here = directory.path();
+    let mut daemon = command(here)
+        .args(["run", "--log-format", "text"])
+        .envs(scene.vault.environment())
+        .stdout(File::create(here.join("daemon.out")).unwrap())
+        .stderr(File::create(here.join("daemon.log")).unwrap())
+        .spawn()
+        .unwrap();
+    told_of_all(scene, &sink).await;
+    kill(Pid::from_raw(i32::try_from(daemon.id().unwrap()).unwrap()), Signal::SIGTERM).unwrap();
+    assert!(timeout(PATIENCE, daemon.wait()).await.expect("it ends").unwrap().success());
+    let log = fs::read_to_string(here.join("daemon.log")).unwrap();
+    assert!(log.contains(" INFO ") && log.contains("ended"), "{log}");
+    look_at_files(here, search);
+    look_at_mails(&sink, search);
+    scene.assert_all_were_sent(&sink);
+}
+
+/// Each channel fails in its way, and people are told of each.
+async fn told_of_all(scene: &Scene, sink: &Sink) {
+    until("a mail of every channel", || async { sink.ids_count() >= scene.ways.list.len() }).await;
+}
+
+/// What every user of the machine may see.
+async fn look_at_processes(running: &Running, search: &mut Search) {
+    let list = Command::new("ps").args(["-eo", "args"]).output().await.expect("ps, of the package procps");
+    assert!(String::from_utf8_lossy(&list.stdout).contains("lamplighter run --log-format json"));
+    search.look("the list of processes", &list.stdout);
+    let own = fs::read(format!("/proc/{}/cmdline", running.pid())).unwrap();
+    search.look("its own command line", &own);
+}
+
+/// The database, its WAL and whatever else lies there.
+fn look_at_files(directory: &Path, search: &mut Search) {
     let mut databases = 0;
-    for entry in std::fs::read_dir(directory).unwrap() {
+    for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         databases += usize::from(name.starts_with("lamplighter.db"));
-        if path.is_file() {
-            escaped(&format!("{name} {when}"), &std::fs::read(&path).unwrap(), found);
-        }
+        search.look(&name, &fs::read(&path).unwrap());
     }
     assert!(databases > 0, "there is a database to search");
 }
 
-#[test]
-fn the_search_finds_a_canary_in_every_disguise() {
-    let value = canary(7);
-    let shown = [
-        value.clone(),
-        STANDARD.encode(format!("lamplighter:{value}")),
-        STANDARD.encode(format!("x{value}y")),
-        percent_encoding::utf8_percent_encode(&value, percent_encoding::NON_ALPHANUMERIC).to_string(),
-        value.bytes().map(|byte| format!("{byte:02x}")).collect(),
-        format!("cut off: {}", &value[..9]),
-    ];
-    for text in shown {
-        let mut found = Vec::new();
-        escaped("a text", text.as_bytes(), &mut found);
-        assert_eq!(found.len(), 1, "{text}");
+fn look_at_mails(sink: &Sink, search: &mut Search) {
+    for mail in sink.taken() {
+        search.look("a mail as sent", &mail.data);
+        let parsed = MessageParser::default().parse(&mail.data).unwrap();
+        let texts = parsed.text_bodies().chain(parsed.html_bodies()).map(|part| part.contents().to_vec());
+        texts.for_each(|text| search.look("a mail as read", &text));
+        search.look("a subject", parsed.subject().unwrap_or_default().as_bytes());
     }
 }

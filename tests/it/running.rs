@@ -99,6 +99,11 @@ impl Running {
         texts.iter().any(|text| words.iter().all(|word| text.contains(word)))
     }
 
+    /// All that it has logged.
+    pub fn log(&self) -> String {
+        self.log.borrow().iter().map(|event| format!("{event}\n")).collect()
+    }
+
     /// An event of this level from a library whose name begins so.
     pub fn has_said_at(&self, level: &str, library: &str) -> Option<serde_json::Value> {
         let said = |event: &&serde_json::Value| {
@@ -108,9 +113,12 @@ impl Running {
         self.log.borrow().iter().find(said).cloned()
     }
 
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id().unwrap()).unwrap())
+    }
+
     pub fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.child.id().unwrap()).unwrap();
-        kill(Pid::from_raw(pid), signal).unwrap();
+        kill(self.pid(), signal).unwrap();
     }
 
     /// Waits until it has ended.
