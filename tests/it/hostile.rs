@@ -225,7 +225,7 @@ impl Ran {
     fn row(&self) -> String {
         let (reason, stage, detail) = self.words();
         format!(
-            "| {:<56} | {reason:<20} | {stage:<8} | {:>8.1} | {:>12.1} | {:>8} | {detail}",
+            "| {:<60} | {reason:<21} | {stage:<8} | {:>8.1} | {:>12.1} | {:>8} | {detail}",
             self.name,
             self.took.as_secs_f64() * 1e3,
             self.overshoot().as_secs_f64() * 1e3,
@@ -282,7 +282,7 @@ async fn run_all(cases: impl Fn(PathBuf) -> Cases) {
     assert_eq!(refused.run().await.wrong(), None);
     let before = (descriptors(), tasks());
     println!(
-        "| {:<56} | {:<20} | {:<8} | {:>8} | {:>12} | {:>8} | detail",
+        "| {:<60} | {:<21} | {:<8} | {:>8} | {:>12} | {:>8} | detail",
         "case", "reason", "stage", "ms", "overshoot ms", "heap KiB"
     );
     for ran in round().await {
