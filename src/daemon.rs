@@ -25,6 +25,7 @@ use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use tokio::{
     net::TcpListener,
+    runtime::Handle,
     sync::{Notify, mpsc, watch},
     task::{JoinError, JoinSet},
     time::timeout,
@@ -70,6 +71,8 @@ pub struct Parts {
     pub routes: Routes,
     /// What the time of day is.
     pub clock: Clock,
+    /// Where the probes run. On a runtime of its own they are measured as they are, whatever else the daemon is at.
+    pub probing: Handle,
 }
 
 /// A running daemon.
@@ -85,19 +88,24 @@ pub struct Daemon {
     listen: Option<SocketAddr>,
 }
 
-/// Starts everything that a configuration asks for: opens the store, listens, watches the file at `path`. Gives the
-/// daemon as soon as its loops turn.
+/// Starts everything that a configuration asks for: opens the store, listens, watches the file at `path`, runs the
+/// probes on the runtime `probing`. Gives the daemon as soon as its loops turn.
 ///
 /// # Errors
 /// When the store cannot be opened, the address is taken or the routes cannot be built.
-pub async fn start(path: &Path, loaded: Loaded, stop: CancellationToken) -> anyhow::Result<Daemon> {
+pub async fn start(
+    path: &Path,
+    loaded: Loaded,
+    probing: Handle,
+    stop: CancellationToken,
+) -> anyhow::Result<Daemon> {
     let Loaded { plan, sources, .. } = loaded;
     let listener = listener::bind(plan.boot.listen).await?;
     let store_path = plan.boot.store.clone();
     let store = tokio::task::spawn_blocking(move || Store::open(&store_path)).await??;
     let remembered = store.load().await?;
     let routes = notify::routes(plan.mail.as_ref())?;
-    let parts = Parts { plan: Arc::new(plan), store, remembered, routes, clock: Clock::system() };
+    let parts = Parts { plan: Arc::new(plan), store, remembered, routes, clock: Clock::system(), probing };
     let mut daemon = Daemon::start(parts, stop);
     daemon.serve(listener)?;
     daemon.watch(path, sources)?;
@@ -110,7 +118,7 @@ impl Daemon {
     /// Starts the loops, without listening and without watching any file.
     #[must_use]
     pub fn start(parts: Parts, stop: CancellationToken) -> Self {
-        let Parts { plan, store, remembered, routes, clock } = parts;
+        let Parts { plan, store, remembered, routes, clock, probing } = parts;
         let metrics = Arc::new(Metrics::new());
         metrics.instruments.reload_successful.set(1);
         metrics.instruments.reload_success_at.set(seconds(clock));
@@ -125,11 +133,11 @@ impl Daemon {
             listen: None,
             metrics,
         };
-        daemon.start_loops(store, remembered);
+        daemon.start_loops(store, remembered, &probing);
         daemon
     }
 
-    fn start_loops(&mut self, store: Store, remembered: Remembered) {
+    fn start_loops(&mut self, store: Store, remembered: Remembered, probing: &Handle) {
         let (outcomes_in, outcomes) = mpsc::channel(OUTCOMES_WAITING);
         let (batches_in, batches) = mpsc::channel(BATCHES_WAITING);
         let bell = Arc::new(Notify::new());
@@ -163,7 +171,8 @@ impl Daemon {
         );
         let evaluator = evaluator::Evaluator::new(evaluator, remembered);
         let stop = self.stop.clone();
-        self.spawn("scheduler", scheduler::run(scheduler, stop.clone()));
+        let turning = scheduler::run(scheduler, stop.clone());
+        self.loops.spawn_on(async move { ("scheduler", turning.await) }, probing);
         self.spawn("evaluator", async move {
             evaluator::run(evaluator).await;
             Ok(())

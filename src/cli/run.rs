@@ -1,10 +1,10 @@
 //! `run`: the daemon, until SIGTERM or SIGINT.
 
-use std::time::Duration;
+use std::{io, num::NonZero, thread, time::Duration};
 
 use anyhow::Context;
 use tokio::{
-    runtime::Runtime,
+    runtime::{Builder, Handle, Runtime},
     signal::unix::{SignalKind, signal},
 };
 use tokio_util::sync::CancellationToken;
@@ -36,25 +36,39 @@ pub fn execute(args: &ConfigArgs, log: LogFormat) -> Exit {
     for warning in loaded.warnings.lines() {
         warn!("{warning}");
     }
-    let runtime = match Runtime::new() {
-        Ok(runtime) => runtime,
+    let (probing, rest) = match runtimes() {
+        Ok(runtimes) => runtimes,
         Err(error) => {
             error!("failed to start the runtime: {error}");
             return Exit::CouldNot;
         }
     };
-    let exit = runtime.block_on(watch(args, loaded));
-    runtime.shutdown_timeout(STRAGGLERS);
+    let exit = rest.block_on(watch(args, loaded, probing.handle().clone()));
+    rest.shutdown_timeout(STRAGGLERS);
+    probing.shutdown_timeout(STRAGGLERS);
     exit
 }
 
-async fn watch(args: &ConfigArgs, loaded: Loaded) -> Exit {
+/// One runtime for the probes, with half of the processors, and one for all the rest, on this thread. So a page of
+/// metrics or a burst of verdicts is not measured as a target's latency; and threads that share no work do not wake
+/// each other up for it, which costs more than a probe does.
+fn runtimes() -> io::Result<(Runtime, Runtime)> {
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    let probing = Builder::new_multi_thread()
+        .worker_threads(processors.div_ceil(2))
+        .thread_name("probes")
+        .enable_all()
+        .build()?;
+    Ok((probing, Builder::new_current_thread().enable_all().build()?))
+}
+
+async fn watch(args: &ConfigArgs, loaded: Loaded, probing: Handle) -> Exit {
     let stop = CancellationToken::new();
     let (channels, probes) = loaded.plan.size();
     let location = loaded.plan.boot.location.clone();
     let signals = stop_at_signal(stop.clone());
     let work = async {
-        let daemon = match daemon::start(&args.config, loaded, stop.clone()).await {
+        let daemon = match daemon::start(&args.config, loaded, probing, stop.clone()).await {
             Ok(daemon) => daemon,
             Err(error) => {
                 error!("{error:#}");

@@ -161,7 +161,7 @@ impl Drafting<'_, '_> {
         let Some(DeValue::Table(trees)) = channel.get("probe").map(|tree| tree.get_ref()) else {
             return Vec::new();
         };
-        let mut drafted = Vec::new();
+        let mut drafted = Vec::with_capacity(settings.probe.len());
         for (name, probe) in &settings.probe {
             let Some((key, tree)) = trees.get_key_value(name.0.as_str()) else { continue };
             let DeValue::Table(tree) = tree.get_ref() else { continue };

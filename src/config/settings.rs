@@ -139,8 +139,9 @@ pub struct ChannelSettings {
     #[serde(default)]
     pub labels: BTreeMap<LabelName, LabelValue>,
     /// Its probes, by name; at least one.
+    // Boxed, because a map of one keeps room for eleven.
     #[serde(default)]
-    pub probe: BTreeMap<Id, ProbeSettings>,
+    pub probe: BTreeMap<Id, Box<ProbeSettings>>,
 }
 
 /// When failures make a channel dark: so many of so many runs of one probe.

@@ -211,6 +211,8 @@ impl ChannelState {
     pub fn watch(&mut self, probes: impl IntoIterator<Item = Watched>, now: Duration) {
         let beginning = self.beginning();
         let mut before = std::mem::take(&mut self.probes);
+        let probes = probes.into_iter();
+        self.probes.reserve_exact(probes.size_hint().0);
         for watched in probes {
             let kept = before
                 .iter()

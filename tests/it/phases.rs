@@ -1,8 +1,10 @@
 //! Whether the phases of a run are the truth: a server and a name server put in delays and say how long they really
-//! were; the medians of both sides are compared. A busy machine adds its own delays, so the suite asks only that no
-//! delay is put down to another phase; on a quiet one, this asks for 3 ms and prints the figures:
+//! were; the medians of both sides may be 3 ms apart. The figures:
 //!
-//!     LAMPLIGHTER_QUIET_MACHINE=1 cargo nextest run --no-capture -E 'test(phases::)'
+//!     cargo nextest run --no-capture -E 'test(phases::)'
+//!
+//! A machine that is busy with other things adds delays of its own, between what one side sees and the other; a stamp in
+//! a wrong place is wrong every time. So a round that is off is repeated, a few times.
 //!
 //! A connection on loopback cannot be delayed, so `connect` is only shown to be short; `send` of a small request too.
 
@@ -33,10 +35,10 @@ const RESOLVE: Duration = Duration::from_millis(50);
 const TLS: Duration = Duration::from_millis(90);
 const FIRST_BYTE: Duration = Duration::from_millis(120);
 const BODY: Duration = Duration::from_millis(60);
-/// How far a phase may be from the truth, at the median, on a machine that does nothing else.
-const ERROR_MAX_QUIET: Duration = Duration::from_millis(3);
-/// And on any: less than the shortest delay, so that one put down to a wrong phase is noticed.
-const ERROR_MAX: Duration = Duration::from_millis(40);
+/// How far a phase may be from the truth, at the median.
+const ERROR_MAX: Duration = Duration::from_millis(3);
+/// In one of so many rounds.
+const ROUNDS_MAX: usize = 10;
 
 /// More than the system's buffers on both sides hold.
 const LARGE: usize = 16 << 20;
@@ -107,7 +109,8 @@ fn median(mut durations: Vec<Duration>) -> Duration {
     durations[durations.len() / 2]
 }
 
-fn compare(title: &str, outcomes: &[Outcome], truth: &Truth) {
+/// The phases that are not as they were, of one round.
+fn compare(title: &str, outcomes: &[Outcome], truth: &Truth) -> Vec<PhaseKind> {
     let mut seen: BTreeMap<PhaseKind, Vec<Duration>> = BTreeMap::new();
     for outcome in outcomes {
         assert_eq!(outcome.verdict, Verdict::Ok);
@@ -118,24 +121,36 @@ fn compare(title: &str, outcomes: &[Outcome], truth: &Truth) {
         let whole: Duration = outcome.phases.iter().map(|phase| phase.duration).sum();
         assert!(whole <= outcome.duration, "the phases are no longer than the run");
     }
-    let quiet = std::env::var_os("LAMPLIGHTER_QUIET_MACHINE").is_some();
-    let error_max = if quiet { ERROR_MAX_QUIET } else { ERROR_MAX };
     let truth = truth.lock().unwrap();
+    let mut off = Vec::new();
     for (phase, durations) in seen {
         let said = truth.get(&phase).cloned().map_or(Duration::ZERO, median);
         let measured = median(durations);
         println!("{title:<14} {phase:<9} truth {said:>12.3?}  measured {measured:>12.3?}");
-        assert!(measured.abs_diff(said) <= error_max, "{title}: {phase}: {said:?} measured as {measured:?}");
+        if measured.abs_diff(said) > ERROR_MAX {
+            off.push(phase);
+        }
     }
+    off
+}
+
+async fn shows_the_truth(title: &str, count: usize, apart: Duration) {
+    let mut off = Vec::new();
+    for _ in 0..ROUNDS_MAX {
+        let (outcomes, truth) = runs(count, apart).await;
+        off = compare(title, &outcomes, &truth);
+        if off.is_empty() {
+            return;
+        }
+    }
+    panic!("{title}: {off:?} more than {ERROR_MAX:?} from the truth in each of {ROUNDS_MAX} rounds");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_phase_is_told_as_it_was() {
-    let (outcomes, truth) = runs(11, RESOLVE + TLS + FIRST_BYTE + BODY + Duration::from_millis(20)).await;
-    compare("one at a time", &outcomes, &truth);
+    shows_the_truth("one at a time", 11, RESOLVE + TLS + FIRST_BYTE + BODY + Duration::from_millis(20)).await;
     // The first is still under way when the last begins.
-    let (outcomes, truth) = runs(50, Duration::from_millis(5)).await;
-    compare("fifty at once", &outcomes, &truth);
+    shows_the_truth("fifty at once", 50, Duration::from_millis(5)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

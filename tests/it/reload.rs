@@ -11,7 +11,7 @@ use std::{
 
 use lamplighter::{config, daemon};
 use nix::sys::signal::{Signal, raise};
-use tokio::{net::TcpListener, task::JoinSet, time::Instant};
+use tokio::{net::TcpListener, runtime::Handle, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::running::{Running, Target, until};
@@ -46,7 +46,8 @@ async fn five_hundred_reloads_half_of_them_bad_lose_nothing_and_change_no_state(
     let bad = good.replace("[defaults]", "[defautls]");
     fs::write(&path, &good).unwrap();
     let stop = CancellationToken::new();
-    let running = daemon::start(&path, config::load(&path).unwrap(), stop.clone()).await.unwrap();
+    let running =
+        daemon::start(&path, config::load(&path).unwrap(), Handle::current(), stop.clone()).await.unwrap();
     let metrics = || String::from_utf8(running.metrics().expose().flatten().collect()).unwrap();
     let since = |metrics: &str| {
         let mut lines = values(metrics, "support_channel_state_since_timestamp_seconds");

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use tempfile::TempDir;
 use tokio::{
     net::TcpListener,
+    runtime::Handle,
     signal::unix::{SignalKind, signal},
     task::JoinSet,
     time::timeout,
@@ -102,7 +103,7 @@ async fn open(
     std::fs::write(&path, probes).context("failed to write the configuration")?;
     let loaded =
         config::load(&path).context("the demo's own configuration is wrong; this is a bug of ours")?;
-    let daemon = daemon::start(&path, loaded, stop.clone()).await?;
+    let daemon = daemon::start(&path, loaded, Handle::current(), stop.clone()).await?;
     let mut snapshots = daemon.snapshots();
     let drawn = snapshots.wait_for(|snapshot| !snapshot.channels.is_empty());
     timeout(FIRST_SNAPSHOT_MAX, drawn).await.context("the daemon shows no channels")??;

@@ -101,6 +101,7 @@ impl Roster {
     pub(crate) fn adopt(&mut self, plan: &Plan, now: Moment) -> Series {
         let mut before: BTreeMap<ChannelId, Post> =
             self.posts.drain(..).map(|post| (post.id.clone(), post)).collect();
+        self.posts.reserve_exact(plan.channels.len());
         for (id, channel) in &plan.channels {
             let post = match before.remove(id) {
                 Some(post) => post.replan(channel, &self.location, now),
@@ -234,6 +235,7 @@ impl Post {
     /// Goes by the probes of the plan.
     fn staff(mut self, location: &Location, now: Moment) -> Self {
         let mut before = std::mem::take(&mut self.probes);
+        self.probes.reserve_exact(self.plan.probes.len());
         for plan in self.plan.probes.values() {
             let same =
                 |known: &Lookout| known.plan.key == plan.key && known.plan.fingerprint == plan.fingerprint;

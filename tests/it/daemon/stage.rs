@@ -22,7 +22,10 @@ use lamplighter::{
     probe::{Probe, Report, RunFuture, timeline::Timeline},
     store::Store,
 };
-use tokio::time::{Instant, sleep};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, sleep},
+};
 use tokio_util::sync::CancellationToken;
 
 /// How a door behaves when it is tried.
@@ -229,7 +232,8 @@ impl Play {
         let notifier: Arc<dyn Notifier> = mailbox.clone();
         let routes = Routes::from([(Route::Mail, notifier)]);
         let stop = CancellationToken::new();
-        let parts = Parts { plan: Arc::new(plan), store, remembered, routes, clock };
+        let parts =
+            Parts { plan: Arc::new(plan), store, remembered, routes, clock, probing: Handle::current() };
         let daemon = Daemon::start(parts, stop.clone());
         Self { daemon, mailbox, stop, clock }
     }
