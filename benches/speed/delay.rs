@@ -15,7 +15,7 @@ use crate::{
     ask,
     daemon::{Daemon, Setup},
     nginx::{Nginx, free_address},
-    process::Process,
+    process::{OURSELVES, Process},
     table::{Row, Table},
 };
 
@@ -46,7 +46,7 @@ pub fn figures(_: &Nginx, table: &mut Table) {
         table.row(
             Row::at_most(
                 &format!("measured against {delay} ms, p50"),
-                measured.p50 - held.p50,
+                (measured.p50 - held.p50).abs(),
                 "ms",
                 0.4,
                 0.1,
@@ -56,7 +56,7 @@ pub fn figures(_: &Nginx, table: &mut Table) {
         table.row(
             Row::at_most(
                 &format!("measured against {delay} ms, p99"),
-                measured.p99 - held.p99,
+                (measured.p99 - held.p99).abs(),
                 "ms",
                 2.0,
                 1.0,
@@ -69,7 +69,7 @@ pub fn figures(_: &Nginx, table: &mut Table) {
 fn compare(delay: Duration) -> (Quantiles, Quantiles) {
     let folder = tempfile::tempdir().unwrap();
     let at = free_address();
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    let mut command = Command::new(OURSELVES);
     command.args(["delay", &at.to_string(), &delay.as_millis().to_string()]);
     let _server = Process::start(command, folder.path());
     ask::until_listening(at);

@@ -10,7 +10,7 @@ use lamplighter::domain::{
     outcome::{Outcome, Verdict},
 };
 
-use crate::process::memory_of;
+use crate::process::{OURSELVES, memory_of};
 
 const PROBES: u32 = 10_000;
 const EVERY: Duration = Duration::from_secs(10);
@@ -18,8 +18,7 @@ const EVERY: Duration = Duration::from_secs(10);
 /// Resident memory, in bytes, that an hour of runs needs beyond a minute of them.
 pub fn beyond_a_minute() -> f64 {
     let memory_after = |minutes: &str| -> f64 {
-        let program = std::env::current_exe().unwrap();
-        let output = std::process::Command::new(program).args(["hour", minutes]).output().unwrap();
+        let output = std::process::Command::new(OURSELVES).args(["hour", minutes]).output().unwrap();
         String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
     };
     memory_after("60") - memory_after("1")

@@ -1,4 +1,5 @@
-//! Figures under an even load: processor time, system calls, lag, memory, the page of metrics. All probers share one nginx, and processor time is divided by the answers that nginx has counted.
+//! Figures under an even load: processor time, system calls, lag, memory, the page of metrics. All probers share one
+//! nginx, and processor time is divided by the answers that nginx has counted.
 
 use std::{fs, path::Path, process::Command, time::Duration};
 
@@ -83,14 +84,16 @@ pub fn daemon_at(nginx: &Nginx, scheme: &str, probes: u32, every: &str, folder: 
 
 /// CPU per probe, ours beside the others, on HTTP and HTTPS.
 pub fn cpu(nginx: &Nginx, table: &mut Table) {
-    for (name, prober) in [
+    let [raw, hyper, _] = [
         ("raw connect, GET, close, HTTP", Prober::Raw),
         ("bare hyper, HTTP", Prober::HyperHttp),
         ("reqwest, one client, no pool, HTTP", Prober::Reqwest),
-    ] {
+    ]
+    .map(|(name, prober)| {
         let other = of_prober(prober, nginx);
         table.beside(name, other.us, other.rate);
-    }
+        other.us
+    });
     for scheme in ["http", "https"] {
         let other = of_blackbox(nginx, scheme);
         table.beside(&format!("blackbox_exporter with Prometheus, {scheme}"), other.us, other.rate);
@@ -101,7 +104,13 @@ pub fn cpu(nginx: &Nginx, table: &mut Table) {
     table.beside("Lamplighter, HTTPS", ours_https.us, ours_https.rate);
     let ours = of_daemon(nginx, "http");
     table.beside("Lamplighter, HTTP", ours.us, ours.rate);
-    table.row(Row::at_most("CPU per HTTP probe, everything included", ours.us, "us", 110.0, 70.0));
+    table.row(
+        Row::at_most("CPU per HTTP probe, everything included", ours.us, "us", 110.0, 70.0).detail(format!(
+            "{:.2} x the raw prober, {:.2} x bare hyper",
+            ours.us / raw,
+            ours.us / hyper
+        )),
+    );
     table.row(
         Row::at_most(
             "CPU per HTTPS probe against bare rustls + hyper",

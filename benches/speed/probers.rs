@@ -19,7 +19,10 @@ use tokio::{
     time::{Instant, MissedTickBehavior},
 };
 
-use crate::{ask, process::Process};
+use crate::{
+    ask,
+    process::{OURSELVES, Process},
+};
 
 /// How a prober probes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +46,7 @@ impl Prober {
 
     /// Starts it in a process of its own.
     pub fn start(self, target: SocketAddr, rate: u32, root_ca: &Path, folder: &Path) -> Process {
-        let mut command = Command::new(std::env::current_exe().unwrap());
+        let mut command = Command::new(OURSELVES);
         command.args(["prober", &self.word(), &target.to_string(), &rate.to_string()]).arg(root_ca);
         Process::start(command, folder)
     }

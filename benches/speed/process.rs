@@ -13,6 +13,9 @@ use nix::{
     unistd::Pid,
 };
 
+/// This very program, also when a build has put another in its place meanwhile.
+pub const OURSELVES: &str = "/proc/self/exe";
+
 /// A started program.
 pub struct Process {
     child: Child,
