@@ -169,7 +169,7 @@ impl Content {
         if late < LATE_FROM {
             return self.clone();
         }
-        let line = format!("This mail is {} late. What follows is how things stood then.", tell::span(late));
+        let line = format!("This mail is {} late; it says how things stood back then.", tell::span(late));
         Self {
             subject: self.subject.clone(),
             text: text::with_notice(&self.text, &line),

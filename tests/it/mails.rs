@@ -343,8 +343,8 @@ fn a_mail_sent_soon_does_not_say_that_it_is_late() {
     let mail = opened(&Situation::chat());
     assert_eq!(mail.sent_late(Duration::from_secs(59)), mail);
     let late = mail.sent_late(Duration::from_secs(60));
-    assert!(late.text.starts_with("This mail is 1 min late. "));
-    assert!(late.html.contains("This mail is 1 min late. "));
+    assert!(late.text.starts_with("This mail is 1 min late; "));
+    assert!(late.html.contains("This mail is 1 min late; "));
     assert_eq!(late.subject, mail.subject);
 }
 

@@ -127,6 +127,23 @@ async fn a_store_that_refuses_delays_the_verdict_and_loses_none() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_owed_when_the_end_comes_is_committed_and_told_before_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let doors = doors(["chat"]);
+    let play = Play::start(plan(&doors, |_| {}), directory.path()).await;
+    pass(20).await;
+    let saboteur = rusqlite::Connection::open(directory.path().join("play.db")).unwrap();
+    saboteur.execute_batch("ALTER TABLE channel RENAME TO hidden").unwrap();
+    doors["chat"].set(Door::Fails);
+    pass(60).await;
+    assert_eq!(play.mailbox.news(), Vec::<String>::new());
+    saboteur.execute_batch("ALTER TABLE hidden RENAME TO channel").unwrap();
+    let mailbox = Arc::clone(&play.mailbox);
+    play.end().await;
+    assert_eq!(mailbox.news(), ["opened chat"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_channel_that_cannot_be_looked_at_is_unknown_and_not_dark() {
     let directory = tempfile::tempdir().unwrap();
     let doors = doors(["chat"]);
