@@ -5,8 +5,8 @@ pub struct Row {
     figure: String,
     measured: f64,
     unit: &'static str,
-    must: f64,
-    aim: f64,
+    /// What it must be, and what it should be; none where it is only stated.
+    bounds: Option<[f64; 2]>,
     more_is_better: bool,
     detail: String,
 }
@@ -14,20 +14,24 @@ pub struct Row {
 impl Row {
     /// A figure that is good when it is small.
     pub fn at_most(figure: &str, measured: f64, unit: &'static str, must: f64, aim: f64) -> Self {
-        Self {
-            figure: figure.to_owned(),
-            measured,
-            unit,
-            must,
-            aim,
-            more_is_better: false,
-            detail: String::new(),
-        }
+        Self { bounds: Some([must, aim]), ..Self::stated(figure, measured, unit) }
     }
 
     /// A figure that is good when it is large.
     pub fn at_least(figure: &str, measured: f64, unit: &'static str, must: f64, aim: f64) -> Self {
         Self { more_is_better: true, ..Self::at_most(figure, measured, unit, must, aim) }
+    }
+
+    /// A figure that is what it is.
+    pub fn stated(figure: &str, measured: f64, unit: &'static str) -> Self {
+        Self {
+            figure: figure.to_owned(),
+            measured,
+            unit,
+            bounds: None,
+            more_is_better: false,
+            detail: String::new(),
+        }
     }
 
     /// Says more about how it came out.
@@ -39,10 +43,11 @@ impl Row {
     fn verdict(&self) -> &'static str {
         let reaches =
             |bound| if self.more_is_better { self.measured >= bound } else { self.measured <= bound };
-        match (reaches(self.must), reaches(self.aim)) {
-            (_, true) => "aim",
-            (true, false) => "must",
-            (false, false) => "**falls short**",
+        match self.bounds.map(|bounds| bounds.map(reaches)) {
+            None => "stated",
+            Some([_, true]) => "aim",
+            Some([true, false]) => "must",
+            Some([false, false]) => "**falls short**",
         }
     }
 }
@@ -73,8 +78,11 @@ impl Table {
             println!("\n| figure | must | aim | measured | reaches | |\n|---|---|---|---|---|---|");
         }
         for row in &self.rows {
-            let amounts = [row.must, row.aim, row.measured].map(|value| amount(value, row.unit));
-            println!("| {} | {} | {} | {} |", row.figure, amounts.join(" | "), row.verdict(), row.detail);
+            let [must, aim] = row
+                .bounds
+                .map_or_else(Default::default, |bounds| bounds.map(|bound| amount(bound, row.unit)));
+            let measured = amount(row.measured, row.unit);
+            println!("| {} | {must} | {aim} | {measured} | {} | {} |", row.figure, row.verdict(), row.detail);
         }
         if !self.beside.is_empty() {
             println!("\n| prober | CPU per probe | probes per second |\n|---|---|---|");
