@@ -267,14 +267,14 @@ type Cases = Pin<Box<dyn Future<Output = Vec<Case>> + Send>>;
 /// Runs cases one after another, and looks whether they have left something behind.
 async fn run_all(cases: impl Fn(PathBuf) -> Cases) {
     let folder = tempfile::tempdir().unwrap();
-    let round = async || -> Vec<Ran> {
-        let mut round = Vec::new();
+    let round = async |each: fn(&Ran)| {
+        let mut wrong = Vec::new();
         for case in cases(folder.path().to_owned()).await {
-            round.push(case.run().await);
+            let ran = case.run().await;
+            each(&ran);
+            wrong.extend(ran.wrong());
         }
-        let wrong: Vec<_> = round.iter().filter_map(Ran::wrong).collect();
         assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
-        round
     };
     // The first run of all opens what the process keeps.
     let refused =
@@ -285,14 +285,12 @@ async fn run_all(cases: impl Fn(PathBuf) -> Cases) {
         "| {:<60} | {:<21} | {:<8} | {:>8} | {:>12} | {:>8} | detail",
         "case", "reason", "stage", "ms", "overshoot ms", "heap KiB"
     );
-    for ran in round().await {
-        println!("{}", ran.row());
-    }
+    round(|ran| println!("{}", ran.row())).await;
     // The servers' own connections end a moment after their server.
     let settled = async || (descriptors(), tasks()) == before;
     until(&format!("{before:?} descriptors and tasks"), settled).await;
     let heap_bytes = HEAP.current_usage();
-    round().await;
+    round(|_| {}).await;
     until(&format!("{before:?} descriptors and tasks after a second round"), settled).await;
     let settled = async || HEAP.current_usage() <= heap_bytes + HEAP_GROWTH_MAX;
     until(&format!("{heap_bytes} bytes on the heap"), settled).await;
