@@ -12,6 +12,7 @@ use std::{borrow::Cow, fmt, ops::Range};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, de};
 
+pub(crate) use self::text::shown_scheme;
 pub use self::{
     text::{
         ByteSize, CssSelector, HeaderName, HttpUrl, JsonPath, MailAddress, Pattern, UrlText, is_loopback,

@@ -4,7 +4,7 @@ use url::{Host, Url};
 
 use crate::{
     notify::mail::MailSecurity,
-    setting::{Refused, is_loopback, written_as_text},
+    setting::{Refused, is_loopback, shown_scheme, written_as_text},
 };
 
 /// The address of a mail server.
@@ -29,7 +29,10 @@ impl SmtpUrl {
             "smtps" => (MailSecurity::Tls, 465),
             "smtp" => (MailSecurity::StartTls, 587),
             "smtp+plain" => (MailSecurity::Plain, 25),
-            other => return Err((format!("{other:?} is not a way to a mail server"), EXAMPLES.to_owned())),
+            _ => {
+                let scheme = shown_scheme(&url);
+                return Err((format!("{scheme} is not a way to a mail server"), EXAMPLES.to_owned()));
+            }
         };
         if !url.username().is_empty() || url.password().is_some() {
             return Err((
@@ -92,6 +95,12 @@ mod tests {
             let (message, _) = SmtpUrl::parse(text).unwrap_err();
             assert!(message.contains("in the clear"), "{text}: {message}");
         }
+    }
+
+    #[test]
+    fn what_may_be_a_token_is_not_repeated() {
+        let (message, _) = SmtpUrl::parse("t0ken:x@mail.example.com").unwrap_err();
+        assert_eq!(message, "what this begins with is not a way to a mail server");
     }
 
     #[test]

@@ -20,8 +20,12 @@ impl HttpUrl {
     pub fn parse(text: &str) -> Result<Self, Refused> {
         let url = Url::parse(text).map_err(|error| {
             let help = match error {
-                // What looks like a password in it is not repeated.
-                url::ParseError::RelativeUrlWithoutBase if !text.contains('@') => {
+                // What stands before it may be a password: nothing of it is repeated.
+                _ if text.contains('@') => {
+                    "write the whole address, without user name and password: \"https://shop.example.com/chat\""
+                        .to_owned()
+                }
+                url::ParseError::RelativeUrlWithoutBase => {
                     format!("begin with the scheme: \"https://{text}\"")
                 }
                 _ => "write the whole address, such as \"https://shop.example.com/chat\"".to_owned(),
@@ -30,13 +34,18 @@ impl HttpUrl {
         })?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err((
-                format!("{:?} is not a scheme that can be probed", url.scheme()),
+                format!("{} is not a scheme that can be probed", shown_scheme(&url)),
                 "use an address that begins with https:// or http://".to_owned(),
             ));
         }
         without_user(&url)?;
         Ok(Self(url))
     }
+}
+
+/// The scheme of an address that is refused for it. Of `user:password@host` that is the user, who may be a token.
+pub(crate) fn shown_scheme(url: &Url) -> String {
+    if url.path().contains('@') { "what this begins with".to_owned() } else { format!("{:?}", url.scheme()) }
 }
 
 /// Refuses an address that carries a secret.
