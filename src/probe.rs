@@ -16,9 +16,10 @@ pub mod settings;
 pub mod timeline;
 pub mod transport;
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     domain::outcome::{Detail, Verdict},
@@ -30,8 +31,15 @@ pub type RunFuture<'a> = Pin<Box<dyn Future<Output = Report> + Send + 'a>>;
 
 /// One configured probe, ready to run any number of times.
 pub trait Probe: Send + Sync + std::fmt::Debug {
-    /// Looks once, as a customer would. Dropping the future must end everything it began.
-    fn run<'a>(&'a self, timeline: &'a Timeline) -> RunFuture<'a>;
+    /// Looks once, as a customer would. Dropping the future must end everything it began. A kind that has something
+    /// to clean up turns to that when `stop` is cancelled; what it reports then is no outcome.
+    fn run<'a>(&'a self, timeline: &'a Timeline, stop: &'a CancellationToken) -> RunFuture<'a>;
+
+    /// How long a run goes on at most, to clean up, once it has been told to stop. Without such time it is dropped at
+    /// once.
+    fn time_to_clean_up(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// What a kind of probe reports of one run.

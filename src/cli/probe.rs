@@ -7,7 +7,8 @@ mod target;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::runtime::Runtime;
+use tokio::{runtime::Runtime, select, signal::ctrl_c};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::{Exit, LogFormat, check::print_problems, logging, print},
@@ -65,20 +66,37 @@ pub fn execute(args: &ProbeArgs, log: LogFormat) -> Exit {
             return Exit::CouldNot;
         }
     };
-    let runs = runtime.block_on(run_all(&probes));
+    let runs = runtime.block_on(run_until_interrupted(&probes));
     runtime.shutdown_timeout(STRAGGLERS);
     match if args.json { print_json(&runs) } else { print_sheets(&runs) } {
-        Exit::Well => runs.iter().map(|(outcome, _)| exit_of(&outcome.verdict)).max_by_key(gravity),
+        Exit::Well => {
+            let unlooked_at = (runs.len() < probes.len()).then_some(Exit::CouldNot);
+            let exits = runs.iter().map(|(outcome, _)| exit_of(&outcome.verdict));
+            exits.chain(unlooked_at).max_by_key(gravity)
+        }
         unprinted => Some(unprinted),
     }
     .unwrap_or(Exit::Well)
 }
 
-async fn run_all(probes: &[&Arc<ProbePlan>]) -> Vec<(Outcome, Vec<Check>)> {
+/// Runs them all; at Ctrl-C, those that are done, after the one under way has cleaned up.
+async fn run_until_interrupted(probes: &[&Arc<ProbePlan>]) -> Vec<(Outcome, Vec<Check>)> {
+    let stop = CancellationToken::new();
+    let mut runs = std::pin::pin!(run_all(probes, &stop));
+    select! {
+        runs = &mut runs => return runs,
+        Ok(()) = ctrl_c() => stop.cancel(),
+    }
+    runs.await
+}
+
+async fn run_all(probes: &[&Arc<ProbePlan>], stop: &CancellationToken) -> Vec<(Outcome, Vec<Check>)> {
     let mut runs = Vec::with_capacity(probes.len());
     for plan in probes {
         let key = Arc::clone(&plan.key);
-        runs.push(run::run(&*plan.probe, key, plan.timeout, Clock::system(), &plan.redactor).await);
+        let run = run::run(&*plan.probe, key, plan.timeout, Clock::system(), &plan.redactor, stop);
+        let Some(run) = run.await else { break };
+        runs.push(run);
     }
     runs
 }

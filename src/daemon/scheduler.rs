@@ -2,7 +2,8 @@
 //!
 //! One loop turns the schedule and does nothing that waits. Every run is a task of its own; when it ends it hands its
 //! outcome to the evaluator itself, so that an evaluator that is slow holds up runs, which then count as skipped, and
-//! never the loop. Shutdown drops the runs under way; they give no outcome.
+//! never the loop. When the daemon shuts down, or a probe leaves the plan, its run is told to stop: it cleans up what it
+//! has made, if anything, and gives no outcome.
 
 use std::{
     collections::HashMap,
@@ -16,7 +17,7 @@ use std::{
 use anyhow::Context;
 use tokio::{
     sync::{mpsc, watch},
-    task::{AbortHandle, JoinError, JoinSet},
+    task::{JoinError, JoinSet},
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
@@ -72,7 +73,7 @@ pub(crate) struct Connections {
 /// # Errors
 /// When a run's task breaks outside its probe, which is a bug of ours.
 pub(crate) async fn run(connections: Connections, stop: CancellationToken) -> anyhow::Result<()> {
-    let mut wheel = Wheel::new(connections);
+    let mut wheel = Wheel::new(connections, stop.child_token());
     wheel.adopt();
     let mut watchdog = Watchdog::from_unit();
     let mut woken_by_runs_from = Instant::now();
@@ -101,7 +102,7 @@ pub(crate) async fn run(connections: Connections, stop: CancellationToken) -> an
             () = sleep_until(wake_at) => {}
         }
     }
-    wheel.runs.shutdown().await;
+    wheel.wind_up().await;
     Ok(())
 }
 
@@ -123,16 +124,17 @@ struct Wheel {
     metrics: Arc<Metrics>,
     pulse: Arc<Pulse>,
     clock: Clock,
+    /// Tells every run to stop.
+    stop: CancellationToken,
 }
 
 struct Seat {
-    slot: Slot,
     plan: Arc<ProbePlan>,
     /// Runs under way against the probe's host, shared by all its probes; none where a run burdens no host.
     host: Option<Arc<AtomicUsize>>,
     in_flight: Level,
-    /// The run under way.
-    run: Option<AbortHandle>,
+    /// Tells the probe's run to stop.
+    stop: CancellationToken,
 }
 
 /// What a run weighs, for as long as it is under way, however it ends.
@@ -161,7 +163,7 @@ impl Drop for Weight {
 }
 
 impl Wheel {
-    fn new(connections: Connections) -> Self {
+    fn new(connections: Connections, stop: CancellationToken) -> Self {
         let Connections { plans, outcomes, metrics, pulse, clock } = connections;
         let since_epoch = Duration::try_from(clock.now().as_duration()).unwrap_or(Duration::ZERO);
         let skipped =
@@ -181,6 +183,7 @@ impl Wheel {
             metrics,
             pulse,
             clock,
+            stop,
         }
     }
 
@@ -218,16 +221,23 @@ impl Wheel {
     }
 
     fn start(&mut self, slot: Slot, due_at: Instant) {
-        let Some(seat) = &mut self.seats[slot.index()] else { return };
+        let Some(seat) = &self.seats[slot.index()] else { return };
         let weight = Weight::put_on(seat);
         let span = debug_span!("run", probe = %seat.plan.key);
-        let look = look(Arc::clone(&seat.plan), due_at, self.lag.clone(), self.clock, self.outcomes.clone());
+        let look = look(
+            Arc::clone(&seat.plan),
+            due_at,
+            self.lag.clone(),
+            self.clock,
+            self.outcomes.downgrade(),
+            seat.stop.clone(),
+        );
         let run = async move {
             let ending = look.await;
             drop(weight);
             (slot, ending)
         };
-        seat.run = Some(self.runs.spawn(run.instrument(span)));
+        self.runs.spawn(run.instrument(span));
     }
 
     /// Takes note of all runs that have ended.
@@ -238,20 +248,18 @@ impl Wheel {
         Ok(())
     }
 
-    /// A run has ended. One whose probe has left the plan was cancelled, and nobody waits for it.
+    /// A run has ended. That of a probe that has left the plan means nothing to the schedule.
     fn finish(&mut self, ended: Result<(Slot, Ending), JoinError>) -> anyhow::Result<()> {
-        match ended {
-            Ok((slot, ending)) => {
-                self.schedule.finished(slot, self.origin.elapsed(), ending);
-                // A handle keeps the whole memory of its run.
-                if let Some(seat) = self.seats[slot.index()].as_mut().filter(|seat| seat.slot == slot) {
-                    seat.run = None;
-                }
-            }
-            Err(error) if error.is_cancelled() => {}
-            Err(error) => return Err(error).context("a run broke outside its probe"),
-        }
+        let (slot, ending) = ended.context("a run broke outside its probe")?;
+        self.schedule.finished(slot, self.origin.elapsed(), ending);
         Ok(())
+    }
+
+    /// Tells all runs to stop, and waits for those that clean up; nobody else does, since no outcome comes any more.
+    async fn wind_up(mut self) {
+        self.stop.cancel();
+        drop(self.outcomes);
+        while self.runs.join_next().await.is_some() {}
     }
 
     fn count_skipped(&self, reason: Skip, turns: u64) {
@@ -282,8 +290,8 @@ impl Wheel {
         }
         for slot in before.into_values() {
             self.schedule.remove(slot);
-            if let Some(run) = self.seats[slot.index()].take().and_then(|seat| seat.run) {
-                run.abort();
+            if let Some(seat) = self.seats[slot.index()].take() {
+                seat.stop.cancel();
             }
         }
     }
@@ -295,8 +303,8 @@ impl Wheel {
             self.seats.resize_with(slot.index() + 1, || None);
         }
         let seat = &mut self.seats[slot.index()];
-        let run = seat.take().and_then(|before| before.run);
-        *seat = Some(Seat { slot, plan: Arc::clone(probe), host, in_flight, run });
+        let stop = seat.take().map_or_else(|| self.stop.child_token(), |before| before.stop);
+        *seat = Some(Seat { plan: Arc::clone(probe), host, in_flight, stop });
         self.slots.insert(Arc::clone(&probe.key), slot);
     }
 
@@ -313,20 +321,28 @@ async fn look(
     due_at: Instant,
     lag: Spread,
     clock: Clock,
-    outcomes: mpsc::Sender<Observed>,
+    outcomes: mpsc::WeakSender<Observed>,
+    stop: CancellationToken,
 ) -> Ending {
     lag.observe(due_at.elapsed().as_secs_f64());
-    let (outcome, _) =
-        probe::run::run(&*plan.probe, Arc::clone(&plan.key), plan.timeout, clock, &plan.redactor).await;
+    let key = Arc::clone(&plan.key);
+    let run = probe::run::run(&*plan.probe, key, plan.timeout, clock, &plan.redactor, &stop);
+    let Some((outcome, _)) = run.await else { return Ending::Void };
     let ending = match outcome.verdict {
         Verdict::Ok | Verdict::Degraded(_) => Ending::Passed,
         Verdict::Failed(_) => Ending::Failed,
         Verdict::Inconclusive(_) => Ending::Void,
     };
-    match outcomes.send(Observed { fingerprint: plan.fingerprint, outcome }).await {
-        Ok(()) => ending,
-        // The evaluator has ended, and the whole daemon ends with it.
-        Err(_) => Ending::Void,
+    // Without its input the evaluator ends; a run that only cleans up must not keep it from that.
+    let Some(outcomes) = outcomes.upgrade() else { return Ending::Void };
+    tokio::select! {
+        biased;
+        sent = outcomes.send(Observed { fingerprint: plan.fingerprint, outcome }) => match sent {
+            Ok(()) => ending,
+            // The evaluator has ended, and the whole daemon ends with it.
+            Err(_) => Ending::Void,
+        },
+        () = stop.cancelled() => Ending::Void,
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, sync::Arc};
 
+use tokio_util::sync::CancellationToken;
+
 use crate::{
     clock::Clock,
     domain::outcome::PhaseKind,
@@ -109,7 +111,7 @@ fn as_written(text: &str) -> Cow<'_, str> {
 }
 
 impl Probe for HttpProbe {
-    fn run<'a>(&'a self, timeline: &'a Timeline) -> RunFuture<'a> {
+    fn run<'a>(&'a self, timeline: &'a Timeline, _: &'a CancellationToken) -> RunFuture<'a> {
         Box::pin(self.look(timeline))
     }
 }

@@ -17,15 +17,17 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
 use url::Origin;
 
 use self::{
     blueprint::Blueprint,
-    course::Course,
+    course::{Course, LAST_STEP_MAX},
     step::{Step, StepSettings},
 };
 use crate::{
     clock::Clock,
+    domain::channel::ProbeKey,
     probe::{
         Probe, RunFuture,
         settings::{BuildContext, Built},
@@ -63,6 +65,7 @@ pub struct JourneySettings {
 /// A journey, ready to run.
 #[derive(Debug)]
 struct Journey {
+    key: ProbeKey,
     transport: Arc<Transport>,
     clock: Clock,
     timeout: Duration,
@@ -92,7 +95,11 @@ impl Journey {
 }
 
 impl Probe for Journey {
-    fn run<'a>(&'a self, timeline: &'a Timeline) -> RunFuture<'a> {
-        Box::pin(Course::begin(self, timeline).run())
+    fn run<'a>(&'a self, timeline: &'a Timeline, stop: &'a CancellationToken) -> RunFuture<'a> {
+        Box::pin(Course::begin(self, timeline, stop).run())
+    }
+
+    fn time_to_clean_up(&self) -> Duration {
+        self.cleanup_time().map_or(Duration::ZERO, |reserved| LAST_STEP_MAX + reserved)
     }
 }

@@ -4,6 +4,11 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
+use tokio::{
+    select,
+    time::{sleep, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
@@ -20,20 +25,31 @@ use crate::{
     secret::Redactor,
 };
 
+/// A run that has been told to stop is over after this time, whatever it has left to clean up.
+const STOPPED_MAX: Duration = Duration::from_secs(3);
+
 /// Runs a probe once. It ends at the deadline at the latest: then its future is dropped, and with it everything that
-/// it had opened. Details and checks are handed on without the secrets that `redactor` knows
-/// and without the tokens that the run has captured.
+/// it had opened. Details and checks are handed on without the secrets that `redactor` knows and without the tokens that
+/// the run has captured. A run that `stop` tells to end before it is done gives no outcome.
 pub async fn run(
     probe: &dyn Probe,
     key: Arc<ProbeKey>,
     timeout: Duration,
     clock: Clock,
     redactor: &Redactor,
-) -> (Outcome, Vec<Check>) {
+    stop: &CancellationToken,
+) -> Option<(Outcome, Vec<Check>)> {
     let started_at = clock.now();
     let timeline = Timeline::start();
-    let looking = AssertUnwindSafe(probe.run(&timeline)).catch_unwind();
-    let ended = tokio::time::timeout_at(timeline.started() + timeout, looking).await;
+    let looking = AssertUnwindSafe(probe.run(&timeline, stop)).catch_unwind();
+    let ended = select! {
+        biased;
+        ended = timeout_at(timeline.started() + timeout, looking) => ended,
+        () = overdue(probe, &key, stop) => return None,
+    };
+    if stop.is_cancelled() {
+        return None;
+    }
     let duration = timeline.elapsed();
     let reached = timeline.finish();
     let Report { mut verdict, certificate_expires_at, mut checks, captured } = match ended {
@@ -45,7 +61,17 @@ pub async fn run(
     shown.for_each(|detail| clean(detail, redactor, &captured));
     let outcome =
         Outcome { probe: key, started_at, duration, verdict, phases: reached.phases, certificate_expires_at };
-    (outcome, checks)
+    Some((outcome, checks))
+}
+
+/// Ends when a run that was told to stop has had its time to clean up.
+async fn overdue(probe: &dyn Probe, key: &ProbeKey, stop: &CancellationToken) {
+    stop.cancelled().await;
+    let time = probe.time_to_clean_up().min(STOPPED_MAX);
+    if !time.is_zero() {
+        sleep(time).await;
+        tracing::warn!(probe = %key, "a run was cut off while it cleaned up, and may have left something behind");
+    }
 }
 
 /// The deadline has struck: where the run was says what that means to a customer.
@@ -102,8 +128,8 @@ mod tests {
 
     const TIMEOUT: Duration = Duration::from_secs(10);
 
-    /// A probe of which only the future matters.
-    struct Acts<F>(F);
+    /// A probe of which only the future matters, and how long it says that it cleans up.
+    struct Acts<F>(F, Duration);
 
     impl<F> std::fmt::Debug for Acts<F> {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -112,16 +138,24 @@ mod tests {
     }
 
     impl<F: Fn(Timeline) -> RunFuture<'static> + Send + Sync> Probe for Acts<F> {
-        fn run<'a>(&'a self, timeline: &'a Timeline) -> RunFuture<'a> {
+        fn run<'a>(&'a self, timeline: &'a Timeline, _: &'a CancellationToken) -> RunFuture<'a> {
             (self.0)(timeline.clone())
+        }
+
+        fn time_to_clean_up(&self) -> Duration {
+            self.1
         }
     }
 
     async fn outcome(act: impl Fn(Timeline) -> RunFuture<'static> + Send + Sync) -> (Outcome, Vec<Check>) {
+        run_until(&CancellationToken::new(), Acts(act, Duration::ZERO)).await.unwrap()
+    }
+
+    async fn run_until(stop: &CancellationToken, probe: impl Probe) -> Option<(Outcome, Vec<Check>)> {
         let key = ProbeKey { channel: ChannelId::new("web-chat"), probe: ProbeName::new("launcher") };
         let clock = Clock::following("2026-01-31T12:00:00Z".parse().unwrap());
         let redactor = Redactor::new(&[Secret::new("hunter2-canary".to_owned())]);
-        run(&Acts(act), Arc::new(key), TIMEOUT, clock, &redactor).await
+        run(&probe, Arc::new(key), TIMEOUT, clock, &redactor, stop).await
     }
 
     fn hangs_in(
@@ -167,6 +201,26 @@ mod tests {
         let (outcome, _) = outcome(hangs_in(Some(PhaseKind::Wait), Some(Reason::QueueTimeout))).await;
         let failure = outcome.verdict.failure().unwrap();
         assert_eq!((failure.reason, failure.cause), (Reason::QueueTimeout, Some(Reason::FirstByteTimeout)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_is_told_to_stop_has_the_time_to_clean_up_and_gives_no_outcome() {
+        for (asked, given) in [
+            (Duration::ZERO, Duration::ZERO),
+            (Duration::from_secs(2), Duration::from_secs(2)),
+            (Duration::from_secs(60), STOPPED_MAX),
+        ] {
+            let stop = CancellationToken::new();
+            let running = run_until(&stop, Acts(hangs_in(None, None), asked));
+            let telling = async {
+                sleep(Duration::from_secs(1)).await;
+                stop.cancel();
+                tokio::time::Instant::now()
+            };
+            let (outcome, told_at) = tokio::join!(running, telling);
+            assert!(outcome.is_none());
+            assert_eq!(told_at.elapsed(), given, "it asked for {asked:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! Journeys against the demo's support centre: the ticket form and the hotline, well and broken in every way.
 
 mod fixture;
+mod stopped;
 
 use std::time::Duration;
 

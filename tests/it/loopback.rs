@@ -27,6 +27,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
 };
+use tokio_util::sync::CancellationToken;
 
 /// A server that ends with the test.
 #[derive(Debug)]
@@ -143,7 +144,10 @@ impl Door {
 
     /// Looks once.
     pub async fn look(&self) -> (Outcome, Vec<Check>) {
-        run(&*self.probe, Arc::new(key()), self.timeout, Clock::system(), &Redactor::default()).await
+        let stop = CancellationToken::new();
+        let redactor = Redactor::default();
+        let run = run(&*self.probe, Arc::new(key()), self.timeout, Clock::system(), &redactor, &stop);
+        run.await.expect("nobody stops it")
     }
 }
 

@@ -66,6 +66,7 @@ impl<'a> Blueprint<'a> {
         }
         let Self { warnings, origins, host, .. } = blueprint;
         let journey = Journey {
+            key: context.key.clone(),
             transport: Arc::clone(context.transport),
             clock: Clock::system(),
             timeout: context.timeout,

@@ -1,12 +1,18 @@
 //! One run of a journey: its steps in their order, then its cleanup, whatever happened before.
 //!
 //! The runner drops the whole future at the run's deadline, and dropped futures clean nothing up. So a journey that
-//! has cleanup steps ends its other steps itself, early enough that the cleanup has its time within the run.
+//! has cleanup steps ends its other steps itself, early enough that the cleanup has its time within the run. When it
+//! is told to stop, it waits no longer for anything but the answer under way, which may be that of a callback asked
+//! for, and cleans up.
 
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::{
+    select,
+    time::{Instant, sleep, sleep_until, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::{
@@ -16,7 +22,7 @@ use super::{
     variables::Variables,
 };
 use crate::{
-    domain::outcome::{Detail, Failure, PhaseKind, Reason, Stage, Verdict},
+    domain::outcome::{Detail, Failure, Inconclusive, InconclusiveReason, PhaseKind, Reason, Stage, Verdict},
     probe::{
         Check, Report,
         expect::{Expectations, Fill, Judged},
@@ -30,10 +36,14 @@ use crate::{
 /// What the end of the cleanup keeps clear of the run's deadline, so that the run still reports what it saw.
 const DEADLINE_CLEARANCE_MAX: Duration = Duration::from_millis(100);
 
+/// How long the step under way may still take when the journey is told to stop.
+pub(super) const LAST_STEP_MAX: Duration = Duration::from_secs(1);
+
 /// A journey under way.
 pub(super) struct Course<'j> {
     journey: &'j Journey,
     timeline: &'j Timeline,
+    stop: &'j CancellationToken,
     jar: Jar,
     variables: Variables,
     /// Where the last answer came from.
@@ -45,11 +55,12 @@ pub(super) struct Course<'j> {
 }
 
 impl<'j> Course<'j> {
-    pub(super) fn begin(journey: &'j Journey, timeline: &'j Timeline) -> Self {
+    pub(super) fn begin(journey: &'j Journey, timeline: &'j Timeline, stop: &'j CancellationToken) -> Self {
         let secrets = journey.secrets.iter().map(|(name, secret)| (&**name, secret));
         Self {
             journey,
             timeline,
+            stop,
             jar: Jar::default(),
             variables: Variables::begin(journey.clock.now(), secrets),
             page: None,
@@ -65,9 +76,12 @@ impl<'j> Course<'j> {
             None => self.walk().await,
             Some(reserved) => {
                 let limit = self.journey.timeout.saturating_sub(reserved);
-                let ended = match timeout_at(self.timeline.started() + limit, self.walk()).await {
-                    Ok(ended) => ended,
-                    Err(_) => Err(Broken::Failed(out_of_time(&self.timeline.whereabouts(), limit))),
+                let (timeline, stop) = (self.timeline, self.stop);
+                let ended = select! {
+                    biased;
+                    ended = timeout_at(timeline.started() + limit, self.walk()) => ended
+                        .unwrap_or_else(|_| Err(Broken::Failed(out_of_time(&timeline.whereabouts(), limit)))),
+                    () = overdue(stop) => Err(stopped()),
                 };
                 let clearance = DEADLINE_CLEARANCE_MAX.min(reserved / 4);
                 self.clean_up(reserved - clearance).await;
@@ -90,6 +104,9 @@ impl<'j> Course<'j> {
     async fn walk(&mut self) -> Result<(), Broken> {
         let journey = self.journey;
         for step in &journey.steps {
+            if self.stop.is_cancelled() {
+                return Err(stopped());
+            }
             self.take(step).await.map_err(|broken| in_step(broken, &step.name))?;
         }
         Ok(())
@@ -110,6 +127,11 @@ impl<'j> Course<'j> {
                 Err(_) => Broken::Failed(out_of_time(&self.timeline.whereabouts(), limit)),
             };
             let Broken::Failed(mut failure) = in_step(broken, &step.name) else { continue };
+            if self.stop.is_cancelled() {
+                // There will be no outcome to tell it.
+                let (probe, step, reason) = (&journey.key, &step.name, failure.reason);
+                tracing::warn!(%probe, %step, %reason, "a run that was told to stop has left something behind");
+            }
             failure.detail = Detail::new(&format!("left behind by the cleanup: {}", failure.detail));
             self.checks.push(Check {
                 step: Some(Arc::clone(&step.name)),
@@ -166,7 +188,11 @@ impl<'j> Course<'j> {
                 self.timeline.on_deadline(reason);
             }
             self.timeline.begin(PhaseKind::Pause);
-            sleep_until(last_look_at.min(looked_at + until.every)).await;
+            select! {
+                biased;
+                () = self.stop.cancelled() => return Err(stopped()),
+                () = sleep_until(last_look_at.min(looked_at + until.every)) => {}
+            }
             self.timeline.try_again();
         }
     }
@@ -252,6 +278,17 @@ impl<'j> Course<'j> {
         let named = checks.into_iter().map(|check| Check { step: Some(Arc::clone(&step.name)), ..check });
         self.checks.extend(named);
     }
+}
+
+/// Ends when the step under way has had its time since the journey was told to stop.
+async fn overdue(stop: &CancellationToken) {
+    stop.cancelled().await;
+    sleep(LAST_STEP_MAX).await;
+}
+
+fn stopped() -> Broken {
+    let detail = Detail::new("told to stop before it was done");
+    Broken::Inconclusive(Inconclusive { reason: InconclusiveReason::Shutdown, detail })
 }
 
 /// What is told when the time is up and what was awaited is not there.

@@ -95,7 +95,7 @@ impl Drop for Inside<'_> {
 }
 
 impl Probe for PlayedDoor {
-    fn run<'a>(&'a self, _: &'a Timeline) -> RunFuture<'a> {
+    fn run<'a>(&'a self, _: &'a Timeline, _: &'a CancellationToken) -> RunFuture<'a> {
         Box::pin(async {
             let (door, takes) = {
                 let mut played = self.played.lock().unwrap();

@@ -21,13 +21,14 @@ use lamplighter::{
 };
 use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
 
 pub(super) const AGENTS_SECRET: &str = "agents-canary-5f1e";
 
 pub(super) struct Centre {
     pub(super) support: SupportCentre,
-    base: String,
-    directory: TempDir,
+    pub(super) base: String,
+    pub(super) directory: TempDir,
     _served: JoinSet<()>,
 }
 
@@ -46,6 +47,16 @@ impl Centre {
 
     /// Runs a journey once; `CENTRE` in it stands for the support centre's address.
     pub(super) async fn run(&self, journey: &str, timeout: Duration) -> (Outcome, Vec<Check>) {
+        self.run_until(&CancellationToken::new(), journey, timeout).await.expect("nobody stops it")
+    }
+
+    /// Runs a journey once, unless it is told to stop.
+    pub(super) async fn run_until(
+        &self,
+        stop: &CancellationToken,
+        journey: &str,
+        timeout: Duration,
+    ) -> Option<(Outcome, Vec<Check>)> {
         let journey = journey.replace("CENTRE", &self.base);
         let built = build(&journey, timeout, self.directory.path()).unwrap_or_else(|problems| {
             panic!(
@@ -54,7 +65,7 @@ impl Centre {
             )
         });
         let redactor = Redactor::new(&[Secret::new(AGENTS_SECRET.to_owned())]);
-        run::run(&*built.probe, Arc::new(key()), timeout, Clock::system(), &redactor).await
+        run::run(&*built.probe, Arc::new(key()), timeout, Clock::system(), &redactor, stop).await
     }
 
     /// The subjects on the agents' side.
