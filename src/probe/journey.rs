@@ -9,6 +9,7 @@
 mod blueprint;
 mod capture;
 mod course;
+mod page;
 mod step;
 mod template;
 mod variables;
@@ -78,6 +79,12 @@ struct Journey {
 }
 
 impl JourneySettings {
+    /// Whether any of its steps waits for something.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.steps.value.iter().chain(&self.cleanup).any(|step| step.until.is_some())
+    }
+
     /// Checks the whole journey.
     ///
     /// # Errors

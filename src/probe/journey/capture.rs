@@ -1,10 +1,13 @@
 //! Taking a value out of an answer, for the steps that follow.
 
+use std::cell::OnceCell;
+
 use http::HeaderMap;
 use schemars::JsonSchema;
 use scraper::Html;
 use serde::Deserialize;
 
+use super::page;
 use crate::{
     domain::outcome::Reason,
     setting::{At, CssSelector, HeaderName, JsonPath, Pattern, Problem},
@@ -56,6 +59,8 @@ pub(super) struct Answered<'a> {
     pub(super) body: &'a [u8],
     /// The value of a cookie that the journey holds.
     pub(super) cookie: &'a dyn Fn(&str) -> Option<String>,
+    /// The body as a page, once it has been asked for.
+    pub(super) page: OnceCell<Result<Html, String>>,
 }
 
 impl CaptureSettings {
@@ -96,7 +101,10 @@ impl Capture {
                 answered.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
             }
             Source::Cookie(name) => (answered.cookie)(name),
-            Source::Css { selector, attribute } => from_html(selector, attribute.as_deref(), answered.body),
+            Source::Css { selector, attribute } => {
+                let page = answered.page.get_or_init(|| page::read(answered.body));
+                from_page(selector, attribute.as_deref(), page.as_ref().map_err(String::clone)?)
+            }
         };
         match value {
             None => Err("it is not there".to_owned()),
@@ -142,9 +150,8 @@ fn from_text(pattern: &regex::Regex, body: &[u8]) -> Option<String> {
     Some(group.as_str().to_owned())
 }
 
-fn from_html(selector: &scraper::Selector, attribute: Option<&str>, body: &[u8]) -> Option<String> {
-    let document = Html::parse_document(&String::from_utf8_lossy(body));
-    let element = document.select(selector).next()?;
+fn from_page(selector: &scraper::Selector, attribute: Option<&str>, page: &Html) -> Option<String> {
+    let element = page.select(selector).next()?;
     match attribute {
         Some(attribute) => element.attr(attribute).map(str::to_owned),
         None => Some(element.text().collect::<String>().trim().to_owned()),
@@ -165,7 +172,13 @@ mod tests {
     fn take(toml: &str, body: &str) -> Result<String, String> {
         let headers = HeaderMap::from_iter([(http::header::LOCATION, HeaderValue::from_static("/next"))]);
         let cookie = |name: &str| (name == "session").then(|| "s1".to_owned());
-        build(toml).unwrap().take(&Answered { headers: &headers, body: body.as_bytes(), cookie: &cookie })
+        let page = OnceCell::new();
+        build(toml).unwrap().take(&Answered {
+            headers: &headers,
+            body: body.as_bytes(),
+            cookie: &cookie,
+            page,
+        })
     }
 
     #[test]
@@ -202,6 +215,7 @@ mod tests {
             ("cookie = 'none'", "", "it is not there"),
             ("css = 'input'\nattribute = 'value'", "<input>", "it is not there"),
             ("css = 'input'", "", "it is not there"),
+            ("css = 'p'", &"<p>".repeat(50_001), "the page has more than 50000 tags, and is not searched"),
         ] {
             assert_eq!(take(toml, body), Err(missing.to_owned()), "{toml}");
         }

@@ -5,7 +5,7 @@
 //! is told to stop, it waits no longer for anything but the answer under way, which may be that of a callback asked
 //! for, and cleans up.
 
-use std::{sync::Arc, time::Duration};
+use std::{cell::OnceCell, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{
@@ -227,7 +227,8 @@ impl<'j> Course<'j> {
 
     fn capture(&mut self, step: &Step, answer: &Answer) -> Result<(), Broken> {
         let cookie = |name: &str| self.jar.value(&answer.url, name);
-        let answered = Answered { headers: &answer.headers, body: &answer.body, cookie: &cookie };
+        let page = OnceCell::new();
+        let answered = Answered { headers: &answer.headers, body: &answer.body, cookie: &cookie, page };
         let taken: Vec<_> = step.captures.iter().map(|capture| (capture, capture.take(&answered))).collect();
         for (capture, taken) in taken {
             let expectation = format!("{} from {}", capture.name, capture.place()).into();
