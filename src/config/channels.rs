@@ -31,6 +31,8 @@ use crate::{
     setting::{At, Problem, Span},
 };
 
+/// The shortest deadline of a run.
+const TIMEOUT_MIN: Duration = Duration::from_millis(1);
 /// How often a probe runs where nothing else is said.
 const EVERY: Duration = Duration::from_secs(30);
 /// The deadline of a run where nothing else is said (`states.md`, limits).
@@ -89,6 +91,7 @@ impl Defaults {
                 settings.every.as_ref(),
                 settings.timeout.as_ref(),
                 settings.recheck.as_ref(),
+                TIMEOUT_MAX,
                 standard,
                 &mut problems,
             ),
@@ -206,13 +209,17 @@ impl ProbeDraft<'_, '_> {
             settings.every.as_ref(),
             settings.timeout.as_ref(),
             settings.recheck.as_ref(),
+            settings.timeout_max(),
             defaults,
             problems,
         );
         if !self.has_one_kind(problems) || self.lacks_values {
             return None;
         }
-        let context = BuildContext { key: &self.key, timeout: pace.timeout, sources, transport };
+        // One out of its bounds has been reported; what depends on it is checked against the nearest that is not.
+        let within_bounds = |timeout: &At<Span>| timeout.0.clamp(TIMEOUT_MIN, settings.timeout_max());
+        let timeout = settings.timeout.as_ref().map_or(pace.timeout, within_bounds);
+        let context = BuildContext { key: &self.key, timeout, sources, transport };
         let (kind, built) = match settings.build(&context)? {
             (kind, Ok(built)) => (kind, built),
             (_, Err(found)) => {
@@ -289,6 +296,7 @@ fn pace(
     every: Option<&At<Span>>,
     timeout: Option<&At<Span>>,
     recheck: Option<&At<Span>>,
+    timeout_max: Duration,
     otherwise: Pace,
     problems: &mut Vec<Problem>,
 ) -> Pace {
@@ -303,8 +311,7 @@ fn pace(
     };
     Pace {
         every: within("every", every, EVERY_MIN, EVERY_MAX).unwrap_or(otherwise.every),
-        timeout: within("timeout", timeout, Duration::from_millis(1), TIMEOUT_MAX)
-            .unwrap_or(otherwise.timeout),
+        timeout: within("timeout", timeout, TIMEOUT_MIN, timeout_max).unwrap_or(otherwise.timeout),
         recheck: within("recheck", recheck, EVERY_MIN, EVERY_MAX).or(otherwise.recheck),
     }
 }

@@ -14,6 +14,7 @@ use crate::{
         jar::Jar,
         request::{
             Unsendable,
+            draft::Text,
             settings::{RequestSettings, TokenSettings},
         },
         settings::{BuildContext, Built},
@@ -38,8 +39,9 @@ struct HttpProbe {
 /// Everything that is wrong with the settings.
 pub fn build(settings: &RequestSettings, context: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
     let draft = settings.draft(context);
-    let credentials = draft.as_ref().is_ok_and(|draft| draft.has_credentials());
-    let (draft, expectations) = match (draft, settings.expect.build(credentials), stray_variable(settings)) {
+    let has_credentials = draft.as_ref().is_ok_and(|draft| draft.has_credentials(Text::is_secret));
+    let expectations = settings.expect.build(has_credentials);
+    let (draft, expectations) = match (draft, expectations, stray_variable(settings)) {
         (Ok(draft), Ok(expectations), None) => (draft, expectations),
         (draft, expectations, stray) => {
             let problems = draft.err().into_iter().chain(expectations.err()).flatten();
@@ -52,7 +54,7 @@ pub fn build(settings: &RequestSettings, context: &BuildContext<'_>) -> Result<B
     Ok(Built {
         host: url.host_str().map(Arc::from),
         phases: phases(&prepared),
-        warnings: settings.warnings(&draft),
+        warnings: settings.warnings(has_credentials),
         probe: Arc::new(HttpProbe {
             transport: context.transport.clone(),
             expectations,

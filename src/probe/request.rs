@@ -65,7 +65,7 @@ impl Draft<Text> {
             target: target.into(),
             headers: std::mem::take(request.headers_mut()),
             body,
-            body_is_secret: self.body.is_secret(),
+            body_is_secret: self.body.any(&Text::is_secret),
             route: self.route.clone(),
         })
     }

@@ -24,6 +24,8 @@ pub const EVERY_MIN: Duration = Duration::from_millis(100);
 pub const EVERY_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// The longest deadline of one run (`states.md`, limits).
 pub const TIMEOUT_MAX: Duration = Duration::from_secs(120);
+/// The longest deadline of a run that waits for a person.
+const WAITING_TIMEOUT_MAX: Duration = Duration::from_secs(30 * 60);
 
 /// The words of the kinds, as the keys of their settings.
 pub const KINDS: [&str; 2] = ["http", "journey"];
@@ -35,7 +37,7 @@ pub const KINDS: [&str; 2] = ["http", "journey"];
 pub struct ProbeSettings {
     /// How often it runs: "100ms" to "1d".
     pub every: Option<At<Span>>,
-    /// The deadline of one run, at most "120s".
+    /// The deadline of one run, at most "120s"; at most "30m" for a journey that waits with `until`.
     pub timeout: Option<At<Span>>,
     /// How soon a failed run is followed by another.
     pub recheck: Option<At<Span>>,
@@ -46,6 +48,13 @@ pub struct ProbeSettings {
 }
 
 impl ProbeSettings {
+    /// The longest deadline that a run of it may have.
+    #[must_use]
+    pub fn timeout_max(&self) -> Duration {
+        let waits = self.journey.as_ref().is_some_and(JourneySettings::waits);
+        if waits { WAITING_TIMEOUT_MAX } else { TIMEOUT_MAX }
+    }
+
     /// Builds the probe by its kind, and gives the kind's word; none if no kind is set.
     pub fn build(&self, context: &BuildContext<'_>) -> Option<(&'static str, Result<Built, Vec<Problem>>)> {
         if let Some(settings) = &self.http {

@@ -68,7 +68,7 @@ impl Timeline {
     }
 
     /// The step under way is tried again: everything it has done so far was waiting, and becomes one pause. So the
-    /// phases of a step that is polled for half an hour are those of its last try.
+    /// phases of a step that is polled for half an hour are those of its last try. What running out of time means stays.
     pub fn try_again(&self) {
         let now = Instant::now();
         let mut progress = self.lock();
@@ -81,7 +81,6 @@ impl Timeline {
             progress.finished.truncate(before_step + 1);
         }
         progress.hop = 0;
-        progress.on_deadline = None;
     }
 
     /// A redirect is followed.
@@ -213,6 +212,17 @@ mod tests {
                 (Some("rings"), PhaseKind::Wait, TICK),
             ]
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_running_out_of_time_means_holds_for_every_try_and_not_for_the_next_step() {
+        let timeline = Timeline::start();
+        timeline.enter_step("rings".into());
+        timeline.on_deadline(Reason::QueueTimeout);
+        timeline.try_again();
+        assert_eq!(timeline.whereabouts().on_deadline, Some(Reason::QueueTimeout));
+        timeline.enter_step("cancel".into());
+        assert_eq!(timeline.whereabouts().on_deadline, None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,6 +2,8 @@
 
 mod fixture;
 mod stopped;
+mod waiting;
+mod way;
 
 use std::time::Duration;
 
@@ -38,7 +40,7 @@ http = { url = "CENTRE/tickets", body = { form = { csrf = "{csrf}", subject = "{
 [[steps]]
 name = "arrives"
 http = { url = "CENTRE/agents/tickets", headers = { authorization = "Bearer {agents}" } }
-until = { every = "20ms", within = "500ms", otherwise = "lost", expect = { body = [{ contains = "{nonce}" }] } }
+until = { every = "100ms", within = "500ms", otherwise = "lost", expect = { body = [{ contains = "{nonce}" }] } }
 capture = { ticket = { json = "$.tickets[0].id" } }
 
 [[cleanup]]
@@ -58,7 +60,7 @@ capture = { status_page = { header = "location" } }
 [[steps]]
 name = "rings"
 http = { url = "{status_page}", expect = { json = [{ path = "$.status", matches = "^(queued|ringing)$", otherwise = "busy" }] } }
-until = { every = "20ms", within = "500ms", otherwise = "queue_timeout", expect = { json = [{ path = "$.status", equals = "ringing" }] } }
+until = { every = "100ms", within = "500ms", otherwise = "queue_timeout", expect = { json = [{ path = "$.status", equals = "ringing" }] } }
 
 [[cleanup]]
 name = "cancel"
@@ -98,16 +100,6 @@ async fn a_ticket_that_never_arrives_is_lost() {
     assert!(outcome.phases.iter().any(|phase| phase.kind == PhaseKind::Pause));
     let broken: Vec<_> = checks.iter().filter(|check| !check.held).collect();
     assert_eq!(broken.len(), 1, "only the last look is told: {broken:?}");
-}
-
-#[tokio::test]
-async fn a_ticket_that_comes_after_its_budget_is_late_and_the_run_degraded() {
-    let centre = Centre::open().await;
-    let late = TICKET.replace("every = \"20ms\"", "every = \"20ms\", late_after = \"1ms\"");
-    let (outcome, _) = centre.run(&late, TIMEOUT).await;
-    assert!(matches!(outcome.verdict, Verdict::Degraded(_)), "{:?}", outcome.verdict);
-    assert_eq!(failure_of(&outcome), (Stage::Expect, "arrives", Reason::Late, None));
-    assert_eq!(centre.support.tickets(), 0);
 }
 
 #[tokio::test]
@@ -217,7 +209,9 @@ async fn every_run_has_a_nonce_and_cookies_of_its_own() {
         let (outcome, _) = centre.run(&keeps, TIMEOUT).await;
         assert_eq!(outcome.verdict, Verdict::Ok);
     }
-    assert_eq!(centre.subjects().await.len(), 3);
+    let subjects = std::collections::BTreeSet::from_iter(centre.subjects().await);
+    assert_eq!(subjects.len(), 3, "{subjects:?}");
+    assert!(subjects.iter().all(|subject| subject.starts_with("lamplighter-")), "{subjects:?}");
 }
 
 /// An API that hands out a token for a key, and answers only to that token.

@@ -14,7 +14,7 @@ use url::{Origin, Url};
 use super::{
     CLEANUP_TIMEOUT, Journey, JourneySettings, STEPS_MAX,
     capture::{Capture, CaptureSettings},
-    step::{EVERY, Request, Step, StepSettings, Until, UntilSettings, Wording},
+    step::{EVERY, EVERY_MIN, Request, Step, StepSettings, Until, UntilSettings, Wording},
     template::{Malformed, Template},
     variables::{NONCE, Variables},
 };
@@ -27,7 +27,7 @@ use crate::{
         settings::{BuildContext, Built},
     },
     secret::{Secret, SecretRef},
-    setting::{At, HttpUrl, Problem, is_variable_name},
+    setting::{At, HttpUrl, Problem, Span, is_variable_name},
 };
 
 /// A journey being drawn up.
@@ -37,9 +37,28 @@ pub(super) struct Blueprint<'a> {
     warnings: Vec<Problem>,
     /// The variables that have a value at this point of the way.
     known: BTreeSet<String>,
+    /// Those of them that are secrets.
+    secrets: BTreeSet<String>,
     names: BTreeSet<String>,
+    time: Time,
     origins: Vec<Origin>,
     host: Option<Arc<str>>,
+}
+
+/// The time that the steps have to wait in.
+#[derive(Debug)]
+struct Time {
+    limit: Duration,
+    /// The limit in words.
+    words: String,
+    /// How much of it the waits up to here may take.
+    waited: Duration,
+}
+
+impl Time {
+    fn new(limit: Duration, words: String) -> Self {
+        Self { limit, words, waited: Duration::ZERO }
+    }
 }
 
 impl<'a> Blueprint<'a> {
@@ -52,14 +71,22 @@ impl<'a> Blueprint<'a> {
             problems: Vec::new(),
             warnings: Vec::new(),
             known: BTreeSet::from([NONCE.to_owned()]),
+            secrets: BTreeSet::new(),
             names: BTreeSet::new(),
+            time: Time::new(context.timeout, format!("the run of {}", Span(context.timeout))),
             origins: Vec::new(),
             host: None,
         };
         blueprint.count(settings);
         let cleanup_timeout = blueprint.cleanup_timeout(settings);
+        let kept = Span(cleanup_timeout);
+        if !settings.cleanup.is_empty() {
+            let words = format!("{}, less {kept} for the cleanup,", blueprint.time.words);
+            blueprint.time = Time::new(context.timeout.saturating_sub(cleanup_timeout), words);
+        }
         let secrets = blueprint.secrets(&settings.secrets);
         let steps = blueprint.steps(&settings.steps.value);
+        blueprint.time = Time::new(cleanup_timeout, format!("the cleanup of {kept}"));
         let cleanup = blueprint.steps(&settings.cleanup);
         if !blueprint.problems.is_empty() {
             return Err(blueprint.problems);
@@ -106,6 +133,7 @@ impl<'a> Blueprint<'a> {
         let mut secrets = Vec::new();
         for (name, reference) in settings {
             self.define(name, &reference.span);
+            self.secrets.insert(name.clone());
             match self.context.sources.secret(reference) {
                 Ok(secret) => secrets.push((name.as_str().into(), secret)),
                 Err(problem) => self.problems.push(problem),
@@ -133,11 +161,12 @@ impl<'a> Blueprint<'a> {
     fn step(&mut self, settings: &StepSettings) -> Option<Step> {
         self.name(&settings.name);
         let draft = self.take(settings.http.draft(self.context));
-        self.warnings.extend(draft.as_ref().into_iter().flat_map(|draft| settings.http.warnings(draft)));
-        let has_credentials = draft.as_ref().is_some_and(Draft::has_credentials);
+        let draft = draft.map(|draft| self.with_variables(&draft));
+        let is_secret = |text: &Wording| text.is_secret(&self.secrets);
+        let has_credentials = draft.as_ref().is_some_and(|draft| draft.has_credentials(is_secret));
+        self.warnings.extend(settings.http.warnings(has_credentials));
         let expect = self.take(settings.http.expect.build(has_credentials));
         self.expected_texts(expect.as_ref(), &settings.name.span);
-        let draft = draft.map(|draft| self.with_variables(&draft));
         let until = settings.until.as_ref().map(|until| self.until(until));
         let captures = self.captures(&settings.capture);
         let name = settings.name.as_str().into();
@@ -253,10 +282,14 @@ impl<'a> Blueprint<'a> {
     fn until(&mut self, settings: &At<UntilSettings>) -> Option<Until> {
         let every = settings.every.as_ref().map_or(EVERY, |every| every.0);
         let within = &settings.within;
-        if within.0 >= self.context.timeout {
-            let run = self.context.timeout;
-            let problem = within.problem(format!("the run of {run:?} is over before this wait"));
-            self.problems.push(problem.hint("raise the probe's timeout, or wait for less"));
+        self.time.waited += within.0;
+        if self.time.waited >= self.time.limit {
+            let problem = within.problem(format!("{} is over before this wait", self.time.words));
+            self.problems.push(problem.hint("raise the probe's timeout, or wait for less, here or before"));
+        }
+        if let Some(every) = settings.every.as_ref().filter(|every| every.0 < EVERY_MIN) {
+            let problem = every.problem(format!("`every` must be at least {}", Span(EVERY_MIN)));
+            self.problems.push(problem.hint(format!("write \"{}\" or more", Span(EVERY_MIN))));
         }
         if let Some(every) = settings.every.as_ref().filter(|every| every.0 > within.0) {
             let problem = every.problem("the time between two looks is longer than the whole wait");
@@ -292,189 +325,4 @@ impl<'a> Blueprint<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-    use crate::{
-        domain::channel::{ChannelId, ProbeKey, ProbeName},
-        probe::transport::{Transport, resolve::Resolver},
-        secret::Sources,
-    };
-
-    fn draw(toml: &str) -> Result<Built, Vec<Problem>> {
-        let settings: JourneySettings = toml::from_str(toml).unwrap_or_else(|error| panic!("{error}"));
-        let key = ProbeKey { channel: ChannelId::new("ticket-form"), probe: ProbeName::new("submit") };
-        let sources = Sources::new(Path::new("/nowhere"));
-        let transport = Transport::new(Resolver::asking(vec![]));
-        let timeout = Duration::from_secs(10);
-        settings.build(&BuildContext { key: &key, timeout, sources: &sources, transport: &transport })
-    }
-
-    /// A journey of one step `first` and what `rest` adds; the texts pointed at, and what is said of each.
-    fn problems(rest: &str) -> Vec<(String, String)> {
-        let first = r#"{ name = "first", http = { url = "https://shop.example.com/" }, capture = { token = { header = "etag" } } }"#;
-        let toml = rest.replace("FIRST", first);
-        let problems = draw(&toml).err().unwrap_or_default();
-        problems
-            .into_iter()
-            .map(|problem| {
-                assert!(problem.hint.is_some(), "{problem:?}");
-                (toml[problem.span.unwrap()].to_owned(), problem.message)
-            })
-            .collect()
-    }
-
-    #[test]
-    fn a_journey_knows_its_steps_and_its_host() {
-        let built = draw(
-            r#"
-            steps = [
-                { name = "ask", http = { url = "https://shop.example.com/a?x={nonce}" }, capture = { id = { json = "$.id" } } },
-                { name = "look", http = { url = "https://api.example.com/{id}", expect = { body = [{ contains = "{nonce}" }] } } },
-            ]
-            cleanup = [{ name = "cancel", http = { method = "DELETE", url = "{id}" } }]
-            "#,
-        )
-        .unwrap();
-        assert_eq!(built.phases, ["ask", "look", "cancel"]);
-        assert_eq!(built.host.as_deref(), Some("shop.example.com"));
-    }
-
-    /// What is wrong with a second step: the step, the text pointed at, and what is said of it.
-    const WRONG_STEPS: [(&str, &str, &str); 14] = [
-        (
-            r#"http = { url = "https://x.example.com/{tokn}" }"#,
-            r#""https://x.example.com/{tokn}""#,
-            r#"the variable "tokn" has no value here"#,
-        ),
-        (
-            r#"http = { url = "https://x.example.com/", headers = { x-a = "{later}" } }"#,
-            r#""{later}""#,
-            r#"the variable "later" has no value here"#,
-        ),
-        (
-            r#"http = { url = "https://{token}.example.com/" }"#,
-            r#""https://{token}.example.com/""#,
-            "the host of an address must not depend on a variable",
-        ),
-        (
-            r#"http = { url = "https://x.example.com{token}" }"#,
-            r#""https://x.example.com{token}""#,
-            "the host of an address must not depend on a variable",
-        ),
-        (
-            r#"http = { url = "https://x.example.com:{token}/" }"#,
-            r#""https://x.example.com:{token}/""#,
-            "not a web address: invalid port number",
-        ),
-        (
-            r#"http = { url = "shop/{token}" }"#,
-            r#""shop/{token}""#,
-            "not a web address: relative URL without a base",
-        ),
-        (
-            r#"http = { url = "https://x.example.com/{To ken}" }"#,
-            r#""https://x.example.com/{To ken}""#,
-            r#""{To" begins a variable and does not end as one"#,
-        ),
-        (
-            r#"HTTP, capture = { token = { header = "etag" } }"#,
-            r#"{ header = "etag" }"#,
-            r#"the variable "token" is defined already"#,
-        ),
-        (
-            r#"HTTP, capture = { nonce = { header = "etag" } }"#,
-            r#"{ header = "etag" }"#,
-            r#"the variable "nonce" is defined already"#,
-        ),
-        (
-            r#"HTTP, capture = { To = { header = "etag" } }"#,
-            r#"{ header = "etag" }"#,
-            r#""To" is not the name of a variable"#,
-        ),
-        (
-            r#"HTTP, until = { within = "10s", expect = { status = [200] } }"#,
-            r#""10s""#,
-            "the run of 10s is over before this wait",
-        ),
-        (
-            r#"HTTP, until = { within = "2s", every = "3s", expect = { status = [200] } }"#,
-            r#""3s""#,
-            "the time between two looks is longer than the whole wait",
-        ),
-        (
-            r#"HTTP, until = { within = "2s", late_after = "2s", expect = { status = [200] } }"#,
-            r#""2s""#,
-            "nothing can be late when the wait is over by then",
-        ),
-        (
-            r#"HTTP, until = { within = "2s", expect = {} }"#,
-            r#"{ within = "2s", expect = {} }"#,
-            "nothing is waited for",
-        ),
-    ];
-
-    #[test]
-    fn what_is_wrong_with_a_step_is_said_where_it_stands() {
-        for (step, place, said) in WRONG_STEPS {
-            let step = step.replace("HTTP", r#"http = { url = "https://x.example.com/" }"#);
-            let found = problems(&format!("steps = [FIRST, {{ name = \"next\", {step} }}]"));
-            assert!(found.contains(&(place.to_owned(), said.to_owned())), "{step}\n{found:#?}");
-        }
-    }
-
-    #[test]
-    fn what_is_wrong_with_the_whole_is_said_where_it_stands() {
-        for (journey, place, said) in [
-            ("steps = []", "[]", "a journey needs steps"),
-            ("steps = [FIRST, FIRST]", r#""first""#, "there are two steps named \"first\""),
-            (
-                "cleanup_timeout = \"10s\"\nsteps = [FIRST]",
-                r#""10s""#,
-                "the cleanup cannot have the whole run of 10s",
-            ),
-        ] {
-            let found = problems(journey);
-            assert!(found.contains(&(place.to_owned(), said.to_owned())), "{journey}\n{found:#?}");
-        }
-    }
-
-    #[test]
-    fn a_name_is_an_id_and_thirty_two_steps_are_enough() {
-        let found =
-            problems(r#"steps = [{ name = "Not an id", http = { url = "https://x.example.com/" } }]"#);
-        assert_eq!(found, [("\"Not an id\"".to_owned(), "\"Not an id\" cannot name a step".to_owned())]);
-        let many: Vec<String> = (0..33)
-            .map(|at| format!(r#"{{ name = "s{at}", http = {{ url = "https://x.example.com/" }} }}"#))
-            .collect();
-        let found = problems(&format!("steps = [{}]", many.join(", ")));
-        assert_eq!(found[0].1, "33 steps are more than the 32 of a journey");
-    }
-
-    #[test]
-    fn all_problems_are_found_at_once() {
-        let found = problems(
-            r#"
-            secrets = { key = { file = "nothing" } }
-            steps = [
-                { name = "a", http = { url = "https://x.example.com/{one}" }, capture = { t = { json = "$", regex = "x" } } },
-                { name = "a", http = { url = "https://x.example.com/{two}" } },
-            ]
-            "#,
-        );
-        let said: Vec<&str> = found.iter().map(|(_, message)| message.as_str()).collect();
-        assert_eq!(said.len(), 5, "{said:#?}");
-    }
-
-    #[test]
-    fn a_slip_in_a_variable_is_met_with_the_nearest_one() {
-        let toml = r#"
-            steps = [
-                { name = "a", http = { url = "https://x.example.com/" }, capture = { token = { header = "etag" } } },
-                { name = "b", http = { url = "https://x.example.com/{tokn}" } },
-            ]
-        "#;
-        assert_eq!(draw(toml).unwrap_err()[0].hint.as_deref(), Some("did you mean {token}?"));
-    }
-}
+mod tests;

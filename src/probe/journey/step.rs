@@ -1,7 +1,11 @@
 //! A step of a journey: a request with variables in its texts, what must hold of every answer, what is waited for,
 //! what is captured.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -27,6 +31,8 @@ use crate::{
 
 /// How often a step is repeated that does not say.
 pub(super) const EVERY: Duration = Duration::from_secs(1);
+/// A step is repeated at most this often, as a probe is run.
+pub(super) const EVERY_MIN: Duration = crate::probe::settings::EVERY_MIN;
 
 /// One step.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -50,7 +56,7 @@ pub struct StepSettings {
 pub struct UntilSettings {
     /// What is waited for; an answer that does not meet it is "not yet".
     pub(super) expect: ExpectSettings,
-    /// The time between two looks; "1s" without.
+    /// The time between two looks, at least "100ms"; "1s" without.
     pub(super) every: Option<At<Span>>,
     /// How long to wait; the last look is made when this time is up.
     pub(super) within: At<Span>,
@@ -107,6 +113,14 @@ pub(super) enum Wording {
 }
 
 impl Wording {
+    /// Whether it is a secret, or has one of these variables in it.
+    pub(super) fn is_secret(&self, secrets: &BTreeSet<String>) -> bool {
+        match self {
+            Self::Template(template) => template.variables().any(|name| secrets.contains(name)),
+            Self::Secret(text) => text.is_secret(),
+        }
+    }
+
     fn fill(&self, variables: &Variables, place: Place) -> Result<Text, Unset> {
         match self {
             Self::Template(template) => {

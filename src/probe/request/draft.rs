@@ -167,20 +167,14 @@ impl<T> Draft<T> {
             route: self.route.clone(),
         })
     }
-}
 
-impl Draft<Text> {
-    /// Whether it says who we are: then a refusal is told as `auth`.
-    #[must_use]
-    pub fn has_credentials(&self) -> bool {
-        let secret = |(_, text): &(String, Text)| text.is_secret();
+    /// Whether it says who we are, which it does with every text that is a secret: then a refusal is told as `auth`.
+    pub fn has_credentials(&self, is_secret: impl Fn(&T) -> bool) -> bool {
         !matches!(self.auth, Auth::None)
-            || self
-                .headers
-                .iter()
-                .any(|(name, text)| text.is_secret() || *name == http::header::AUTHORIZATION)
-            || self.query.iter().any(secret)
-            || self.cookies.iter().any(secret)
+            || is_secret(&self.url)
+            || self.headers.iter().any(|(name, text)| is_secret(text) || *name == http::header::AUTHORIZATION)
+            || self.query.iter().chain(&self.cookies).any(|(_, text)| is_secret(text))
+            || self.body.any(&is_secret)
     }
 }
 
@@ -197,18 +191,14 @@ impl<T> Body<T> {
             }
         })
     }
-}
 
-impl Body<Text> {
-    /// Whether a secret is in it.
-    pub(super) fn is_secret(&self) -> bool {
+    /// Whether this holds of any of its texts.
+    pub(super) fn any(&self, holds: &impl Fn(&T) -> bool) -> bool {
         match self {
             Self::None | Self::File(_) => false,
-            Self::Text(text) => text.is_secret(),
-            Self::Json(json) => json.is_secret(),
-            Self::Form(fields) | Self::Multipart { fields, .. } => {
-                fields.iter().any(|(_, text)| text.is_secret())
-            }
+            Self::Text(text) => holds(text),
+            Self::Json(json) => json.any(holds),
+            Self::Form(fields) | Self::Multipart { fields, .. } => fields.iter().any(|(_, text)| holds(text)),
         }
     }
 }
@@ -226,6 +216,15 @@ impl<T> Json<T> {
                 Json::Object(members.iter().map(member).collect::<Result<_, E>>()?)
             }
         })
+    }
+
+    fn any(&self, holds: &impl Fn(&T) -> bool) -> bool {
+        match self {
+            Self::Text(text) => holds(text),
+            Self::Plain(_) => false,
+            Self::Array(items) => items.iter().any(|item| item.any(holds)),
+            Self::Object(members) => members.iter().any(|(_, value)| value.any(holds)),
+        }
     }
 }
 
@@ -256,15 +255,6 @@ impl Json<Text> {
             Self::Object(members) => serde_json::Value::Object(
                 members.iter().map(|(name, value)| (name.clone(), value.to_value())).collect(),
             ),
-        }
-    }
-
-    fn is_secret(&self) -> bool {
-        match self {
-            Self::Text(text) => text.is_secret(),
-            Self::Plain(_) => false,
-            Self::Array(items) => items.iter().any(Self::is_secret),
-            Self::Object(members) => members.iter().any(|(_, value)| value.is_secret()),
         }
     }
 }

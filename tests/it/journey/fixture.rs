@@ -1,7 +1,8 @@
-//! The support centre on a loopback port, and journeys built from TOML and run as the daemon runs them.
+//! Targets on loopback ports, and journeys built from TOML and run against them as the daemon runs them.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use axum::Router;
 use lamplighter::{
     cli::demo::support_centre::SupportCentre,
     clock::Clock,
@@ -25,27 +26,25 @@ use tokio_util::sync::CancellationToken;
 
 pub(super) const AGENTS_SECRET: &str = "agents-canary-5f1e";
 
-pub(super) struct Centre {
-    pub(super) support: SupportCentre,
+/// A target, and a directory with the file `agents-secret` for the journeys against it.
+pub(super) struct Served {
     pub(super) base: String,
-    pub(super) directory: TempDir,
+    directory: TempDir,
     _served: JoinSet<()>,
 }
 
-impl Centre {
-    pub(super) async fn open() -> Self {
+impl Served {
+    pub(super) async fn open(routes: Router) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let support = SupportCentre::open(Secret::new(AGENTS_SECRET.to_owned()));
-        let routes = support.routes();
         let mut served = JoinSet::new();
         served.spawn(async move { axum::serve(listener, routes).await.unwrap() });
         let directory = TempDir::new().unwrap();
         std::fs::write(directory.path().join("agents-secret"), AGENTS_SECRET).unwrap();
-        Self { support, base, directory, _served: served }
+        Self { base, directory, _served: served }
     }
 
-    /// Runs a journey once; `CENTRE` in it stands for the support centre's address.
+    /// Runs a journey once; `CENTRE` in it stands for the target's address.
     pub(super) async fn run(&self, journey: &str, timeout: Duration) -> (Outcome, Vec<Check>) {
         self.run_until(&CancellationToken::new(), journey, timeout).await.expect("nobody stops it")
     }
@@ -67,10 +66,28 @@ impl Centre {
         let redactor = Redactor::new(&[Secret::new(AGENTS_SECRET.to_owned())]);
         run::run(&*built.probe, Arc::new(key()), timeout, Clock::system(), &redactor, stop).await
     }
+}
+
+/// The demo's support centre as a target.
+pub(super) struct Centre {
+    pub(super) support: SupportCentre,
+    pub(super) served: Served,
+}
+
+impl Centre {
+    pub(super) async fn open() -> Self {
+        let support = SupportCentre::open(Secret::new(AGENTS_SECRET.to_owned()));
+        let served = Served::open(support.routes()).await;
+        Self { support, served }
+    }
+
+    pub(super) async fn run(&self, journey: &str, timeout: Duration) -> (Outcome, Vec<Check>) {
+        self.served.run(journey, timeout).await
+    }
 
     /// The subjects on the agents' side.
     pub(super) async fn subjects(&self) -> Vec<String> {
-        let url = format!("{}/agents/tickets", self.base);
+        let url = format!("{}/agents/tickets", self.served.base);
         let answer = reqwest::Client::new().get(url).bearer_auth(AGENTS_SECRET).send().await.unwrap();
         let tickets: serde_json::Value = answer.json().await.unwrap();
         let subject = |ticket: &serde_json::Value| ticket["subject"].as_str().unwrap().to_owned();

@@ -4,12 +4,15 @@
 use std::time::Duration;
 
 use lamplighter::cli::demo::support_centre::fault::{Door, Fault};
-use nix::sys::signal::Signal;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{HOTLINE, fixture::Centre};
-use crate::running::{Running, until, write_config};
+use crate::running::{Running, command, until, write_config};
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -25,7 +28,7 @@ async fn stop_once_asked(centre: &Centre, journey: &str) {
         until("a callback", async || centre.support.callbacks() == 1).await;
         stop.cancel();
     };
-    let (ended, ()) = tokio::join!(centre.run_until(&stop, journey, TIMEOUT), stopping);
+    let (ended, ()) = tokio::join!(centre.served.run_until(&stop, journey, TIMEOUT), stopping);
     assert!(ended.is_none(), "{ended:?}");
 }
 
@@ -64,13 +67,13 @@ fn config(centre: &Centre) -> String {
     let journey = patient()
         .replace("[[steps]]", &format!("[[{at}.steps]]"))
         .replace("[[cleanup]]", &format!("[[{at}.cleanup]]"))
-        .replace("CENTRE", &centre.base);
+        .replace("CENTRE", &centre.served.base);
     format!(
         "[monitor]\nlisten = \"127.0.0.1:0\"\n\
          [channel.shop]\nkind = \"chat\"\nprobe.page = {{ http = {{ url = \"{}/\" }}, every = \"100ms\" }}\n\
          [channel.hotline]\nkind = \"hotline\"\n\
          [channel.hotline.probe.callback]\nevery = \"100ms\"\ntimeout = \"60s\"\n[{at}]\n{journey}",
-        centre.base
+        centre.served.base
     )
 }
 
@@ -108,4 +111,18 @@ async fn a_probe_that_leaves_the_plan_leaves_no_callback_behind() {
     until("no callback", async || centre.support.callbacks() == 0).await;
     until("nothing of the hotline", async || !running.get("/metrics").await.contains("\"hotline\"")).await;
     assert!(!running.has_said("left something behind"));
+}
+
+#[tokio::test]
+async fn a_run_by_hand_that_is_interrupted_leaves_no_callback_behind() {
+    let centre = Centre::open().await;
+    centre.support.break_door(Door::Hotline, Fault::Queue);
+    let directory = tempfile::tempdir().unwrap();
+    write_config(directory.path(), &config(&centre));
+    let mut probing = command(directory.path()).args(["probe", "hotline/callback"]).spawn().unwrap();
+    until("a callback", async || centre.support.callbacks() == 1).await;
+    kill(Pid::from_raw(i32::try_from(probing.id().unwrap()).unwrap()), Signal::SIGINT).unwrap();
+    let ended = probing.wait().await.unwrap();
+    assert_eq!(ended.code(), Some(3), "it has seen nothing");
+    assert_eq!(centre.support.callbacks(), 0);
 }

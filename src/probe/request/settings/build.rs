@@ -58,14 +58,14 @@ impl RequestSettings {
 
     /// What deserves a second look: credentials that travel in the clear.
     #[must_use]
-    pub fn warnings(&self, draft: &Draft<Text>) -> Vec<Problem> {
+    pub fn warnings(&self, has_credentials: bool) -> Vec<Problem> {
         let host = self
             .url
             .strip_prefix("http://")
             .map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
         let host = host.map(|host| host.rsplit_once(':').map_or(host, |(name, _)| name));
         match host {
-            Some(host) if draft.has_credentials() && !is_loopback(host) => {
+            Some(host) if has_credentials && !is_loopback(host) => {
                 let problem = self.url.problem("credentials are sent in the clear over http");
                 vec![problem.hint("write https:// where the target offers it")]
             }
