@@ -369,3 +369,11 @@ fn a_withdrawal_ends_the_incident_and_goes_to_those_who_were_told_in_their_threa
     let decision = withdraw(&untold.incident.unwrap(), &absence(3_900), now);
     assert!(decision.notifications.is_empty() && decision.incident.unwrap().resolved_at.is_some());
 }
+
+#[test]
+fn the_line_of_evidence_tells_the_step_that_broke_also_where_a_cleanup_follows() {
+    let looked_for = failure(Stage::Expect, Some("the agents see it"), Reason::Lost, None, "no ticket");
+    let phases = [polled(), answered(Some("delete"))].concat();
+    let mail = opened(&Situation { failure: looked_for, phases, ..ticket_form() });
+    assert!(mail.text.contains("Evidence: 3 of 5 runs failed; tried for 8.0 s\n"), "{}", mail.text);
+}

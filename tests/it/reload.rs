@@ -259,3 +259,17 @@ async fn a_reload_hastens_no_mail_unless_the_mail_server_is_another() {
     running.signal(Signal::SIGHUP);
     until("a try with the other server", async || second.calls() > 0).await;
 }
+
+#[tokio::test]
+async fn a_channel_that_is_taken_out_while_its_incident_is_open_is_warned_of() {
+    let target = Target::start().await;
+    let with = config(&target, 1);
+    let running = Running::start(&with, &[]).await;
+    until("the outage", async || running.sum("support_incident_open{channel=\"broken\"").await == 1.0).await;
+    let (without, _) = with.split_once("[channel.broken]").unwrap();
+    fs::write(running.config(), without).unwrap();
+    running.signal(Signal::SIGHUP);
+    let warned = "a channel with an open incident is not in the configuration";
+    until("the warning", async || running.has_said(warned)).await;
+    assert!(running.has_said("-broken-"), "the incident is named");
+}
