@@ -1,6 +1,6 @@
 //! What becomes of states, counters and places when another plan is put in force.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use lamplighter::{config::plan::Plan, domain::evaluation::State};
 use tokio::{
@@ -194,6 +194,21 @@ async fn an_incident_whose_channel_was_removed_while_the_daemon_was_down_is_with
     play.end().await;
 }
 
+/// Holds the database, so that a commit hangs until this ends its own.
+fn hold(directory: &Path) -> rusqlite::Connection {
+    let holder = rusqlite::Connection::open(directory.join("play.db")).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    holder
+}
+
+/// Lets time go on by so many seconds, also while a commit hangs: the clock does not advance by itself then.
+async fn go_on(secs: u32) {
+    for _ in 0..10 * secs {
+        advance(Duration::from_millis(100)).await;
+        yield_now().await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_channel_that_comes_back_while_its_incident_is_withdrawn_is_judged_anew() {
     let directory = tempfile::tempdir().unwrap();
@@ -203,17 +218,10 @@ async fn a_channel_that_comes_back_while_its_incident_is_withdrawn_is_judged_ane
     pass(60).await;
     play.daemon.adopt(without_the_last(&both));
     pass(595).await;
-    // Whoever holds the database lets the commit hang; time goes on meanwhile.
-    let holder = rusqlite::Connection::open(directory.path().join("play.db")).unwrap();
-    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
-    for _ in 0..100 {
-        advance(Duration::from_millis(100)).await;
-        yield_now().await;
-    }
+    let holder = hold(directory.path());
+    go_on(10).await;
     play.daemon.adopt(plan(&both, |_| {}));
-    for _ in 0..10 {
-        yield_now().await;
-    }
+    go_on(1).await;
     assert_eq!(play.state("hotline"), State::Dark, "nothing is adopted before it is committed");
     holder.execute_batch("COMMIT").unwrap();
     pass(5).await;
@@ -246,5 +254,25 @@ async fn a_probe_that_has_changed_starts_anew_and_what_the_old_one_still_sees_do
     );
     assert!((2.0..=3.0).contains(&play.sum("support_probe_runs_total")));
     assert_eq!(play.state("chat"), State::Up);
+    play.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_that_is_committed_after_its_channel_was_taken_out_is_told_and_withdrawn() {
+    let directory = tempfile::tempdir().unwrap();
+    let both = doors(["chat", "hotline"]);
+    let play = Play::start(plan(&both, |_| {}), directory.path()).await;
+    pass(20).await;
+    both["hotline"].set(Door::Fails);
+    pass(15).await;
+    let holder = hold(directory.path());
+    go_on(30).await;
+    play.daemon.adopt(without_the_last(&both));
+    go_on(1).await;
+    holder.execute_batch("COMMIT").unwrap();
+    pass(590).await;
+    assert_eq!(play.mailbox.news(), ["opened hotline"]);
+    pass(20).await;
+    assert_eq!(play.mailbox.news(), ["opened hotline", "withdrawn hotline"]);
     play.end().await;
 }
