@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 
 use bytes::Bytes;
-use http::Method;
+use http::{
+    Method,
+    header::{AUTHORIZATION, PROXY_AUTHORIZATION},
+};
 
 use super::{
     BodySettings, LimitSettings, MethodName, MultipartSettings, RequestSettings, TlsSettings, TokenSettings,
@@ -17,8 +20,8 @@ use crate::{
             tls::{Identity, IdentityError},
         },
     },
-    secret::{MaybeSecret, Secret, SecretRef, Sources},
-    setting::{At, Problem, is_loopback},
+    secret::{LITERAL_SECRET, MaybeSecret, Secret, SecretRef, Sources},
+    setting::{At, HeaderName, Problem, is_loopback},
 };
 
 const MEDIA_TYPE_DEFAULT: &str = "application/octet-stream";
@@ -47,7 +50,8 @@ impl RequestSettings {
             (None, _) => Method::POST,
         };
         let route = gather.route(self, context);
-        let headers = self.headers.iter().map(|(name, value)| (name.0.clone(), gather.text(value))).collect();
+        let header = |(name, value): (&HeaderName, _)| (name.0.clone(), gather.header(name, value));
+        let headers = self.headers.iter().map(header).collect();
         let url = Text::written(Secret::new(self.url.value.0.clone()), false, self.url.span.clone());
         let draft =
             (method, url, headers, gather.named(&self.query), gather.named(&self.cookies), auth, body);
@@ -85,6 +89,17 @@ impl Gather<'_> {
         let value = self.sources.text(text);
         let value = self.keep(value).unwrap_or_else(|| Secret::new(String::new()));
         Text::written(value, secret, text.span.clone())
+    }
+
+    /// A header that says who we are is a secret, unless it has a variable for it.
+    fn header(&mut self, name: &HeaderName, text: &At<MaybeSecret>) -> Text {
+        let is_literal = matches!(&text.value, MaybeSecret::Plain(plain) if !plain.contains('{'));
+        if is_literal && [AUTHORIZATION, PROXY_AUTHORIZATION].contains(&name.0) {
+            let hint = "write bearer = { env = \"API_TOKEN\" } instead, or where the whole value lies: \
+                        { env = \"API_AUTHORIZATION\" }";
+            self.problems.push(text.problem(LITERAL_SECRET).hint(hint));
+        }
+        self.text(text)
     }
 
     fn secret(&mut self, reference: &At<SecretRef>) -> Text {
