@@ -101,6 +101,19 @@ async fn sigterm_leaves_no_callback_behind_and_ends_the_daemon_in_time() {
 }
 
 #[tokio::test]
+async fn a_cleanup_that_is_never_answered_holds_up_no_sigterm_and_is_told() {
+    let centre = Centre::open().await;
+    let mut running = watch_the_queue(&centre).await;
+    centre.support.break_door(Door::Hotline, Fault::Hang);
+    let asked = Instant::now();
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.ended().await.code(), Some(0));
+    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    until("a warning", async || running.has_said("left something behind")).await;
+    assert_eq!(centre.support.callbacks(), 1);
+}
+
+#[tokio::test]
 async fn a_probe_that_leaves_the_plan_leaves_no_callback_behind() {
     let centre = Centre::open().await;
     let running = watch_the_queue(&centre).await;
