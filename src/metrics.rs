@@ -121,6 +121,8 @@ families! {
         "Tries to deliver a notification, by route and result.";
     STORE_DEGRADED = Gauge "lamplighter_store_degraded",
         "1 while the store refuses what it is given or does not answer; verdicts wait until it recovers.";
+    BLIND = Gauge "lamplighter_blind",
+        "1 while not one probe can look, for this cause: the last run of each was inconclusive.";
 }
 
 /// The series of everything configured, at one moment. A reload puts another set in its place.

@@ -1,6 +1,10 @@
 //! Puts the plan together: collects the tables of all files, hands each to those who know it, and joins the results.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::{
     config::{
@@ -18,7 +22,7 @@ use crate::{
     },
     domain::channel::{ChannelId, Location, TeamId, is_id},
     notify::mail::MailServer,
-    probe::transport::{Transport, resolve::Resolver},
+    probe::transport::{Transport, resolve::{Resolver, SYSTEM_FILES}},
     secret::{Redactor, Secret, Sources},
     setting::Problem,
 };
@@ -64,6 +68,8 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
         secrets.extend(taken.secrets);
         taken.warnings.into_iter().for_each(|warning| report.warning(file, warning));
     }
+    // A network that changes brings other name servers.
+    watched.extend(SYSTEM_FILES.map(PathBuf::from));
     let sources = watched.into_iter().collect();
     match plan {
         Some(plan) if report.errors() == 0 => {

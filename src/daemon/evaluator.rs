@@ -33,7 +33,7 @@ use crate::{
         decision::Decision,
         evaluation::{Moment, State},
         incident::{IncidentEvent, Severity},
-        outcome::Outcome,
+        outcome::{InconclusiveReason, Outcome},
         snapshot::Snapshot,
     },
     metrics::Metrics,
@@ -230,11 +230,21 @@ impl Evaluator {
         self.picture.draw(&mut self.roster);
     }
 
-    /// Finds every channel whose state is to change, and every incident that is to be withdrawn.
+    /// Finds every channel whose state is to change, and every incident that is to be withdrawn, and whether anything can
+    /// be seen at all.
     fn look(&mut self, now: Moment) {
         self.wanting =
             (0..self.roster.posts().len()).filter(|&place| self.roster.judge(place, now).is_some()).collect();
         self.leaving = self.roster.absent().overdue(now).cloned().collect();
+        self.show_blindness();
+    }
+
+    fn show_blindness(&self) {
+        let blindness = self.roster.blindness();
+        for cause in InconclusiveReason::ALL {
+            let blind = self.metrics.instruments.blind.with_label_values(&[cause.as_str()]);
+            blind.set(blindness.contains(cause).into());
+        }
     }
 
     /// Begins the next commit, if none is under way.

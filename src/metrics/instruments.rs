@@ -44,6 +44,8 @@ pub struct Instruments {
     pub notifications: IntCounterVec,
     /// Whether the store refuses work.
     pub store_degraded: IntGauge,
+    /// Whether not one probe can look, by cause.
+    pub blind: IntGaugeVec,
     registry: Registry,
 }
 
@@ -73,6 +75,7 @@ impl Instruments {
                 IntCounterVec::new(opts(metrics::NOTIFICATIONS), &["route", "result"]),
             ),
             store_degraded: keep(&registry, IntGauge::with_opts(opts(metrics::STORE_DEGRADED))),
+            blind: keep(&registry, IntGaugeVec::new(opts(metrics::BLIND), &["cause"])),
             registry,
         }
     }

@@ -17,6 +17,7 @@ mod meter;
 mod outgoing;
 pub mod prepared;
 mod race;
+mod reach;
 mod redirect;
 pub mod resolve;
 mod talk;

@@ -6,7 +6,7 @@
 //! left.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -20,7 +20,7 @@ use crate::{
         evaluation::{ChannelState, Moment, Transition, Watched},
         incident::{Incident, IncidentEvent},
         latency::{Latency, Quantiles, Scale, Window},
-        outcome::Outcome,
+        outcome::{InconclusiveReason, Outcome, Verdict},
     },
     metrics::{
         Series,
@@ -65,6 +65,8 @@ pub(crate) struct Lookout {
     pub(crate) plan: Arc<ProbePlan>,
     series: Arc<ProbeSeries>,
     latency: Latency,
+    /// Whether its last run could look, and if not, why; none before the first.
+    sight: Option<Result<(), InconclusiveReason>>,
     /// Its windows as they were shown last.
     pub(crate) shown: Windows,
 }
@@ -131,9 +133,19 @@ impl Roster {
         }
         lookout.series.record(outcome);
         lookout.latency.record(outcome, now.monotonic);
+        lookout.sight = Some(match &outcome.verdict {
+            Verdict::Inconclusive(inconclusive) => Err(inconclusive.reason),
+            Verdict::Ok | Verdict::Degraded(_) | Verdict::Failed(_) => Ok(()),
+        });
         post.state.record(outcome, &post.plan.rules, now.monotonic);
         post.changed = true;
         Some(place)
+    }
+
+    /// Why nothing can be seen: the causes of all last runs, none of them if a single one could look.
+    pub(crate) fn blindness(&self) -> BTreeSet<InconclusiveReason> {
+        let sights = self.posts.iter().flat_map(|post| &post.probes).filter_map(|lookout| lookout.sight);
+        sights.map(Result::err).collect::<Option<_>>().unwrap_or_default()
     }
 
     /// The change of state that a channel's evidence calls for.
@@ -295,6 +307,7 @@ impl Lookout {
             plan: Arc::clone(plan),
             series: Arc::new(ProbeSeries::new(&plan.key, location, &plan.phases, plan.timeout)),
             latency: Latency::default(),
+            sight: None,
             shown: Windows::default(),
         }
     }

@@ -15,6 +15,11 @@ use tokio::{
     net::{TcpStream, UdpSocket},
 };
 
+use super::{
+    fault::is_ours,
+    reach::{is_cut_off, is_of_way},
+};
+
 /// The largest answer over UDP; without EDNS a server sends at most 512 bytes.
 const UDP_BYTES_MAX: usize = 4096;
 /// More aliases than this in a row are a loop.
@@ -41,7 +46,27 @@ pub(super) enum DnsFault {
     /// The answer cannot be used.
     Unusable(String),
     /// This machine lacks something.
-    Local(io::Error),
+    Local(String),
+    /// This machine has no way to the server, or the server none out of this machine.
+    NoWay(String),
+}
+
+impl DnsFault {
+    /// Whether it is ours, and says nothing of the server and the name.
+    pub(super) fn is_ours(&self) -> bool {
+        matches!(self, Self::Local(_) | Self::NoWay(_))
+    }
+
+    /// An error at a socket, if it is ours.
+    fn of_ours(server: SocketAddr, error: &io::Error) -> Option<Self> {
+        if is_ours(error) {
+            Some(Self::Local(error.to_string()))
+        } else if is_of_way(error) && is_cut_off(server.ip()) {
+            Some(Self::NoWay(format!("this machine has no way to the name server {server}: {error}")))
+        } else {
+            None
+        }
+    }
 }
 
 /// Asks one server and waits for its answer, for ever if need be.
@@ -59,7 +84,7 @@ pub(super) async fn ask(server: SocketAddr, name: &Name, kind: RecordType) -> Re
 async fn over_udp(server: SocketAddr, question: &Message, wire: &[u8]) -> Result<Message, DnsFault> {
     let any: IpAddr =
         if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let socket = UdpSocket::bind((any, 0)).await.map_err(DnsFault::Local)?;
+    let socket = UdpSocket::bind((any, 0)).await.map_err(|error| DnsFault::Local(error.to_string()))?;
     // A connected socket hears its server only, and is told when nobody listens there.
     socket.connect(server).await.map_err(|error| refused(server, &error))?;
     socket.send(wire).await.map_err(|error| refused(server, &error))?;
@@ -82,9 +107,11 @@ async fn over_tcp(server: SocketAddr, question: &Message, wire: &[u8]) -> Result
         Ok::<_, io::Error>(buffer)
     };
     let buffer = exchange.await.map_err(|error| {
-        DnsFault::Unusable(format!(
-            "the answer of {server} is truncated, and asking over TCP failed: {error}"
-        ))
+        DnsFault::of_ours(server, &error).unwrap_or_else(|| {
+            DnsFault::Unusable(format!(
+                "the answer of {server} is truncated, and asking over TCP failed: {error}"
+            ))
+        })
     })?;
     read(&buffer, question)?.filter(|answer| !answer.metadata.truncation).ok_or_else(|| {
         DnsFault::Unusable(format!("{server} answered another question over TCP, or only in part"))
@@ -126,7 +153,8 @@ fn meaning(answer: &Message, name: &Name, kind: RecordType) -> Result<Asked, Dns
 }
 
 fn refused(server: SocketAddr, error: &io::Error) -> DnsFault {
-    DnsFault::Refused(format!("the name server {server} cannot be asked: {error}"))
+    DnsFault::of_ours(server, error)
+        .unwrap_or_else(|| DnsFault::Refused(format!("the name server {server} cannot be asked: {error}")))
 }
 
 fn unusable(error: impl fmt::Display) -> DnsFault {

@@ -32,6 +32,12 @@ impl Broken {
         Self::Inconclusive(Inconclusive { reason: InconclusiveReason::MonitorLocal, detail })
     }
 
+    /// This machine has no way to where it wants to go.
+    pub fn own_network(detail: impl fmt::Display) -> Self {
+        let detail = Detail::new(&detail.to_string());
+        Self::Inconclusive(Inconclusive { reason: InconclusiveReason::OwnNetwork, detail })
+    }
+
     /// A bug of ours.
     pub fn internal(detail: impl fmt::Display) -> Self {
         let detail = Detail::new(&detail.to_string());
@@ -109,7 +115,9 @@ pub(super) fn of_io(stage: Stage, error: &io::Error) -> Broken {
         Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe | Kind::NotConnected => {
             Reason::Reset
         }
-        Kind::NetworkUnreachable | Kind::HostUnreachable | Kind::NetworkDown => Reason::ConnectUnreachable,
+        // Only our own interface can be down.
+        Kind::NetworkDown => return Broken::own_network(error),
+        Kind::NetworkUnreachable | Kind::HostUnreachable => Reason::ConnectUnreachable,
         // The system's own limit on unanswered SYNs or retransmissions.
         Kind::TimedOut if stage == Stage::Connect => Reason::ConnectTimeout,
         Kind::TimedOut => Reason::Reset,
@@ -123,7 +131,7 @@ pub(super) fn of_io(stage: Stage, error: &io::Error) -> Broken {
 }
 
 /// Whether an error says that this machine lacks something: descriptors, memory, ports, a permission.
-fn is_ours(error: &io::Error) -> bool {
+pub(super) fn is_ours(error: &io::Error) -> bool {
     let Some(code) = error.raw_os_error() else { return error.kind() == io::ErrorKind::OutOfMemory };
     matches!(
         code,
@@ -255,4 +263,44 @@ fn names(presented: &[String]) -> String {
 fn moment(time: UnixTime) -> String {
     let second = i64::try_from(time.as_secs()).ok().and_then(|secs| Timestamp::from_second(secs).ok());
     second.map_or_else(|| "an impossible time".to_owned(), |second| second.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_this_machine_lacks_is_never_the_targets_doing() {
+        for (code, reason) in [
+            (libc::EMFILE, InconclusiveReason::MonitorLocal),
+            (libc::ENFILE, InconclusiveReason::MonitorLocal),
+            (libc::ENOMEM, InconclusiveReason::MonitorLocal),
+            (libc::ENOBUFS, InconclusiveReason::MonitorLocal),
+            (libc::EADDRNOTAVAIL, InconclusiveReason::MonitorLocal),
+            (libc::EAFNOSUPPORT, InconclusiveReason::MonitorLocal),
+            (libc::EPERM, InconclusiveReason::MonitorLocal),
+            (libc::ENETDOWN, InconclusiveReason::OwnNetwork),
+        ] {
+            let error = io::Error::from_raw_os_error(code);
+            let Broken::Inconclusive(why) = of_io(Stage::Connect, &error) else { panic!("{error}") };
+            assert_eq!(why.reason, reason, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_system_error_has_the_word_of_what_the_target_did() {
+        for (stage, code, reason) in [
+            (Stage::Connect, libc::ECONNREFUSED, Reason::ConnectRefused),
+            (Stage::Connect, libc::ETIMEDOUT, Reason::ConnectTimeout),
+            (Stage::Connect, libc::EHOSTUNREACH, Reason::ConnectUnreachable),
+            (Stage::Connect, libc::ENETUNREACH, Reason::ConnectUnreachable),
+            (Stage::Tls, libc::ECONNRESET, Reason::Reset),
+            (Stage::Send, libc::EPIPE, Reason::Reset),
+            (Stage::Transfer, libc::ETIMEDOUT, Reason::Reset),
+        ] {
+            let error = io::Error::from_raw_os_error(code);
+            let Broken::Failed(failure) = of_io(stage, &error) else { panic!("{error}") };
+            assert_eq!((failure.stage, failure.reason), (stage, reason), "{error}");
+        }
+    }
 }

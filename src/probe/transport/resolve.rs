@@ -1,7 +1,7 @@
 //! From a host name to its addresses, truly asked on every run: no cache, so that a name that stops resolving is
 //! seen at once. A stub resolver of our own over the wire format of `hickory-proto`, because its sockets live and die
-//! with the run and each of its failures has its own word. `/etc/hosts` and `/etc/resolv.conf` are read once, when
-//! the configuration is loaded.
+//! with the run and each of its failures has its own word. [`SYSTEM_FILES`] are read when the configuration is
+//! loaded, and loaded again with it when they change.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -24,6 +24,7 @@ use super::{
     dns::{Asked, DnsFault, ask},
     fault::Broken,
     race::staggered,
+    reach::is_isolated,
 };
 use crate::domain::outcome::{Reason, Stage};
 
@@ -36,6 +37,9 @@ const OTHER_FAMILY: Duration = Duration::from_millis(50);
 /// More addresses than this are not tried.
 const ADDRESSES_MAX: usize = 16;
 const DNS_PORT: u16 = 53;
+
+/// What the machine says of names and who is to be asked for them.
+pub const SYSTEM_FILES: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
 
 /// Which addresses of a host are used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
@@ -68,6 +72,9 @@ pub struct Resolver {
     search: Vec<Name>,
     dots: u8,
     hosts: Hosts,
+    /// Whether the servers are forwarders on this machine, such as systemd-resolved: one that has lost its network
+    /// answers, and says that it has failed.
+    forwards: bool,
 }
 
 impl Resolver {
@@ -84,13 +91,15 @@ impl Resolver {
             }
             Err(error) => tracing::warn!(%error, "failed to read /etc/resolv.conf; asking 127.0.0.1"),
         }
+        resolver.forwards = resolver.servers.iter().all(|server| server.ip().is_loopback());
         resolver
     }
 
     /// Asks these servers, and knows no search domains.
     #[must_use]
     pub fn asking(servers: Vec<SocketAddr>) -> Self {
-        Self { servers, search: Vec::new(), dots: 1, hosts: Hosts::from_system().unwrap_or_default() }
+        let hosts = Hosts::from_system().unwrap_or_default();
+        Self { servers, search: Vec::new(), dots: 1, hosts, forwards: false }
     }
 
     /// The addresses of a host, best first; never none.
@@ -106,6 +115,9 @@ impl Resolver {
             match self.look_up(&candidate, family).await {
                 Ok(addresses) => return Ok(addresses),
                 Err(fault @ (DnsFault::NoSuchName | DnsFault::NoAddress)) => last = fault,
+                Err(DnsFault::Refused(why)) if self.forwards && is_isolated() => {
+                    return Err(DnsFault::NoWay(why).into_broken(host));
+                }
                 Err(fault) => return Err(fault.into_broken(host)),
             }
         }
@@ -177,11 +189,15 @@ impl Resolver {
         match asked {
             Ok(Asked::Addresses(addresses)) => Ok(addresses),
             Ok(Asked::NoSuchName) => Err(DnsFault::NoSuchName),
-            Err(mut faults) => {
-                Err(faults.pop().unwrap_or(DnsFault::Unusable("no name server is configured".into())))
-            }
+            Err(faults) => Err(telling(faults)),
         }
     }
+}
+
+/// The fault that says most of the name: the last that is not ours.
+fn telling(mut faults: Vec<DnsFault>) -> DnsFault {
+    let told = faults.iter().rposition(|fault| !fault.is_ours()).map(|at| faults.swap_remove(at));
+    told.or(faults.pop()).unwrap_or(DnsFault::Unusable("no name server is configured".into()))
 }
 
 /// The record types that hold a family's addresses.
@@ -223,6 +239,7 @@ impl DnsFault {
             Self::Refused(why) => broken(Reason::DnsServfail, format_args!("{host}: {why}")),
             Self::Unusable(why) => broken(Reason::DnsMalformed, format_args!("{host}: {why}")),
             Self::Local(error) => Broken::local(format_args!("failed to ask a name server: {error}")),
+            Self::NoWay(why) => Broken::own_network(format_args!("{host}: {why}")),
         }
     }
 }
@@ -251,6 +268,16 @@ mod tests {
         assert_eq!(merged(refused(), Some(Ok(ips(&["10.0.0.1"])))).unwrap(), ips(&["10.0.0.1"]));
         assert_eq!(merged(Ok(ips(&["10.0.0.1"])), None).unwrap(), ips(&["10.0.0.1"]));
         assert!(matches!(merged(Ok(vec![]), Some(refused())), Err(DnsFault::Refused(_))));
+    }
+
+    #[test]
+    fn a_name_server_out_of_our_reach_does_not_hide_what_another_says() {
+        let no_way = || DnsFault::NoWay("no way".to_owned());
+        let local = || DnsFault::Local("too many open files".to_owned());
+        let refused = || DnsFault::Refused("no".to_owned());
+        assert!(matches!(telling(vec![refused(), no_way(), local()]), DnsFault::Refused(_)));
+        assert!(matches!(telling(vec![no_way(), no_way()]), DnsFault::NoWay(_)));
+        assert!(matches!(telling(vec![local()]), DnsFault::Local(_)));
     }
 
     #[test]

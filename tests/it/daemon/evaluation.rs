@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lamplighter::domain::evaluation::State;
+use lamplighter::domain::{evaluation::State, outcome::InconclusiveReason};
 
 use super::stage::{Door, Play, doors, pass, plan};
 
@@ -159,6 +159,26 @@ async fn a_channel_that_cannot_be_looked_at_is_unknown_and_not_dark() {
     pass(600).await;
     assert_eq!(play.mailbox.news(), Vec::<String>::new());
     assert!(play.sum("support_probe_runs_total{channel=\"chat\",probe=\"door\",location=\"fra-1\",outcome=\"inconclusive\"}") > 60.0);
+    play.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_monitor_is_blind_only_while_not_one_probe_can_look() {
+    let directory = tempfile::tempdir().unwrap();
+    let doors = doors(["chat", "hotline"]);
+    let play = Play::start(plan(&doors, |_| {}), directory.path()).await;
+    let blind = || play.sum("lamplighter_blind{cause=\"monitor_local\"}");
+    assert_eq!(play.metrics("lamplighter_blind").len(), InconclusiveReason::ALL.len());
+    pass(20).await;
+    doors["chat"].set(Door::Unseen);
+    pass(20).await;
+    assert_eq!(blind(), 0.0, "the hotline is still seen");
+    doors["hotline"].set(Door::Unseen);
+    pass(20).await;
+    assert_eq!((blind(), play.sum("lamplighter_blind")), (1.0, 1.0));
+    doors["chat"].set(Door::Fails);
+    pass(20).await;
+    assert_eq!(play.sum("lamplighter_blind"), 0.0, "an outage is seen too");
     play.end().await;
 }
 
