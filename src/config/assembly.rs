@@ -22,7 +22,10 @@ use crate::{
     },
     domain::channel::{ChannelId, Location, TeamId, is_id},
     notify::mail::MailServer,
-    probe::transport::{Transport, resolve::{Resolver, SYSTEM_FILES}},
+    probe::transport::{
+        Transport,
+        resolve::{Resolver, SYSTEM_FILES},
+    },
     secret::{Redactor, Secret, Sources},
     setting::Problem,
 };

@@ -209,11 +209,11 @@ closed_set! {
         BodyTooLarge = "body_too_large",
         /// The headers are larger or more than the limit.
         HeaderTooLarge = "header_too_large",
-        /// The body inflates beyond the allowed ratio or cannot be inflated.
+        /// The body inflates beyond the allowed ratio.
         DecompressRatio = "decompress_ratio",
         /// The answer ended before it was complete.
         Truncated = "truncated",
-        /// The answer breaks the protocol.
+        /// The answer breaks the protocol, or is not in the encoding that it names.
         Protocol = "protocol",
         /// More redirects than the limit.
         RedirectLimit = "redirect_limit",

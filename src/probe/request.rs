@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header, uri::Authority};
 use http_body_util::BodyExt;
 use reqwest::{Client, RequestBuilder, multipart};
 
@@ -73,6 +73,11 @@ impl Draft<Text> {
     fn headers(&self) -> Result<HeaderMap, Unsendable> {
         let mut headers = HeaderMap::with_capacity(self.headers.len() + 4);
         for (name, text) in &self.headers {
+            if *name == header::HOST && text.as_str().parse::<Authority>().is_err() {
+                let wrong =
+                    "the header host must name a host, such as shop.example.com or shop.example.com:8443";
+                return Err(Unsendable(wrong.to_owned()));
+            }
             headers.append(name, header_value(name, text)?);
         }
         let cookies: Vec<String> =

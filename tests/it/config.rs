@@ -275,9 +275,15 @@ fn a_probe_keeps_its_fingerprint_until_what_it_does_changes() {
 #[test]
 fn every_file_that_matters_is_watched() {
     let Loaded { sources, .. } = config::load(Path::new("tests/configs/good/full.toml")).unwrap();
-    for expected in
-        ["full.toml", "secret", "included/team.toml", "included/channels/mail.toml", "included/channels"]
-    {
+    for expected in [
+        "full.toml",
+        "secret",
+        "included/team.toml",
+        "included/channels/mail.toml",
+        "included/channels",
+        "/etc/resolv.conf",
+        "/etc/hosts",
+    ] {
         let expected = Path::new("tests/configs/good").join(expected);
         assert!(sources.contains(&expected), "{} is not among {sources:?}", expected.display());
     }

@@ -138,6 +138,7 @@ async fn an_answer_is_judged_by_every_expectation() {
         ("json = [{ path = '$.agents[0].load', matches = '^3$' }]", None),
         ("size = { min = 10, max = '1KiB' }", None),
         ("size = { max = 10 }", Some(Reason::Content)),
+        ("size = { min = '1KiB', otherwise = 'missing' }", Some(Reason::Missing)),
     ] {
         let verdict = verdict_of(&answer, &format!("expect = {{ {expect} }}")).await;
         assert_eq!(verdict.failure().map(|failure| failure.reason), reason, "{expect}: {verdict:?}");
@@ -182,9 +183,14 @@ async fn a_slow_answer_is_degraded_and_not_dark() {
         stream.write_all(ok("", "x").as_bytes()).await.unwrap();
     })
     .await;
-    let settings = format!("url = 'http://{}/'\nexpect = {{ time = {{ max = '10ms' }} }}", server.address);
-    let (outcome, _) = look(&settings).await;
-    assert!(matches!(&outcome.verdict, Verdict::Degraded(failure) if failure.reason == Reason::TooSlow));
+    for (otherwise, reason, cause) in
+        [("", Reason::TooSlow, None), (", otherwise = 'late'", Reason::Late, Some(Reason::TooSlow))]
+    {
+        let expect = format!("expect = {{ time = {{ max = '10ms'{otherwise} }} }}");
+        let (outcome, _) = look(&format!("url = 'http://{}/'\n{expect}", server.address)).await;
+        let Verdict::Degraded(failure) = &outcome.verdict else { panic!("{:?}", outcome.verdict) };
+        assert_eq!((failure.reason, failure.cause), (reason, cause));
+    }
 }
 
 #[tokio::test]
@@ -329,16 +335,21 @@ async fn a_certificate_about_to_expire_is_degraded() {
         }
     })
     .await;
-    for (days_min, degraded) in [(14, true), (3, false)] {
+    let expired = Reason::CertificateExpired;
+    for (certificate, told) in [
+        ("days_min = 14", Some((expired, None))),
+        ("days_min = 14, otherwise = 'restricted'", Some((Reason::Restricted, Some(expired)))),
+        ("days_min = 3", None),
+    ] {
         let settings = format!(
-            "url = 'https://{}/'\ntls = {{ root_ca = 'ca.pem' }}\nexpect = {{ certificate = {{ days_min = {days_min} }} }}",
+            "url = 'https://{}/'\ntls = {{ root_ca = 'ca.pem' }}\nexpect = {{ certificate = {{ {certificate} }} }}",
             server.address
         );
         let door = Door::with(&settings, folder.path(), &no_names(), Duration::from_secs(10));
         let (outcome, checks) = door.look().await;
-        let reason = outcome.verdict.failure().map(|failure| failure.reason);
-        assert_eq!(reason, degraded.then_some(Reason::CertificateExpired), "{checks:?}");
-        assert_eq!(matches!(outcome.verdict, Verdict::Degraded(_)), degraded);
+        let seen = outcome.verdict.failure().map(|failure| (failure.reason, failure.cause));
+        assert_eq!(seen, told, "{checks:?}");
+        assert_eq!(matches!(outcome.verdict, Verdict::Degraded(_)), told.is_some());
     }
 }
 

@@ -21,6 +21,7 @@ mod loopback;
 mod mail;
 mod mail_exim;
 mod mails;
+mod network;
 mod operations;
 mod phases;
 mod probe;

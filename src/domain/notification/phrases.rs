@@ -96,11 +96,18 @@ fn while_dark(kind: ChannelKind, reason: Reason) -> String {
         Late => "what they send reaches the agents too late".to_owned(),
         BotWall => format!("a robot check stands before {door}"),
         DnsNxdomain | DnsServfail | DnsTimeout | DnsMalformed | ConnectRefused | ConnectTimeout
-        | ConnectUnreachable | PolicyBlocked => {
+        | ConnectUnreachable => {
             format!("{door} cannot be reached: no server answers")
         }
-        Reset | TlsHandshake | TlsTimeout | BodyTooLarge | HeaderTooLarge | DecompressRatio | Truncated
-        | Protocol => format!("{door} cannot be used: the connection breaks"),
+        Reset | TlsHandshake | TlsTimeout | Truncated => {
+            format!("{door} cannot be used: the connection breaks")
+        }
+        Protocol => format!("{door} cannot be used: its answer is garbled"),
+        // Our own limits: what lies beyond them, a customer may well meet in good order.
+        BodyTooLarge | HeaderTooLarge | DecompressRatio => {
+            "not known: our probe refused so large an answer".to_owned()
+        }
+        PolicyBlocked => "not known: our probe refused to go to such an address".to_owned(),
         CertificateExpired | CertificateName | CertificateUntrusted => {
             format!("browsers warn that {door} is not safe")
         }
@@ -154,9 +161,9 @@ pub(super) fn meaning(reason: Reason) -> &'static str {
         TooSlow => "it answered, slower than its budget",
         BodyTooLarge => "the answer is larger than the limit",
         HeaderTooLarge => "the headers are larger or more than the limit",
-        DecompressRatio => "the answer inflates beyond the limit, or not at all",
+        DecompressRatio => "the answer inflates beyond the limit",
         Truncated => "the answer ended before it was complete",
-        Protocol => "the answer breaks the protocol",
+        Protocol => "the answer breaks the protocol, or is not in its encoding",
         RedirectLimit => "more redirects than the limit",
         RedirectLoop => "a redirect leads back to where it came from",
         RedirectBlocked => "a redirect leads to a place that is not followed",
@@ -194,6 +201,17 @@ mod tests {
                     let sentence = customer_meets(kind, reason, severity);
                     assert!(sentence.chars().count() <= SENTENCE_MAX, "{sentence}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn what_our_own_limits_refuse_is_not_said_to_be_broken() {
+        use Reason::*;
+        for kind in KINDS {
+            for reason in [BodyTooLarge, HeaderTooLarge, DecompressRatio, PolicyBlocked] {
+                let sentence = customer_meets(kind, reason, Severity::Dark);
+                assert!(sentence.starts_with("not known: our probe refused"), "{sentence}");
             }
         }
     }

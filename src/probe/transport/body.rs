@@ -67,7 +67,7 @@ impl Kept {
         if codings.is_empty() {
             return Ok(Self::Nothing);
         }
-        let unfit = |detail| Err(Broken::failed(Stage::Transfer, Reason::DecompressRatio, detail));
+        let unfit = |detail| Err(Broken::failed(Stage::Transfer, Reason::Protocol, detail));
         if codings.len() > CODINGS_MAX {
             return unfit(format!("{} content codings over one another", codings.len()));
         }
@@ -124,7 +124,7 @@ impl Unfit {
                 (Reason::BodyTooLarge, format!("the body inflates to more than {limit} bytes"))
             }
             Self::Corrupt(why) => {
-                (Reason::DecompressRatio, format!("the body is not in its content-encoding: {why}"))
+                (Reason::Protocol, format!("the body is not in its content-encoding: {why}"))
             }
             Self::Cut => (Reason::Truncated, "the compressed body ends in the middle".to_owned()),
         };

@@ -64,7 +64,8 @@ fn is_without_ipv6(error: &io::Error) -> bool {
 
 /// What all the errors together mean: what the most telling of them says.
 fn broken(errors: &[(IpAddr, io::Error)], is_cut_off: impl Fn(IpAddr) -> bool) -> Broken {
-    let spoken = errors.iter().map(|(address, error)| (subject(*address, error, &is_cut_off), address, error));
+    let spoken =
+        errors.iter().map(|(address, error)| (subject(*address, error, &is_cut_off), address, error));
     match spoken.min_by_key(|(speaks, ..)| *speaks) {
         Some((Speaks::OfOurOwnNetwork, address, error)) => {
             Broken::own_network(format_args!("this machine has no way to {address}: {error}"))
@@ -134,7 +135,10 @@ mod tests {
     fn a_way_that_ends_beyond_us_is_an_outage() {
         assert_eq!(verdict(&[(V4, ENETUNREACH)], |_| true), Ok(ConnectUnreachable));
         // No IPv6 here, and a router on the way over IPv4 that knows none further.
-        assert_eq!(verdict(&[(V6, ENETUNREACH), (V4, EHOSTUNREACH)], |ip| ip.is_ipv4()), Ok(ConnectUnreachable));
+        assert_eq!(
+            verdict(&[(V6, ENETUNREACH), (V4, EHOSTUNREACH)], |ip| ip.is_ipv4()),
+            Ok(ConnectUnreachable)
+        );
         assert_eq!(verdict(&[(V4, ENETUNREACH), (V4, ECONNREFUSED)], |_| true), Ok(ConnectRefused));
     }
 }

@@ -160,3 +160,19 @@ fn refused(server: SocketAddr, error: &io::Error) -> DnsFault {
 fn unusable(error: impl fmt::Display) -> DnsFault {
     DnsFault::Unusable(error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_this_machine_lacks_is_not_the_name_servers_doing() {
+        let server = SocketAddr::from(([127, 0, 0, 1], 53));
+        let of_ours = |code| DnsFault::of_ours(server, &io::Error::from_raw_os_error(code));
+        assert!(matches!(of_ours(libc::EMFILE), Some(DnsFault::Local(_))));
+        // There is a way to this machine itself: somebody else says that there is none further.
+        for code in [libc::ENETUNREACH, libc::EHOSTUNREACH, libc::ECONNREFUSED] {
+            assert!(of_ours(code).is_none(), "{code}");
+        }
+    }
+}

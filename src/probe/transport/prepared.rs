@@ -16,7 +16,7 @@ pub struct Prepared {
     pub method: Method,
     /// Where it goes.
     pub target: Arc<Target>,
-    /// Its headers, without `host`. A value that is a secret is marked sensitive: it never crosses to another origin.
+    /// Its headers; `host` only where the operator has written one. A value that is a secret is marked sensitive: it never crosses to another origin.
     pub headers: HeaderMap,
     /// Its body.
     pub body: Bytes,

@@ -9,10 +9,8 @@ use std::{
 /// Any port will do.
 const PORT: u16 = 9;
 /// Addresses for documentation (RFC 5737, RFC 3849): nobody has them, so only a default route leads there.
-const OUTSIDE: [IpAddr; 2] = [
-    IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
-    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
-];
+const OUTSIDE: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))];
 
 /// Whether an error is about the way, not about who is at its end.
 pub(super) fn is_of_way(error: &io::Error) -> bool {
@@ -22,7 +20,8 @@ pub(super) fn is_of_way(error: &io::Error) -> bool {
 
 /// Whether this machine's own routing table leads nowhere near an address.
 pub(super) fn is_cut_off(address: IpAddr) -> bool {
-    looked_up(address).is_err_and(|error| is_of_way(&error) || error.kind() == io::ErrorKind::AddrNotAvailable)
+    looked_up(address)
+        .is_err_and(|error| is_of_way(&error) || error.kind() == io::ErrorKind::AddrNotAvailable)
 }
 
 /// Whether no way leads out of this machine's neighbourhood.

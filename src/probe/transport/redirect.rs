@@ -3,7 +3,8 @@
 use http::{
     HeaderMap, Method, StatusCode,
     header::{
-        AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, LOCATION, PROXY_AUTHORIZATION,
+        AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, LOCATION,
+        PROXY_AUTHORIZATION,
     },
 };
 use url::{Position, Url};
@@ -14,7 +15,8 @@ use super::{
 };
 use crate::domain::outcome::{Reason, Stage};
 
-/// The redirects of one exchange: every page visited. Empty, and free, until there is a redirect.
+/// The redirects of one exchange: every page visited, the first one included. Empty, and free, until there is a
+/// redirect.
 #[derive(Debug, Default)]
 pub(super) struct Trail(Vec<(Method, Url)>);
 
@@ -40,6 +42,9 @@ impl Trail {
         })?;
         if let Some(why) = refusal(&current.target.url, &url) {
             return Err(blocked(Reason::RedirectBlocked, format_args!("to {}: {why}", shown(&url))));
+        }
+        if self.0.is_empty() {
+            self.0.push(place(current));
         }
         let hops_max = current.route.redirects_max;
         if self.0.len() > usize::from(hops_max) {
@@ -102,7 +107,7 @@ fn moved(current: &Prepared, status: StatusCode, url: Url) -> Result<Prepared, B
             .filter(|(_, value)| value.is_sensitive())
             .map(|(name, _)| name.clone())
             .collect();
-        for name in secret.iter().chain(&[AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION]) {
+        for name in secret.iter().chain(&[AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION]) {
             next.headers.remove(name);
         }
     }

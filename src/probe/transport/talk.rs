@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Request, Version,
+    HeaderMap, HeaderValue, Request, Uri, Version,
     header::{CONNECTION, COOKIE, HOST},
     response,
+    uri::Authority,
 };
 use http_body_util::Full;
 use hyper::{body::Incoming, client::conn};
@@ -161,12 +162,20 @@ fn http2_request(
     meter: &Arc<Meter>,
 ) -> Request<Full<Outgoing>> {
     let mut request = request(prepared, cookies, meter);
-    *request.uri_mut() = prepared.target.absolute.clone();
+    *request.uri_mut() = addressed(prepared);
     *request.version_mut() = Version::HTTP_2;
     for name in [HOST, CONNECTION] {
         request.headers_mut().remove(name);
     }
     request
+}
+
+/// The whole address. HTTP/2 says in it which host is meant: that of the operator's `host` header, if there is one.
+fn addressed(prepared: &Prepared) -> Uri {
+    let mut parts = prepared.target.absolute.clone().into_parts();
+    let host = prepared.headers.get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
+    parts.authority = host.or(parts.authority);
+    Uri::from_parts(parts).expect("an address is one with another authority too")
 }
 
 fn request(prepared: &Prepared, cookies: Option<HeaderValue>, meter: &Arc<Meter>) -> Request<Full<Outgoing>> {
