@@ -227,14 +227,14 @@ impl ProbeDraft<'_, '_> {
                 return None;
             }
         };
-        let Built { probe, host, phases, mut warnings } = built;
+        let Built { probe, hosts, phases, mut warnings } = built;
         warnings.extend(self.second_thoughts(pace));
         let plan = ProbePlan {
             key: Arc::clone(&self.key),
             every: pace.every,
             timeout: pace.timeout,
             recheck: pace.recheck,
-            host,
+            hosts,
             phases,
             kind,
             fingerprint: fingerprint(self.tree, pace),

@@ -1,7 +1,12 @@
 //! What to probe and by which rules: the whole configuration, checked, with every secret read and every probe built.
 //! A reload swaps a whole plan for another; nothing in a plan ever changes.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::{
     domain::{
@@ -81,8 +86,8 @@ pub struct ProbePlan {
     pub timeout: Duration,
     /// How soon a failed run is followed by another; none waits for the next turn.
     pub recheck: Option<Duration>,
-    /// The host that a run burdens, for the cap per host.
-    pub host: Option<Arc<str>>,
+    /// Every host that a run burdens, for the cap per host and for what it shares with others.
+    pub hosts: BTreeSet<Arc<str>>,
     /// The words of its phases as metric labels: phases of a request, or steps of a journey.
     pub phases: Vec<String>,
     /// The kind's word: `http`, `journey`.

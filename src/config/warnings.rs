@@ -52,9 +52,10 @@ fn teams(tables: &Tables<'_>, plan: &Plan, report: &mut Report) {
 fn mail_host(tables: &Tables<'_>, plan: &Plan, channels: &BTreeMap<ChannelId, Drafted>, report: &mut Report) {
     let (Some(mail), Some(entry)) = (&plan.mail, &tables.mail) else { return };
     let smtp = entry.section.settings.as_ref().and_then(|settings| settings.smtp.as_ref());
-    let shared = channels.values().flat_map(|(_, probes)| probes).find(|probe| {
-        probe.host.as_deref().is_some_and(|host| host_name(host).eq_ignore_ascii_case(&mail.host))
-    });
+    let shared = channels
+        .values()
+        .flat_map(|(_, probes)| probes)
+        .find(|probe| probe.hosts.iter().any(|host| host_name(host).eq_ignore_ascii_case(&mail.host)));
     if let (Some(smtp), Some(probe)) = (smtp, shared) {
         let problem =
             smtp.problem(format!("the mail server is on {}, the host that {} probes", mail.host, probe.key));

@@ -128,10 +128,12 @@ struct Wheel {
     stop: CancellationToken,
 }
 
+/// Runs under way against each of a probe's hosts, each shared by all the probes of that host.
+type HostLoads = Arc<[Arc<AtomicUsize>]>;
+
 struct Seat {
     plan: Arc<ProbePlan>,
-    /// Runs under way against the probe's host, shared by all its probes; none where a run burdens no host.
-    host: Option<Arc<AtomicUsize>>,
+    hosts: HostLoads,
     in_flight: Level,
     /// Tells the probe's run to stop.
     stop: CancellationToken,
@@ -139,24 +141,24 @@ struct Seat {
 
 /// What a run weighs, for as long as it is under way, however it ends.
 struct Weight {
-    host: Option<Arc<AtomicUsize>>,
+    hosts: HostLoads,
     in_flight: Level,
 }
 
 impl Weight {
     fn put_on(seat: &Seat) -> Self {
         seat.in_flight.inc();
-        if let Some(host) = &seat.host {
+        for host in &*seat.hosts {
             host.fetch_add(1, Relaxed);
         }
-        Self { host: seat.host.clone(), in_flight: seat.in_flight.clone() }
+        Self { hosts: Arc::clone(&seat.hosts), in_flight: seat.in_flight.clone() }
     }
 }
 
 impl Drop for Weight {
     fn drop(&mut self) {
         self.in_flight.dec();
-        if let Some(host) = &self.host {
+        for host in &*self.hosts {
             host.fetch_sub(1, Relaxed);
         }
     }
@@ -213,11 +215,11 @@ impl Wheel {
         if self.runs.len() >= self.runs_max {
             return Err(Skip::RunsMax);
         }
-        let host = self.seats[slot.index()].as_ref().and_then(|seat| seat.host.as_ref());
-        match host {
-            Some(host) if host.load(Relaxed) >= self.runs_per_host_max => Err(Skip::HostMax),
-            _ => Ok(()),
+        let mut hosts = self.seats[slot.index()].iter().flat_map(|seat| &*seat.hosts);
+        if hosts.any(|host| host.load(Relaxed) >= self.runs_per_host_max) {
+            return Err(Skip::HostMax);
         }
+        Ok(())
     }
 
     fn start(&mut self, slot: Slot, due_at: Instant) {
@@ -297,21 +299,23 @@ impl Wheel {
     }
 
     fn seat(&mut self, slot: Slot, probe: &Arc<ProbePlan>, hosts: &mut HashMap<Arc<str>, Arc<AtomicUsize>>) {
-        let host = probe.host.as_ref().map(|host| Arc::clone(hosts.entry(Arc::clone(host)).or_default()));
+        let load = |host: &Arc<str>| Arc::clone(hosts.entry(Arc::clone(host)).or_default());
+        let hosts = probe.hosts.iter().map(load).collect();
         let in_flight = self.metrics.instruments.runs_in_flight.with_label_values(&[probe.kind]);
         if self.seats.len() <= slot.index() {
             self.seats.resize_with(slot.index() + 1, || None);
         }
         let seat = &mut self.seats[slot.index()];
         let stop = seat.take().map_or_else(|| self.stop.child_token(), |before| before.stop);
-        *seat = Some(Seat { plan: Arc::clone(probe), host, in_flight, stop });
+        *seat = Some(Seat { plan: Arc::clone(probe), hosts, in_flight, stop });
         self.slots.insert(Arc::clone(&probe.key), slot);
     }
 
     /// The hosts of the present plan with the runs under way against them.
     fn hosts_in_use(&self) -> HashMap<Arc<str>, Arc<AtomicUsize>> {
         let seats = self.seats.iter().flatten();
-        seats.filter_map(|seat| Some((seat.plan.host.clone()?, seat.host.clone()?))).collect()
+        let loads = |seat: &Seat| std::iter::zip(seat.plan.hosts.clone(), seat.hosts.to_vec());
+        seats.flat_map(loads).collect()
     }
 }
 

@@ -52,7 +52,7 @@ pub fn build(settings: &RequestSettings, context: &BuildContext<'_>) -> Result<B
     let prepared = draft.prepare().map_err(unsendable)?;
     let url = &prepared.target.url;
     Ok(Built {
-        host: url.host_str().map(Arc::from),
+        hosts: url.host_str().map(Arc::from).into_iter().collect(),
         phases: phases(&prepared),
         warnings: settings.warnings(has_credentials),
         probe: Arc::new(HttpProbe {

@@ -4,7 +4,7 @@
 //! `fn build(&self, context: &BuildContext<'_>) -> Result<Built, Vec<Problem>>`: everything that can be found wrong is
 //! found here, while the configuration is loaded, and all of it at once.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -82,8 +82,8 @@ pub struct BuildContext<'a> {
 pub struct Built {
     /// What to run.
     pub probe: Arc<dyn Probe>,
-    /// The host that a run burdens, for the cap per host.
-    pub host: Option<Arc<str>>,
+    /// Every host that a run burdens by itself, whatever it is redirected to.
+    pub hosts: BTreeSet<Arc<str>>,
     /// The words of its phases as metric labels: phases of a request, or steps of a journey.
     pub phases: Vec<String>,
     /// What deserves a second look.

@@ -297,7 +297,7 @@ impl Post {
 
     /// The hosts that its probes burden.
     pub(crate) fn hosts(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.probes.iter().filter_map(|lookout| lookout.plan.host.as_ref())
+        self.probes.iter().flat_map(|lookout| &lookout.plan.hosts)
     }
 }
 

@@ -42,7 +42,6 @@ pub(super) struct Blueprint<'a> {
     names: BTreeSet<String>,
     time: Time,
     origins: Vec<Origin>,
-    host: Option<Arc<str>>,
 }
 
 /// The time that the steps have to wait in.
@@ -75,7 +74,6 @@ impl<'a> Blueprint<'a> {
             names: BTreeSet::new(),
             time: Time::new(context.timeout, format!("the run of {}", Span(context.timeout))),
             origins: Vec::new(),
-            host: None,
         };
         blueprint.count(settings);
         let cleanup_timeout = blueprint.cleanup_timeout(settings);
@@ -91,7 +89,8 @@ impl<'a> Blueprint<'a> {
         if !blueprint.problems.is_empty() {
             return Err(blueprint.problems);
         }
-        let Self { warnings, origins, host, .. } = blueprint;
+        let Self { warnings, origins, .. } = blueprint;
+        let hosts = origins.iter().filter_map(host).collect();
         let journey = Journey {
             key: context.key.clone(),
             transport: Arc::clone(context.transport),
@@ -104,7 +103,7 @@ impl<'a> Blueprint<'a> {
             origins,
         };
         let phases = journey.steps.iter().chain(&journey.cleanup).map(|step| step.name.to_string()).collect();
-        Ok(Built { probe: Arc::new(journey), host, phases, warnings })
+        Ok(Built { probe: Arc::new(journey), hosts, phases, warnings })
     }
 
     fn count(&mut self, settings: &JourneySettings) {
@@ -271,9 +270,6 @@ impl<'a> Blueprint<'a> {
                 .problems
                 .push(problem.hint("write the host out; a variable may follow from the path on"));
         }
-        if self.host.is_none() {
-            self.host = url.host_str().map(Arc::from);
-        }
         if !self.origins.contains(&url.origin()) {
             self.origins.push(url.origin());
         }
@@ -321,6 +317,13 @@ impl<'a> Blueprint<'a> {
             }
         }
         captures
+    }
+}
+
+fn host(origin: &Origin) -> Option<Arc<str>> {
+    match origin {
+        Origin::Tuple(_, host, _) => Some(host.to_string().into()),
+        Origin::Opaque(_) => None,
     }
 }
 

@@ -89,7 +89,10 @@ async fn one_host_is_never_burdened_by_more_runs_than_allowed() {
     doors.values().for_each(|door| door.set(Door::Hangs));
     let mut capped = plan(&doors, |probe| {
         let odd = probe.key.channel.as_str().ends_with(['1', '3', '5', '7', '9']);
-        probe.host = odd.then(|| "shop.example.com".into());
+        if odd {
+            probe.hosts =
+                ["shop.example.com".into(), format!("{}.example.com", probe.key.channel).into()].into();
+        }
     });
     capped.runs_per_host_max = 1;
     let play = Play::start(capped, directory.path()).await;

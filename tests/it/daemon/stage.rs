@@ -2,7 +2,7 @@
 //! a daemon between them on a clock that is paused.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::{Arc, Mutex},
     time::Duration,
@@ -166,7 +166,7 @@ pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbeP
             every: Duration::from_secs(10),
             timeout: Duration::from_secs(5),
             recheck: None,
-            host: None,
+            hosts: BTreeSet::new(),
             phases: Vec::new(),
             kind: "http",
             fingerprint: 1,

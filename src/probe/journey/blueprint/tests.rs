@@ -33,7 +33,7 @@ fn problems(rest: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn a_journey_knows_its_steps_and_its_host() {
+fn a_journey_knows_its_steps_and_its_hosts() {
     let built = draw(
         r#"
         steps = [
@@ -45,7 +45,8 @@ fn a_journey_knows_its_steps_and_its_host() {
     )
     .unwrap();
     assert_eq!(built.phases, ["ask", "look", "cancel"]);
-    assert_eq!(built.host.as_deref(), Some("shop.example.com"));
+    let hosts: Vec<&str> = built.hosts.iter().map(|host| &**host).collect();
+    assert_eq!(hosts, ["api.example.com", "shop.example.com"]);
 }
 
 /// What is wrong with a second step: the step, the text pointed at, and what is said of it.
