@@ -15,6 +15,8 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::setting::suggest;
+
 /// Exit codes, the same for every command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -90,6 +92,18 @@ pub enum Command {
     Completions(completions::CompletionsArgs),
     /// Print the manual page in roff.
     Man,
+}
+
+/// Says that there is no such thing in the configuration, and which one may be meant or which there are.
+fn unknown<'k>(
+    what: &str,
+    word: &str,
+    known: impl Iterator<Item = &'k str>,
+    written: impl Fn(&str) -> String,
+) -> String {
+    let known: Vec<&str> = known.collect();
+    let instead = suggest(word, &known, written).map(|hint| format!("; {hint}")).unwrap_or_default();
+    format!("there is no {what} {word:?}{instead}")
 }
 
 /// Does what was asked.

@@ -16,6 +16,7 @@ pub mod schema;
 mod section;
 mod settings;
 mod smtp;
+mod stand_in;
 mod syntax;
 mod tables;
 mod value;

@@ -21,7 +21,27 @@ pub(crate) const LITERAL_SECRET: &str = "a secret must not stand in this file";
 const WHAT_TO_WRITE: &str = "write where it lies: { env = \"SMTP_PASSWORD\" }, \
 { file = \"/run/secrets/smtp\" } or { credential = \"smtp\" } (systemd)";
 
+const NUMBER_IN_QUOTES: &str =
+    "put it in quotes, or write where it lies if it is a secret: { env = \"API_TOKEN\" }";
+
 /// A secret value, read from where the configuration says it lies.
+///
+/// It can be kept and compared, and neither shown nor serialised:
+///
+/// ```
+/// let secret = lamplighter::secret::Secret::new("hunter2".to_owned());
+/// assert_eq!(format!("{secret:?}"), "***");
+/// ```
+///
+/// ```compile_fail,E0277
+/// let secret = lamplighter::secret::Secret::new("hunter2".to_owned());
+/// println!("{secret}");
+/// ```
+///
+/// ```compile_fail,E0277
+/// let secret = lamplighter::secret::Secret::new("hunter2".to_owned());
+/// serde_json::to_string(&secret).ok();
+/// ```
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct Secret(String);
 
@@ -91,6 +111,15 @@ impl<'de> Deserialize<'de> for SecretRef {
             }
 
             fn visit_str<E: de::Error>(self, _: &str) -> Result<SecretRef, E> {
+                Err(refuse(LITERAL_SECRET, WHAT_TO_WRITE))
+            }
+
+            // A number may be a secret as well; what serde says of a wrong type would repeat it.
+            fn visit_i64<E: de::Error>(self, _: i64) -> Result<SecretRef, E> {
+                Err(refuse(LITERAL_SECRET, WHAT_TO_WRITE))
+            }
+
+            fn visit_f64<E: de::Error>(self, _: f64) -> Result<SecretRef, E> {
                 Err(refuse(LITERAL_SECRET, WHAT_TO_WRITE))
             }
 
@@ -170,6 +199,15 @@ impl<'de> Deserialize<'de> for MaybeSecret {
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<MaybeSecret, E> {
                 Ok(MaybeSecret::Plain(text.to_owned()))
+            }
+
+            // Nor is a number repeated here: it may be a secret that should have been a reference.
+            fn visit_i64<E: de::Error>(self, _: i64) -> Result<MaybeSecret, E> {
+                Err(refuse("a number is no text", NUMBER_IN_QUOTES))
+            }
+
+            fn visit_f64<E: de::Error>(self, _: f64) -> Result<MaybeSecret, E> {
+                Err(refuse("a number is no text", NUMBER_IN_QUOTES))
             }
 
             fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<MaybeSecret, A::Error> {

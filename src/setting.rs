@@ -4,6 +4,7 @@
 //! A value that is wrong says two things: what is wrong, and what to write instead. Through serde both travel in one
 //! message, joined by [`HELP`]; [`refuse`] writes it.
 
+mod likeness;
 mod text;
 mod time;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Deserializer, de};
 
 pub(crate) use self::text::shown_scheme;
 pub use self::{
+    likeness::{closest, suggest},
     text::{
         ByteSize, CssSelector, HeaderName, HttpUrl, JsonPath, MailAddress, Pattern, UrlText, is_loopback,
         is_variable, is_variable_name,
@@ -65,9 +67,10 @@ pub fn refuse<E: de::Error>(message: impl fmt::Display, help: impl fmt::Display)
 pub type Refused = (String, String);
 
 /// Makes a type that is written as a text in quotes: read by its `parse(&str) -> Result<Self, Refused>`, called by
-/// the words given where something else was found, and described to editors by the schema given.
+/// the words given and shown by the example where something else was found, and described to editors by the schema
+/// given.
 macro_rules! written_as_text {
-    ($name:ident, $what:literal, $schema:tt) => {
+    ($name:ident, $what:literal, $example:literal, $schema:tt) => {
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 struct Visitor;
@@ -75,7 +78,7 @@ macro_rules! written_as_text {
                     type Value = $name;
 
                     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                        f.write_str(concat!($what, " in quotes"))
+                        f.write_str(concat!($what, " in quotes, such as \"", $example, "\""))
                     }
 
                     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$name, E> {

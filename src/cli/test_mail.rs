@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::runtime::Runtime;
 
 use crate::{
-    cli::{Exit, LogFormat, check::print_problems, logging, print},
+    cli::{Exit, LogFormat, check::print_problems, logging, print, unknown},
     clock::Clock,
     config::{
         self,
@@ -80,9 +80,8 @@ pub fn execute(args: &TestMailArgs, log: LogFormat) -> Exit {
 
 /// The mail server and the team, or what the operator should do.
 fn addressed<'a>(plan: &'a Plan, team: &str) -> Result<(&'a MailServer, &'a Team), String> {
-    let known = || plan.teams.keys().map(TeamId::as_str).collect::<Vec<_>>().join(", ");
     let Some((_, found)) = plan.teams.iter().find(|(id, _)| id.as_str() == team) else {
-        return Err(format!("there is no team {team:?} in the configuration; there are: {}", known()));
+        return Err(unknown("team", team, plan.teams.keys().map(TeamId::as_str), str::to_owned));
     };
     if found.mail.is_empty() {
         return Err(format!("the team {team:?} has no recipient; add `mail = [\"...\"]` to [team.{team}]"));

@@ -54,16 +54,17 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
         for problem in syntax.problems {
             report.error(source.index, problem);
         }
+        report.break_lines(source.index, syntax.broken);
         if syntax.lost {
             readable = false;
         } else {
-            tables.take(source.index, at == 0, syntax.tree, &syntax.broken, &mut report);
+            tables.take(source.index, at == 0, syntax.tree, &mut report);
         }
     }
     // Each file's references start at its own directory.
     let outside: BTreeMap<_, _> =
         texts.iter().map(|source| (source.index, Sources::new(&source.directory))).collect();
-    let plan = if readable { assemble(tables, &outside, &mut report) } else { None };
+    let plan = if readable { assemble(path, tables, &outside, &mut report) } else { None };
     let mut secrets = Vec::new();
     for (file, sources) in outside {
         let taken = sources.into_taken();
@@ -105,12 +106,22 @@ impl Draft {
 }
 
 /// None if there is too little to make a plan of; why has been reported.
-fn assemble(tables: Tables<'_>, outside: &BTreeMap<usize, Sources>, report: &mut Report) -> Option<Draft> {
+fn assemble(
+    path: &Path,
+    tables: Tables<'_>,
+    outside: &BTreeMap<usize, Sources>,
+    report: &mut Report,
+) -> Option<Draft> {
     let main = outside.get(&0)?;
     let teams = teams(&tables);
     let mail = tables.mail.as_ref().and_then(|entry| mail::build(entry, main, report));
     mail::check_way(&tables, report);
     let resolver = match &tables.monitor.resolver {
+        Some(servers) if servers.is_empty() => {
+            let problem = servers.problem("there is no server to ask");
+            report.error(0, problem.hint("write at least one, such as [\"10.0.0.53:53\"], or leave it out"));
+            Resolver::system()
+        }
         Some(servers) => Resolver::asking(servers.iter().map(|server| server.0).collect()),
         None => Resolver::system(),
     };
@@ -118,7 +129,7 @@ fn assemble(tables: Tables<'_>, outside: &BTreeMap<usize, Sources>, report: &mut
     if tables.channels.is_empty() && report.errors() == 0 {
         report.error(0, Problem::of_file("no channel is configured").hint(FIRST_CHANNEL));
     }
-    let plan = plan(&tables.monitor, main, mail, teams);
+    let plan = plan(path, &tables.monitor, main, mail, teams);
     warnings::add(&tables, &plan, &channels, report);
     Some(Draft { plan, channels })
 }
@@ -137,6 +148,7 @@ fn teams(tables: &Tables<'_>) -> BTreeMap<TeamId, Team> {
 }
 
 fn plan(
+    path: &Path,
     monitor: &MonitorSettings,
     main: &Sources,
     mail: Option<MailServer>,
@@ -146,6 +158,8 @@ fn plan(
         count.map_or(otherwise, |count| usize::try_from(count.0).unwrap_or(usize::MAX))
     };
     Plan {
+        // It fails only where there is no working directory; the path as given is then all there is.
+        path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
         boot: Boot {
             location: Location::new(monitor.location.as_ref().map_or(LOCATION, |id| &id.0)),
             listen: monitor.listen.map_or_else(|| LISTEN.into(), |listen| listen.0),

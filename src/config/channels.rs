@@ -17,7 +17,7 @@ use crate::{
         settings::{ChannelSettings, DarkAfter, DefaultSettings, UpAfter},
         tables::{Entry, Tables},
         value::Count,
-        wording::suggest,
+        wording::in_backticks,
     },
     domain::{
         channel::{ChannelId, ChannelKind, ProbeKey, ProbeName, TeamId, is_id},
@@ -28,7 +28,7 @@ use crate::{
         transport::Transport,
     },
     secret::Sources,
-    setting::{At, Problem, Span},
+    setting::{At, Problem, Span, suggest},
 };
 
 /// The shortest deadline of a run.
@@ -61,7 +61,7 @@ pub fn draft(
     report: &mut Report,
 ) -> BTreeMap<ChannelId, Drafted> {
     let mut drafting =
-        Drafting { tables, transport, defaults: Defaults::check(&tables.defaults, report), report };
+        Drafting { tables, transport, defaults: Defaults::check(tables.defaults.as_ref(), report), report };
     let mut channels = BTreeMap::new();
     for (id, entry) in &tables.channels {
         let (Some(settings), Some(sources)) = (&entry.section.settings, outside.get(&entry.file)) else {
@@ -83,8 +83,12 @@ struct Defaults {
 }
 
 impl Defaults {
-    fn check(settings: &DefaultSettings, report: &mut Report) -> Self {
-        let standard = Pace { every: EVERY, timeout: TIMEOUT, recheck: None };
+    fn check(entry: Option<&Entry<'_, DefaultSettings>>, report: &mut Report) -> Self {
+        let nothing = DefaultSettings::default();
+        let settings = entry.and_then(|entry| entry.section.settings.as_ref()).unwrap_or(&nothing);
+        let lacks_timeout = entry.is_some_and(|entry| entry.section.lacks(&["timeout"]));
+        let timeout = if lacks_timeout { TIMEOUT_MAX } else { TIMEOUT };
+        let standard = Pace { every: EVERY, timeout, recheck: None };
         let mut problems = Vec::new();
         let defaults = Self {
             pace: pace(
@@ -127,7 +131,7 @@ impl Drafting<'_, '_> {
         {
             let known: Vec<&String> = self.tables.teams.keys().collect();
             let problem = team.problem(format!("there is no team {:?}", team.value));
-            problems.push(match suggest(team, &known) {
+            problems.push(match suggest(team, &known, in_backticks) {
                 Some(hint) => problem.hint(hint),
                 None => problem.hint(format!("add a table [team.{}] with mail = [\"...\"]", team.value)),
             });
@@ -173,7 +177,7 @@ impl Drafting<'_, '_> {
                 place: key.span(),
                 tree,
                 settings: probe,
-                lacks_values: entry.section.lacks(&["probe", &name.0]),
+                lacks: &|key| entry.section.lacks(&["probe", &name.0, key]),
             };
             let mut problems = Vec::new();
             let plan = draft.build(sources, self.transport, self.defaults.pace, &mut problems);
@@ -192,8 +196,8 @@ struct ProbeDraft<'t, 'f> {
     place: Range<usize>,
     tree: &'t DeTable<'f>,
     settings: &'t ProbeSettings,
-    /// Whether values were wrong and are missing in the settings: it is not built then, lest it complain of them too.
-    lacks_values: bool,
+    /// Whether the value of a key was wrong and is not in the settings.
+    lacks: &'t dyn Fn(&str) -> bool,
 }
 
 impl ProbeDraft<'_, '_> {
@@ -205,6 +209,11 @@ impl ProbeDraft<'_, '_> {
         problems: &mut Vec<Problem>,
     ) -> Option<(ProbePlan, Vec<Problem>)> {
         let settings = self.settings;
+        // One that could not be read is taken for the longest there may be: what does not fit into that fits into none.
+        let defaults = match (self.lacks)("timeout") {
+            true => Pace { timeout: settings.timeout_max(), ..defaults },
+            false => defaults,
+        };
         let pace = pace(
             settings.every.as_ref(),
             settings.timeout.as_ref(),
@@ -213,20 +222,14 @@ impl ProbeDraft<'_, '_> {
             defaults,
             problems,
         );
-        if !self.has_one_kind(problems) || self.lacks_values {
-            return None;
-        }
-        // One out of its bounds has been reported; what depends on it is checked against the nearest that is not.
-        let within_bounds = |timeout: &At<Span>| timeout.0.clamp(TIMEOUT_MIN, settings.timeout_max());
-        let timeout = settings.timeout.as_ref().map_or(pace.timeout, within_bounds);
-        let context = BuildContext { key: &self.key, timeout, sources, transport };
-        let (kind, built) = match settings.build(&context)? {
-            (kind, Ok(built)) => (kind, built),
-            (_, Err(found)) => {
-                problems.extend(found);
-                return None;
-            }
-        };
+        self.one_kind(problems);
+        let context = BuildContext { key: &self.key, timeout: pace.timeout, sources, transport };
+        // Of several kinds each is built, so that what is wrong with the second is told too.
+        let (kind, built) = settings
+            .build(&context)
+            .into_iter()
+            .filter_map(|(kind, built)| Some((kind, built.map_err(|found| problems.extend(found)).ok()?)))
+            .last()?;
         let Built { probe, hosts, phases, mut warnings } = built;
         warnings.extend(self.second_thoughts(pace));
         let plan = ProbePlan {
@@ -244,15 +247,15 @@ impl ProbeDraft<'_, '_> {
         Some((plan, warnings))
     }
 
-    /// Whether the probe has exactly one kind.
-    fn has_one_kind(&self, problems: &mut Vec<Problem>) -> bool {
+    /// A probe has exactly one kind.
+    fn one_kind(&self, problems: &mut Vec<Problem>) {
         let mut kinds: Vec<(Range<usize>, &str)> = KINDS
             .iter()
             .filter_map(|kind| self.tree.get_key_value(*kind).map(|(key, _)| (key.span(), *kind)))
             .collect();
         kinds.sort_by_key(|(span, _)| span.start);
         match &kinds[..] {
-            [] if self.lacks_values => false,
+            [] if KINDS.into_iter().any(self.lacks) => {}
             [] => {
                 let name = &self.key.probe;
                 let problem =
@@ -260,14 +263,12 @@ impl ProbeDraft<'_, '_> {
                 problems.push(
                     problem.hint("add http = { url = \"https://...\" } or journey = { steps = [ ... ] }"),
                 );
-                false
             }
-            [_] => true,
+            [_] => {}
             [(_, first), (span, second), ..] => {
                 let problem =
                     Problem::at(span.clone(), format!("a probe has one kind, not both {first} and {second}"));
                 problems.push(problem.hint("make two probes of it, each with a name of its own"));
-                false
             }
         }
     }
@@ -292,6 +293,8 @@ impl ProbeDraft<'_, '_> {
     }
 }
 
+/// A timeout out of its bounds is told; what depends on it is checked against the nearest that is within them, not
+/// against a default that nobody chose.
 fn pace(
     every: Option<&At<Span>>,
     timeout: Option<&At<Span>>,
@@ -300,19 +303,27 @@ fn pace(
     otherwise: Pace,
     problems: &mut Vec<Problem>,
 ) -> Pace {
-    let mut within = |name: &str, span: Option<&At<Span>>, least: Duration, most: Duration| {
-        let span = span?;
+    let mut within = |name: &str, span: &At<Span>, least: Duration, most: Duration| {
         if (least..=most).contains(&span.0) {
             return Some(span.0);
         }
         let (least, most) = (Span(least), Span(most));
-        problems.push(span.problem(format!("`{name}` must be between {least} and {most}")));
+        let problem = span.problem(format!("`{name}` must be between {least} and {most}"));
+        problems
+            .push(problem.hint(format!("write a span of time in these bounds, such as `{name} = \"10s\"`")));
         None
     };
     Pace {
-        every: within("every", every, EVERY_MIN, EVERY_MAX).unwrap_or(otherwise.every),
-        timeout: within("timeout", timeout, TIMEOUT_MIN, timeout_max).unwrap_or(otherwise.timeout),
-        recheck: within("recheck", recheck, EVERY_MIN, EVERY_MAX).or(otherwise.recheck),
+        every: every
+            .and_then(|every| within("every", every, EVERY_MIN, EVERY_MAX))
+            .unwrap_or(otherwise.every),
+        timeout: timeout.map_or(otherwise.timeout, |timeout| {
+            within("timeout", timeout, TIMEOUT_MIN, timeout_max)
+                .unwrap_or(timeout.0.clamp(TIMEOUT_MIN, timeout_max))
+        }),
+        recheck: recheck
+            .and_then(|recheck| within("recheck", recheck, EVERY_MIN, EVERY_MAX))
+            .or(otherwise.recheck),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
         section, syntax,
     },
     secret::{read_bounded, why},
-    setting::{At, Problem},
+    setting::{At, ByteSize, Problem},
 };
 
 /// The largest configuration file read, in bytes.
@@ -24,6 +24,22 @@ pub const FILE_BYTES_MAX: u64 = 4 << 20;
 pub const FILES_MAX: usize = 1_000;
 
 const NO_FILE: &str = "name another file, or see the demonstration, which needs none: lamplighter demo";
+
+const RELATIVE: &str = "a relative path starts at the directory of this file";
+
+/// What to do about a configuration file that cannot be read; `missing` is said of one that is not there.
+fn how_to_mend(error: &io::Error, missing: &str) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => missing.to_owned(),
+        io::ErrorKind::PermissionDenied => {
+            "make it readable for the user that lamplighter runs as".to_owned()
+        }
+        _ => format!(
+            "name a file of at most {}; large configurations are put together by include = [...]",
+            ByteSize(FILE_BYTES_MAX)
+        ),
+    }
+}
 
 /// One file that was read.
 #[derive(Debug)]
@@ -59,8 +75,7 @@ impl Gathering {
             Err(error) => {
                 let index = gathering.report.add_file(path, String::new());
                 let problem = Problem::of_file(format!("failed to read the configuration: {}", why(&error)));
-                let missing = error.kind() == io::ErrorKind::NotFound;
-                gathering.report.error(index, if missing { problem.hint(NO_FILE) } else { problem });
+                gathering.report.error(index, problem.hint(how_to_mend(&error, NO_FILE)));
             }
         }
         gathering
@@ -126,7 +141,8 @@ impl Gathering {
                 Ok(bytes) => self.take(&path, bytes, chain),
                 Err(error) => {
                     let problem = format!("failed to read {}: {}", path.display(), why(&error));
-                    self.report.error(index, pattern.problem(problem));
+                    let problem = pattern.problem(problem);
+                    self.report.error(index, problem.hint(how_to_mend(&error, RELATIVE)));
                 }
             }
         }
@@ -139,7 +155,8 @@ impl Gathering {
         }
         let full = Path::new(&glob::Pattern::escape(&directory.to_string_lossy())).join(&pattern.value);
         let found = glob::glob(&full.to_string_lossy())
-            .map_err(|error| pattern.problem(format!("not a pattern for file names: {}", error.msg)))?;
+            .map_err(|error| pattern.problem(format!("not a pattern for file names: {}", error.msg)))
+            .map_err(|problem| problem.hint("write a pattern such as \"channels/*.toml\""))?;
         // A new file shows as a change of its directory, which is watched from its first fixed part on.
         let fixed: PathBuf = Path::new(&pattern.value)
             .components()

@@ -22,6 +22,8 @@ use crate::{
 /// Everything the daemon works by.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// The file it was read from, as a path from anywhere.
+    pub path: PathBuf,
     /// What is fixed at boot; a reload that changes it is refused.
     pub boot: Boot,
     /// How mail leaves; none if no team has a recipient.

@@ -4,6 +4,7 @@
 //! can be logged ([`masking`]).
 
 use std::{
+    collections::BTreeSet,
     fmt,
     ops::Range,
     path::{Path, PathBuf},
@@ -81,6 +82,10 @@ struct Finding {
 pub struct Report {
     files: Vec<SourceFile>,
     findings: Vec<Finding>,
+    /// Lines whose syntax is broken: what is said of values on them would be nonsense.
+    broken_lines: Vec<(FileIndex, Range<usize>)>,
+    /// Places, with start and end, of which everything has been said.
+    settled: BTreeSet<(FileIndex, usize, usize)>,
 }
 
 impl Report {
@@ -90,8 +95,31 @@ impl Report {
         self.files.len() - 1
     }
 
-    /// Adds an error.
+    /// Drops every later error on these lines.
+    pub fn break_lines(&mut self, file: FileIndex, lines: impl IntoIterator<Item = Range<usize>>) {
+        self.broken_lines.extend(lines.into_iter().map(|line| (file, line)));
+    }
+
+    /// Drops every later error that points at exactly one of these places: it would follow from an earlier one.
+    pub fn settle(&mut self, file: FileIndex, places: impl IntoIterator<Item = Range<usize>>) {
+        self.settled.extend(places.into_iter().map(|place| (file, place.start, place.end)));
+    }
+
+    fn is_told(&self, file: FileIndex, problem: &Problem) -> bool {
+        problem.span.as_ref().is_some_and(|span| {
+            let on_broken_line = self
+                .broken_lines
+                .iter()
+                .any(|(of, line)| *of == file && span.start <= line.end && span.end >= line.start);
+            on_broken_line || self.settled.contains(&(file, span.start, span.end))
+        })
+    }
+
+    /// Adds an error, unless it follows from one that has been told.
     pub fn error(&mut self, file: FileIndex, problem: Problem) {
+        if self.is_told(file, &problem) {
+            return;
+        }
         self.findings.push(Finding { severity: Severity::Error, file, problem, related: None });
     }
 

@@ -1,10 +1,10 @@
 //! Reads one section of a file into its settings and finds everything that is wrong with it, not only the first thing.
 //!
 //! serde stops at the first error. So the section is read again and again: what was found wrong is reported and taken
-//! out of the tree (a mistyped key is given its right name), until the rest can be read. Each turn makes the tree
-//! smaller or a key known, so it ends; [`PROBLEMS_MAX`] bounds the work.
+//! out of the tree (a mistyped key is given its right name, a key that must be there a stand-in), until the rest can
+//! be read and built. Each turn makes the tree smaller or a key known, so it ends; [`PROBLEMS_MAX`] bounds the work.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::{collections::BTreeMap, ops::Range};
 
 use serde::de::{DeserializeOwned, IntoDeserializer};
 use toml::{
@@ -13,8 +13,8 @@ use toml::{
 };
 
 use crate::{
-    config::wording::{Complaint, closest},
-    setting::Problem,
+    config::{stand_in::stand_in, wording::Complaint},
+    setting::{Problem, closest},
 };
 
 /// So many problems are reported per section; whoever made more has more pressing ones.
@@ -26,29 +26,49 @@ pub type Tree<'f> = Spanned<DeValue<'f>>;
 /// What could be read of a section.
 #[derive(Debug)]
 pub struct Section<'f, T> {
-    /// What is left of the tree, mistyped keys under their right names.
+    /// What is left of the tree, mistyped keys under their right names, stand-ins for what must be there.
     pub tree: Tree<'f>,
     /// The settings; none if what is missing or wrong leaves nothing to read.
     pub settings: Option<T>,
     /// Everything found wrong, in no particular order.
     pub problems: Vec<Problem>,
-    /// The paths of what was taken out: what is built from the settings would miss it.
-    taken_out: Vec<Vec<String>>,
+    /// What was taken out: what is built from the settings would miss it.
+    taken_out: Vec<Taken>,
+    /// Tables with a stand-in for a key that nobody wrote.
+    incomplete: Vec<Range<usize>>,
+}
+
+/// What was taken out of a tree.
+#[derive(Debug)]
+struct Taken {
+    /// The keys that led to it.
+    path: Vec<String>,
+    /// Where it stood.
+    span: Range<usize>,
+    /// Where the table or array stands of which it was a part.
+    holder: Range<usize>,
 }
 
 impl<T> Section<'_, T> {
     /// Whether something at or below this path was wrong and is not in the settings.
     pub fn lacks(&self, path: &[&str]) -> bool {
-        self.taken_out
-            .iter()
-            .any(|taken| taken.iter().zip(path).filter(|(taken, key)| taken == key).count() == path.len())
+        self.taken_out.iter().any(|taken| {
+            taken.path.iter().zip(path).filter(|(taken, key)| taken == key).count() == path.len()
+        })
+    }
+
+    /// The places that are not as the operator wrote them: a further problem with one follows from the first.
+    pub fn mended(&self) -> impl Iterator<Item = Range<usize>> {
+        let taken = self.taken_out.iter().flat_map(|taken| [taken.span.clone(), taken.holder.clone()]);
+        taken.chain(self.incomplete.iter().cloned())
     }
 }
 
 /// Reads `tree` into `T`. What is wrong with the section as a whole is reported at its key.
 pub fn read<T: DeserializeOwned>(tree: Tree<'_>, key: Range<usize>) -> Section<'_, T> {
-    let mut section = Section { tree, settings: None, problems: Vec::new(), taken_out: Vec::new() };
-    let mut gone = BTreeSet::new();
+    let (taken_out, incomplete) = (Vec::new(), Vec::new());
+    let mut section = Section { tree, settings: None, problems: Vec::new(), taken_out, incomplete };
+    let mut gone = BTreeMap::new();
     while section.problems.len() < PROBLEMS_MAX {
         let error = match T::deserialize(section.tree.clone().into_deserializer()) {
             Ok(settings) => {
@@ -61,7 +81,8 @@ pub fn read<T: DeserializeOwned>(tree: Tree<'_>, key: Range<usize>) -> Section<'
         let complaint = Complaint::read(error.message());
         let (tree, problems) = (&mut section.tree, &mut section.problems);
         match repair(tree, &key, &span, &complaint, &mut gone, problems) {
-            Some(Repair::TookOut(path)) => section.taken_out.push(path),
+            Some(Repair::TookOut(taken)) => section.taken_out.push(taken),
+            Some(Repair::Completed(table)) => section.incomplete.push(table),
             Some(Repair::Renamed) => {}
             None => break,
         }
@@ -73,9 +94,14 @@ pub fn read<T: DeserializeOwned>(tree: Tree<'_>, key: Range<usize>) -> Section<'
 enum Repair {
     /// A key got its right name, or was nobody's.
     Renamed,
-    /// What stood at this path is gone.
-    TookOut(Vec<String>),
+    /// The table at this place got a stand-in for what must be there.
+    Completed(Range<usize>),
+    /// Something is gone, or a stand-in is in its place.
+    TookOut(Taken),
 }
+
+/// Where what was taken out stood, by the start of its table and its key.
+type Gone = BTreeMap<(usize, String), Range<usize>>;
 
 /// Reports a complaint and takes its cause out of the tree. None if the section cannot be read without it.
 fn repair(
@@ -83,7 +109,7 @@ fn repair(
     section_key: &Range<usize>,
     span: &Range<usize>,
     complaint: &Complaint,
-    gone: &mut BTreeSet<(usize, String)>,
+    gone: &mut Gone,
     problems: &mut Vec<Problem>,
 ) -> Option<Repair> {
     match complaint {
@@ -99,14 +125,29 @@ fn repair(
         }
         Complaint::MissingKey { key } => {
             let place = key_of(tree, span).unwrap_or_else(|| section_key.clone());
-            if !gone.contains(&(span.start, key.clone())) {
+            let stood_at = gone.get(&(span.start, key.clone()));
+            if stood_at.is_none() {
                 problems.push(complaint.problem(place));
             }
-            take_out(tree, span, gone).map(Repair::TookOut)
+            match stand_in(&[key], stood_at.unwrap_or(span)) {
+                Some((key, value)) => {
+                    table_at(tree, span)?.insert(key, value);
+                    Some(Repair::Completed(span.clone()))
+                }
+                None => take_out(tree, span, gone).map(Repair::TookOut),
+            }
         }
         Complaint::BadValue { .. } => {
             problems.push(complaint.problem(span.clone()));
-            take_out(tree, span, gone).map(Repair::TookOut)
+            let taken = take_out(tree, span, gone)?;
+            let path: Vec<&str> = taken.path.iter().map(String::as_str).collect();
+            // A variable is defined even if what was to define it is wrong; no later use of it is to be called wrong.
+            if let [.., "capture" | "secrets", _] = path[..]
+                && let Some((key, value)) = stand_in(&path, span)
+            {
+                table_at(tree, &taken.holder)?.insert(key, value);
+            }
+            Some(Repair::TookOut(taken))
         }
     }
 }
@@ -125,6 +166,21 @@ fn table_with_key<'t, 'f>(
             table.iter_mut().find_map(|(_, value)| table_with_key(value, span))
         }
         DeValue::Array(array) => array.iter_mut().find_map(|value| table_with_key(value, span)),
+        _ => None,
+    }
+}
+
+/// The table that stands at `span`.
+fn table_at<'t, 'f>(tree: &'t mut Tree<'f>, span: &Range<usize>) -> Option<&'t mut DeTable<'f>> {
+    let is_here = tree.span() == *span;
+    match tree.get_mut() {
+        DeValue::Table(table) => {
+            if is_here {
+                return Some(table);
+            }
+            table.iter_mut().find_map(|(_, value)| table_at(value, span))
+        }
+        DeValue::Array(array) => array.iter_mut().find_map(|value| table_at(value, span)),
         _ => None,
     }
 }
@@ -148,25 +204,21 @@ fn key_of(tree: &Tree<'_>, span: &Range<usize>) -> Option<Range<usize>> {
 }
 
 /// Removes the entry whose key or value stands at `span`, or the array's element, and remembers what its table lacks
-/// from now on. Gives the path of what was removed.
-fn take_out(
-    tree: &mut Tree<'_>,
-    span: &Range<usize>,
-    gone: &mut BTreeSet<(usize, String)>,
-) -> Option<Vec<String>> {
-    let here = tree.span().start;
+/// from now on.
+fn take_out(tree: &mut Tree<'_>, span: &Range<usize>, gone: &mut Gone) -> Option<Taken> {
+    let holder = tree.span();
     match tree.get_mut() {
         DeValue::Table(table) => {
             let hit = table.iter().find(|(key, value)| value.span() == *span || key.span() == *span);
             if let Some(key) = hit.map(|(key, _)| key.get_ref().to_string()) {
                 table.remove(key.as_str());
-                gone.insert((here, key.clone()));
-                return Some(vec![key]);
+                gone.insert((holder.start, key.clone()), span.clone());
+                return Some(Taken { path: vec![key], span: span.clone(), holder });
             }
             table.iter_mut().find_map(|(key, value)| {
-                let mut path = take_out(value, span, gone)?;
-                path.insert(0, key.get_ref().to_string());
-                Some(path)
+                let mut taken = take_out(value, span, gone)?;
+                taken.path.insert(0, key.get_ref().to_string());
+                Some(taken)
             })
         }
         DeValue::Array(array) => {
@@ -177,7 +229,7 @@ fn take_out(
                     .filter(|(at, _)| *at != index)
                     .map(|(_, value)| value.clone())
                     .collect();
-                return Some(Vec::new());
+                return Some(Taken { path: Vec::new(), span: span.clone(), holder });
             }
             array.iter_mut().find_map(|value| take_out(value, span, gone))
         }
@@ -229,15 +281,15 @@ mod tests {
         let (settings, said) = reading(
             "url = 5\nlimit = 300\nextra = 1\ninner = { nam = \"a\", count = \"x\" }\nsteps = [{ name = 1 }, { count = 1 }]",
         );
-        assert!(settings.is_none(), "the address is unreadable");
+        assert!(settings.is_some(), "something stands in for the address, so that the rest is read");
         let mut said = said;
         said.sort();
         assert_eq!(
             said,
             [
-                pair("\"x\"", "expected a whole number, zero or more, found a text"),
+                pair("\"x\"", "expected a whole number from 0 to 255, found a text"),
                 pair("1", "expected a text in quotes, found the number 1"),
-                pair("300", "expected a whole number, zero or more, found the number 300"),
+                pair("300", "expected a whole number from 0 to 255, found the number 300"),
                 pair("5", "expected a text in quotes, found the number 5"),
                 pair("extra", "unknown key `extra`"),
                 pair("nam", "unknown key `nam`"),
@@ -260,11 +312,24 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_reported_at_the_key_of_its_table() {
-        let (settings, said) = reading("url = \"a\"\nlimit = 1\ninner = { count = 2 }\nsteps = []");
-        assert_eq!(said, [pair("inner", "`name` is missing")]);
+    fn what_is_missing_is_reported_at_the_key_of_its_table_and_hides_nothing_beside_it() {
+        let text = "url = \"a\"\nlimit = 1\ninner = { count = 2, hue = 3 }\nsteps = []";
+        let (settings, mut said) = reading(text);
+        said.sort();
+        assert_eq!(said, [pair("hue", "unknown key `hue`"), pair("inner", "`name` is missing")]);
         let outer = settings.unwrap();
-        assert!(outer.limit == Some(1) && outer.inner.is_none() && outer.steps.is_empty());
+        assert!(outer.limit == Some(1) && outer.inner.is_some() && outer.steps.is_empty());
+    }
+
+    #[test]
+    fn what_is_not_as_it_was_written_is_known_by_its_place() {
+        let text = "url = \"a\"\ninner = { name = \"b\", count = \"x\" }\nsteps = [{ count = 1 }]\n";
+        let tree = DeTable::parse(text).unwrap();
+        let whole = Spanned::new(tree.span(), DeValue::Table(tree.into_inner()));
+        let section = read::<Outer>(whole, 0..0);
+        assert!(section.lacks(&["inner", "count"]) && !section.lacks(&["steps"]));
+        let mended: Vec<&str> = section.mended().map(|span| &text[span]).collect();
+        assert_eq!(mended, ["\"x\"", "{ name = \"b\", count = \"x\" }", "{ count = 1 }"]);
     }
 
     #[test]
@@ -275,7 +340,7 @@ mod tests {
             said,
             [
                 pair("cuont", "unknown key `cuont`"),
-                pair("-1", "expected a whole number, zero or more, found the number -1"),
+                pair("-1", "expected a whole number from 0 to 255, found the number -1"),
                 pair("[[steps]]", "`name` is missing"),
             ]
         );

@@ -51,9 +51,9 @@ pub const TABLES: [&str; 6] = ["include", "monitor", "mail", "team", "defaults",
 
 /// `[monitor]`: the monitor itself.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, such as [monitor]")]
 pub struct MonitorSettings {
-    /// The place this monitor looks from; a label of every metric. Only a restart changes it. Default "local".
+    /// The place this monitor looks from; a label of every probe's metrics. Only a restart changes it. Default "local".
     pub location: Option<Id>,
     /// Address and port of `/metrics`, `/healthz` and `/readyz`. Only a restart changes it. Default "127.0.0.1:9899".
     pub listen: Option<Listen>,
@@ -68,14 +68,14 @@ pub struct MonitorSettings {
     /// At most so many runs at once against one host. Default 20.
     pub runs_per_host_max: Option<Count>,
     /// DNS servers to ask instead of those of this machine, each with its port, such as "10.0.0.53:53".
-    pub resolver: Option<Vec<Listen>>,
+    pub resolver: Option<At<Vec<Listen>>>,
     /// `check` warns if the configuration makes more time series than this. Default 100000.
     pub series_max: Option<Count>,
 }
 
 /// `[mail]`: how mail leaves.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, such as [mail]")]
 #[schemars(extend("required" = ["from", "smtp"]))]
 pub struct MailSettings {
     /// The sender, such as "Lamplighter <lamplighter@example.com>".
@@ -93,7 +93,7 @@ pub struct MailSettings {
 
 /// `[team.ID]`: people who are told.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, such as { mail = [\"oncall@example.com\"] }")]
 pub struct TeamSettings {
     /// Their mail addresses; each gets mails of its own.
     #[serde(default)]
@@ -102,7 +102,7 @@ pub struct TeamSettings {
 
 /// `[defaults]`: what holds for every channel and probe that says nothing else.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, such as [defaults]")]
 pub struct DefaultSettings {
     /// How often a probe runs: "100ms" to "1d". Default "30s".
     pub every: Option<At<Span>>,
@@ -119,7 +119,7 @@ pub struct DefaultSettings {
 
 /// `[channel.ID]`: one door through which customers reach support.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, such as [channel.web-chat]")]
 #[schemars(extend("required" = ["kind", "probe"]))]
 pub struct ChannelSettings {
     /// What sort of door it is.
@@ -146,7 +146,7 @@ pub struct ChannelSettings {
 
 /// When failures make a channel dark: so many of so many runs of one probe.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, such as { failures = 3, of = 5 }")]
 pub struct DarkAfter {
     /// How many runs must have failed.
     pub failures: At<Count>,
@@ -156,7 +156,7 @@ pub struct DarkAfter {
 
 /// When successes make a channel up again: so many of so many runs of every probe.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, such as { successes = 2 }")]
 pub struct UpAfter {
     /// How many runs must have succeeded.
     pub successes: At<Count>,

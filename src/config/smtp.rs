@@ -64,7 +64,7 @@ impl SmtpUrl {
     }
 }
 
-written_as_text!(SmtpUrl, "the address of a mail server", {
+written_as_text!(SmtpUrl, "the address of a mail server", "smtps://mail.example.com", {
     "type": "string",
     "pattern": "^(smtps|smtp|smtp\\+plain)://",
     "description": "\"smtps://host\" for TLS, \"smtp://host\" for STARTTLS, \"smtp+plain://localhost\" for neither."

@@ -150,10 +150,9 @@ fn in_words(message: &str, span: Range<usize>, text: &str) -> Problem {
         "missing comma between array elements" | "missing comma between key-value pairs" => {
             ("a comma is missing", "separate the values with `,`")
         }
-        other => (other, ""),
+        other => (other, "write key = value, with texts in quotes, lists in [ ] and tables in { }"),
     };
-    let problem = Problem::at(span, what);
-    if help.is_empty() { problem } else { problem.hint(help) }
+    Problem::at(span, what).hint(help)
 }
 
 /// The innermost bracket that is open at the end of `text`, and what closes it.

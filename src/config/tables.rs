@@ -20,9 +20,9 @@ use crate::{
         section::{self, Section, Tree},
         settings::{ChannelSettings, DefaultSettings, MailSettings, MonitorSettings, TABLES, TeamSettings},
         value::Id,
-        wording::{Complaint, suggest},
+        wording::{Complaint, in_backticks},
     },
-    setting::{At, Problem},
+    setting::{At, Problem, suggest},
 };
 
 /// A table of the file with its settings and where it stands.
@@ -44,7 +44,7 @@ pub struct Tables<'f> {
     /// `[mail]`.
     pub mail: Option<Entry<'f, MailSettings>>,
     /// `[defaults]`.
-    pub defaults: DefaultSettings,
+    pub defaults: Option<Entry<'f, DefaultSettings>>,
     /// `[team.ID]`.
     pub teams: BTreeMap<String, Entry<'f, TeamSettings>>,
     /// `[channel.ID]`.
@@ -52,24 +52,23 @@ pub struct Tables<'f> {
 }
 
 impl<'f> Tables<'f> {
-    /// Takes in the tables of one file. Nothing is said of values on broken lines.
-    pub fn take(
-        &mut self,
-        file: FileIndex,
-        is_first: bool,
-        tree: DeTable<'f>,
-        broken: &[Range<usize>],
-        report: &mut Report,
-    ) {
-        let mut intake = Intake { file, broken, report };
+    /// Takes in the tables of one file.
+    pub fn take(&mut self, file: FileIndex, is_first: bool, tree: DeTable<'f>, report: &mut Report) {
+        let mut intake = Intake { file, report };
         for (key, value) in tree {
             let span = key.span();
             match key.get_ref().as_ref() {
                 "include" => {
                     intake.read::<Vec<At<String>>>(span, value);
                 }
-                "team" => intake.named(value, "[team.support]", &mut self.teams),
-                "channel" => intake.named(value, "[channel.web-chat]", &mut self.channels),
+                "team" => intake.named(
+                    value,
+                    "[team.support] with mail = [\"oncall@example.com\"]",
+                    &mut self.teams,
+                ),
+                "channel" => {
+                    intake.named(value, "[channel.web-chat] with kind = \"chat\"", &mut self.channels)
+                }
                 word @ ("monitor" | "mail" | "defaults") if !is_first => intake.refuse(
                     Problem::at(
                         span,
@@ -79,10 +78,10 @@ impl<'f> Tables<'f> {
                 ),
                 "monitor" => self.monitor = intake.read(span, value).section.settings.unwrap_or_default(),
                 "mail" => self.mail = Some(intake.read(span, value)),
-                "defaults" => self.defaults = intake.read(span, value).section.settings.unwrap_or_default(),
+                "defaults" => self.defaults = Some(intake.read(span, value)),
                 word => {
                     let problem = Problem::at(span, format!("unknown table `{word}`"));
-                    let hint = suggest(word, &TABLES).unwrap_or_default();
+                    let hint = suggest(word, &TABLES, in_backticks).unwrap_or_default();
                     intake.refuse(problem.hint(hint));
                 }
             }
@@ -92,18 +91,12 @@ impl<'f> Tables<'f> {
 
 struct Intake<'r> {
     file: FileIndex,
-    broken: &'r [Range<usize>],
     report: &'r mut Report,
 }
 
 impl Intake<'_> {
     fn refuse(&mut self, problem: Problem) {
-        let on_broken_line = |span: &Range<usize>| {
-            self.broken.iter().any(|line| span.start <= line.end && span.end >= line.start)
-        };
-        if !problem.span.as_ref().is_some_and(on_broken_line) {
-            self.report.error(self.file, problem);
-        }
+        self.report.error(self.file, problem);
     }
 
     fn read<'f, T: DeserializeOwned>(&mut self, key: Range<usize>, value: Tree<'f>) -> Entry<'f, T> {
@@ -111,6 +104,7 @@ impl Intake<'_> {
         for problem in section.problems.drain(..) {
             self.refuse(problem);
         }
+        self.report.settle(self.file, section.mended());
         Entry { file: self.file, key, section }
     }
 
@@ -123,7 +117,8 @@ impl Intake<'_> {
     ) {
         let span = value.span();
         let DeValue::Table(tables) = value.into_inner() else {
-            return self.refuse(Problem::at(span, format!("expected a table, such as {example}")));
+            let problem = Problem::at(span, "expected a table of tables, each with an id of its own");
+            return self.refuse(problem.hint(format!("write a table such as {example}")));
         };
         for (key, value) in tables {
             let id = key.get_ref().to_string();

@@ -36,7 +36,11 @@ impl Id {
     }
 }
 
-written_as_text!(Id, "an id", { "type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,62}$" });
+written_as_text!(Id, "an id", "web-chat", {
+    "type": "string",
+    "pattern": "^[a-z0-9][a-z0-9_-]{0,62}$",
+    "description": "An id: up to 63 of a-z, 0-9, - and _, beginning with a letter or digit."
+});
 
 /// An address and a port.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +57,7 @@ impl Listen {
     }
 }
 
-written_as_text!(Listen, "an address and a port", { "type": "string", "pattern": ":[0-9]+$", "description": "An IP address and a port, such as \"127.0.0.1:9899\"." });
+written_as_text!(Listen, "an address and a port", "127.0.0.1:9899", { "type": "string", "pattern": ":[0-9]+$", "description": "An IP address and a port, such as \"127.0.0.1:9899\"." });
 
 /// A time zone by its name in the IANA database.
 #[derive(Clone, Debug)]
@@ -71,7 +75,7 @@ impl TimeZone {
     }
 }
 
-written_as_text!(TimeZone, "a time zone", { "type": "string", "description": "A time zone, such as \"Europe/Berlin\" or \"UTC\"." });
+written_as_text!(TimeZone, "a time zone", "Europe/Berlin", { "type": "string", "description": "A time zone, such as \"Europe/Berlin\" or \"UTC\"." });
 
 /// A title for people: one line of at most [`TITLE_CHARS_MAX`] characters.
 #[derive(Clone, Debug)]
@@ -94,7 +98,7 @@ impl Title {
     }
 }
 
-written_as_text!(Title, "a title", { "type": "string", "minLength": 1, "maxLength": TITLE_CHARS_MAX, "description": "One line of text." });
+written_as_text!(Title, "a title", "Chat button, web shop", { "type": "string", "minLength": 1, "maxLength": TITLE_CHARS_MAX, "description": "One line of text." });
 
 /// The name of a label of the operator's own.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -122,7 +126,11 @@ impl LabelName {
     }
 }
 
-written_as_text!(LabelName, "the name of a label", { "type": "string", "pattern": "^[a-zA-Z_][a-zA-Z0-9_]*$" });
+written_as_text!(LabelName, "the name of a label", "tier", {
+    "type": "string",
+    "pattern": "^[a-zA-Z_][a-zA-Z0-9_]*$",
+    "description": "The name of a label: letters, digits and _, beginning with a letter."
+});
 
 /// The value of a label of the operator's own.
 #[derive(Clone, Debug)]
@@ -143,7 +151,7 @@ impl LabelValue {
     }
 }
 
-written_as_text!(LabelValue, "a text", { "type": "string", "maxLength": LABEL_CHARS_MAX, "description": "The value of the label." });
+written_as_text!(LabelValue, "a text", "gold", { "type": "string", "maxLength": LABEL_CHARS_MAX, "description": "The value of the label." });
 
 /// A whole number of at least one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -156,7 +164,7 @@ impl<'de> Deserialize<'de> for Count {
             type Value = Count;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a whole number, one or more")
+                f.write_str("a whole number, one or more, such as 3")
             }
 
             fn visit_i64<E: de::Error>(self, number: i64) -> Result<Count, E> {

@@ -1,12 +1,9 @@
 //! Turns what serde says into what an operator can act on. serde's sentences are fixed by its own macros; the tests
 //! here and the golden files of `tests/configs/bad` notice when one changes.
 
-use std::{fmt::Write, ops::Range};
+use std::ops::Range;
 
-use crate::setting::{HELP, Problem};
-
-/// So many known words are listed before the list is cut.
-const LISTED_MAX: usize = 16;
+use crate::setting::{HELP, Problem, suggest};
 
 /// What serde complains about.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,31 +50,21 @@ impl Complaint {
             let known: Vec<String> = words.collect();
             return Self::BadValue {
                 message: format!("{word:?} is not known here"),
-                help: help.or(suggest(&word, &known)),
+                help: help.or(suggest(&word, &known, in_backticks)),
             };
         }
-        if let Some((found, expected)) =
-            message.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected "))
-        {
-            let message = format!("expected {}, found {}", in_words(expected), found_in_words(found));
-            return Self::BadValue { message, help };
+        let invalid = message.strip_prefix("invalid type: ").or(message.strip_prefix("invalid value: "));
+        if let Some((found, expected)) = invalid.and_then(|rest| rest.split_once(", expected ")) {
+            let (what, instead) = in_words(expected);
+            let message = format!("expected {what}, found {}", found_in_words(found));
+            return Self::BadValue { message, help: help.or(Some(instead)) };
         }
-        if let Some((found, expected)) =
-            message.strip_prefix("invalid value: ").and_then(|rest| rest.split_once(", expected "))
-        {
-            let message = format!("expected {}, found {}", in_words(expected), found_in_words(found));
-            return Self::BadValue { message, help };
+        // One of a closed set of words.
+        if message == "wanted string or table" || message.starts_with("wanted exactly 1 element") {
+            let message = "expected a word in quotes".to_owned();
+            let instead = "put it in quotes; a word that is not known is answered with those that are";
+            return Self::BadValue { message, help: Some(instead.to_owned()) };
         }
-        let message = match message {
-            "wanted string or table" => "expected a text in quotes or a table { ... }",
-            "wanted exactly 1 element, found 0 elements" => {
-                "the table must have exactly one key and has none"
-            }
-            "wanted exactly 1 element, more than 1 element" => {
-                "the table must have exactly one key and has several"
-            }
-            other => other,
-        };
         Self::BadValue { message: message.to_owned(), help }
     }
 
@@ -86,7 +73,7 @@ impl Complaint {
         match self {
             Self::UnknownKey { key, known } => {
                 let problem = Problem::at(span, format!("unknown key `{key}`"));
-                match suggest(key, known) {
+                match suggest(key, known, in_backticks) {
                     Some(hint) => problem.hint(hint),
                     None => problem.hint("this table has no keys"),
                 }
@@ -105,58 +92,35 @@ impl Complaint {
     }
 }
 
-/// The known word that was probably meant.
-pub fn closest<'k, K: AsRef<str> + ?Sized + 'k>(
-    word: &str,
-    known: impl IntoIterator<Item = &'k K>,
-) -> Option<&'k str> {
-    /// Below this likeness two words have nothing to do with each other; found by trying typos on our own keys.
-    const LIKENESS_MIN: f64 = 0.75;
-    let word = word.to_lowercase().replace('-', "_");
-    let likeness = |known: &str| {
-        let known = known.replace('-', "_");
-        let slip = strsim::damerau_levenshtein(&word, &known) == 1 && known.len() > 2;
-        let part = known.starts_with(&word) || word.starts_with(&known);
-        strsim::jaro_winkler(&word, &known) + if slip { 0.2 } else { 0.0 } + if part { 0.1 } else { 0.0 }
-    };
-    let ranked = known.into_iter().map(|known| (known.as_ref(), likeness(known.as_ref())));
-    let likely = ranked.filter(|(_, likeness)| *likeness >= LIKENESS_MIN);
-    likely.max_by(|(_, one), (_, other)| one.total_cmp(other)).map(|(known, _)| known)
-}
-
-/// Says what was probably meant, or what there is. None if there is nothing.
-pub fn suggest<K: AsRef<str>>(word: &str, known: &[K]) -> Option<String> {
-    if let Some(meant) = closest(word, known) {
-        return Some(format!("did you mean `{meant}`?"));
-    }
-    let mut list = String::new();
-    for (at, known) in known.iter().take(LISTED_MAX).enumerate() {
-        let joint = if at == 0 { "" } else { ", " };
-        let _infallible = write!(list, "{joint}`{}`", known.as_ref());
-    }
-    let more = if known.len() > LISTED_MAX { ", ..." } else { "" };
-    (!list.is_empty()).then(|| format!("known here: {list}{more}"))
+/// How a word of the configuration is written in a sentence.
+pub fn in_backticks(word: &str) -> String {
+    format!("`{word}`")
 }
 
 fn backticked(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 
-/// What serde expects, in an operator's words.
-fn in_words(expected: &str) -> &str {
-    match expected {
-        "a boolean" => "true or false",
-        "a string" | "a borrowed string" | "path string" => "a text in quotes",
-        "a sequence" => "a list in [ ]",
-        "a map" => "a table",
-        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, zero or more",
-        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
-        "f32" | "f64" => "a number",
-        "socket address" => "an address and a port in quotes, such as \"127.0.0.1:9899\"",
-        _ if expected.starts_with("struct ") => "a table { ... }",
-        _ if expected.starts_with("a nonzero") => "a whole number, one or more",
-        _ => expected,
+/// What serde expects, in an operator's words, and what to write to meet it. Our own types say both at once, as
+/// `a table, such as { successes = 2 }`.
+fn in_words(expected: &str) -> (&str, String) {
+    if let Some((what, _)) = expected.split_once(", such as ") {
+        return (what, format!("write {expected}"));
     }
+    let (what, instead) = match expected {
+        "a boolean" => ("true or false", "write true or false, in small letters and without quotes"),
+        "a string" | "a borrowed string" | "path string" => ("a text in quotes", "put it in quotes: \"...\""),
+        "a sequence" => ("a list in [ ]", "put it in brackets, even if there is only one: [ ... ]"),
+        "a map" => ("a table", "write a table: { key = ... }"),
+        "u8" => ("a whole number from 0 to 255", "write such a number, without quotes"),
+        "u16" => ("a whole number from 0 to 65535", "write such a number, without quotes"),
+        "u32" | "u64" | "usize" => ("a whole number, zero or more", "write such a number, without quotes"),
+        "i8" | "i16" | "i32" | "i64" | "isize" => ("a whole number", "write such a number, without quotes"),
+        "f32" | "f64" => ("a number", "write such a number, without quotes"),
+        _ if expected.starts_with("struct ") => ("a table { ... }", "write a table: { key = ... }"),
+        _ => (expected, "write that in its place"),
+    };
+    (what, instead.to_owned())
 }
 
 /// What serde found, in an operator's words. Texts are not quoted: one may be a secret in the wrong place.
@@ -178,30 +142,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_typo_leads_to_the_key_that_was_meant() {
-        let known =
-            ["every", "timeout", "recheck", "http", "journey", "dark_after", "up_after", "alert_on_degraded"];
-        for (typo, meant) in [
-            ("tmeout", "timeout"),
-            ("Timeout", "timeout"),
-            ("time-out", "timeout"),
-            ("evry", "every"),
-            ("htpp", "http"),
-            ("https", "http"),
-            ("jurney", "journey"),
-            ("dark-after", "dark_after"),
-            ("re_check", "recheck"),
-            ("alert_degraded", "alert_on_degraded"),
-            ("up_aftr", "up_after"),
-        ] {
-            assert_eq!(closest(typo, &known), Some(meant), "{typo}");
-        }
-        for stranger in ["interval", "x", "colour", "url"] {
-            assert_eq!(closest(stranger, &known), None, "{stranger}");
-        }
-    }
-
-    #[test]
     fn the_sentences_of_serde_are_understood() {
         assert_eq!(
             Complaint::read("unknown field `a`, expected one of `b`, `c`"),
@@ -212,22 +152,30 @@ mod tests {
             Complaint::UnknownKey { key: "a".into(), known: vec!["b".into()] }
         );
         assert_eq!(Complaint::read("missing field `url`"), Complaint::MissingKey { key: "url".into() });
-        for (serde, words) in [
-            ("invalid type: integer `5`, expected a string", "expected a text in quotes, found the number 5"),
+        for (serde, words, instead) in [
             (
-                "invalid type: string \"hunter2\", expected struct Basic",
-                "expected a table { ... }, found a text",
+                "invalid type: integer `5`, expected a string",
+                "expected a text in quotes, found the number 5",
+                "put it in quotes: \"...\"",
+            ),
+            (
+                "invalid type: string \"hunter2\", expected a table, such as { successes = 2 }",
+                "expected a table, found a text",
+                "write a table, such as { successes = 2 }",
             ),
             (
                 "invalid value: integer `-1`, expected u32",
                 "expected a whole number, zero or more, found the number -1",
+                "write such a number, without quotes",
             ),
             (
                 "invalid type: floating point `1.5`, expected a boolean",
                 "expected true or false, found the number 1.5",
+                "write true or false, in small letters and without quotes",
             ),
         ] {
-            assert_eq!(Complaint::read(serde), Complaint::BadValue { message: words.into(), help: None });
+            let said = Complaint::BadValue { message: words.into(), help: Some(instead.into()) };
+            assert_eq!(Complaint::read(serde), said);
         }
     }
 

@@ -38,18 +38,22 @@ struct HttpProbe {
 /// # Errors
 /// Everything that is wrong with the settings.
 pub fn build(settings: &RequestSettings, context: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
-    let draft = settings.draft(context);
-    let has_credentials = draft.as_ref().is_ok_and(|draft| draft.has_credentials(Text::is_secret));
-    let expectations = settings.expect.build(has_credentials);
-    let (draft, expectations) = match (draft, expectations, stray_variable(settings)) {
-        (Ok(draft), Ok(expectations), None) => (draft, expectations),
-        (draft, expectations, stray) => {
-            let problems = draft.err().into_iter().chain(expectations.err()).flatten();
-            return Err(problems.chain(stray).collect());
+    let mut problems = Vec::new();
+    let draft = settings.draft(context, &mut problems);
+    let has_credentials = draft.as_ref().is_some_and(|draft| draft.has_credentials(Text::is_secret));
+    problems.extend(stray_variable(settings));
+    let sound = draft.as_ref().filter(|_| problems.is_empty());
+    let expectations = settings.expect.build(has_credentials, context.timeout, &mut problems);
+    let prepared = sound.and_then(|draft| match draft.prepare() {
+        Ok(prepared) => Some(prepared),
+        Err(error) => {
+            problems.push(unsendable(settings, &error));
+            None
         }
+    });
+    let (Some(prepared), true) = (prepared, problems.is_empty()) else {
+        return Err(problems);
     };
-    let unsendable = |error: Unsendable| vec![settings.url.problem(error.to_string())];
-    let prepared = draft.prepare().map_err(unsendable)?;
     let url = &prepared.target.url;
     Ok(Built {
         hosts: url.host_str().map(Arc::from).into_iter().collect(),
@@ -71,6 +75,10 @@ fn stray_variable(settings: &RequestSettings) -> Option<Problem> {
     Some(problem.hint(
         "write where the token lies: { env = \"API_TOKEN\" }; a journey can capture one in an earlier step",
     ))
+}
+
+fn unsendable(settings: &RequestSettings, error: &Unsendable) -> Problem {
+    settings.url.problem(error.to_string()).hint("change that part of the request so that it can be sent")
 }
 
 /// The phases a run can have.

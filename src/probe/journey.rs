@@ -47,7 +47,10 @@ const CLEANUP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Ordered steps as a customer takes them, each an HTTP request that may use what earlier steps have captured.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table, such as { steps = [{ name = \"open\", http = { url = \"https://...\" } }] }"
+)]
 pub struct JourneySettings {
     /// The steps, in their order. The first that fails ends the journey.
     steps: At<Vec<StepSettings>>,

@@ -32,7 +32,7 @@ pub const KINDS: [&str; 2] = ["http", "journey"];
 
 /// `[channel.ID.probe.NAME]`: one scheduled check of a channel. It has exactly one kind, named by its key.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, such as { http = { url = \"https://...\" } }")]
 #[schemars(extend("oneOf" = [{ "required": ["http"] }, { "required": ["journey"] }]))]
 pub struct ProbeSettings {
     /// How often it runs: "100ms" to "1d".
@@ -55,12 +55,11 @@ impl ProbeSettings {
         if waits { WAITING_TIMEOUT_MAX } else { TIMEOUT_MAX }
     }
 
-    /// Builds the probe by its kind, and gives the kind's word; none if no kind is set.
-    pub fn build(&self, context: &BuildContext<'_>) -> Option<(&'static str, Result<Built, Vec<Problem>>)> {
-        if let Some(settings) = &self.http {
-            return Some(("http", http::build(settings, context)));
-        }
-        self.journey.as_ref().map(|settings| ("journey", settings.build(context)))
+    /// Builds the probe by its kind, and gives the kind's word. If several are set, each is built.
+    pub fn build(&self, context: &BuildContext<'_>) -> Vec<(&'static str, Result<Built, Vec<Problem>>)> {
+        let http = self.http.as_ref().map(|settings| ("http", http::build(settings, context)));
+        let journey = self.journey.as_ref().map(|settings| ("journey", settings.build(context)));
+        http.into_iter().chain(journey).collect()
     }
 }
 

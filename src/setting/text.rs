@@ -25,9 +25,7 @@ impl HttpUrl {
                     "write the whole address, without user name and password: \"https://shop.example.com/chat\""
                         .to_owned()
                 }
-                url::ParseError::RelativeUrlWithoutBase => {
-                    format!("begin with the scheme: \"https://{text}\"")
-                }
+                url::ParseError::RelativeUrlWithoutBase => completed(text),
                 _ => "write the whole address, such as \"https://shop.example.com/chat\"".to_owned(),
             };
             (format!("not a web address: {error}"), help)
@@ -60,7 +58,19 @@ fn without_user(url: &Url) -> Result<(), Refused> {
     ))
 }
 
-written_as_text!(HttpUrl, "a web address", {
+/// What to write instead of an address without a scheme, or without a host too.
+fn completed(text: &str) -> String {
+    let bare = text.trim_start_matches('/');
+    let begins_with_host = bare.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && (bare.len() == text.len() || text.starts_with("//"));
+    if begins_with_host {
+        format!("begin with the scheme: \"https://{bare}\"")
+    } else {
+        format!("begin with the scheme and the host: \"https://shop.example.com/{bare}\"")
+    }
+}
+
+written_as_text!(HttpUrl, "a web address", "https://shop.example.com/", {
     "type": "string",
     "format": "uri",
     "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://",
@@ -92,7 +102,7 @@ impl std::ops::Deref for UrlText {
     }
 }
 
-written_as_text!(UrlText, "a web address", {
+written_as_text!(UrlText, "a web address", "https://shop.example.com/chat", {
     "type": "string",
     "pattern": "^([Hh][Tt][Tt][Pp][Ss]?://|\\{)",
     "description": "An http or https address, without user name or password; in a journey, with variables in braces."
@@ -122,7 +132,7 @@ impl Pattern {
     }
 }
 
-written_as_text!(Pattern, "a regular expression", {
+written_as_text!(Pattern, "a regular expression", "[0-9]+ agents", {
     "type": "string",
     "format": "regex",
     "description": "A regular expression, best written in single quotes. No look-around, no back references."
@@ -146,7 +156,7 @@ impl JsonPath {
     }
 }
 
-written_as_text!(JsonPath, "a JSON path", {
+written_as_text!(JsonPath, "a JSON path", "$.enabled", {
     "type": "string",
     "pattern": "^\\$",
     "description": "A path into a JSON document (RFC 9535), such as \"$.queue.position\"."
@@ -168,7 +178,7 @@ impl CssSelector {
     }
 }
 
-written_as_text!(CssSelector, "a CSS selector", {
+written_as_text!(CssSelector, "a CSS selector", "input[name=csrf]", {
     "type": "string",
     "description": "A CSS selector, such as \"input[name=csrf]\"."
 });
@@ -201,7 +211,7 @@ impl HeaderName {
     }
 }
 
-written_as_text!(HeaderName, "the name of a header", {
+written_as_text!(HeaderName, "the name of a header", "accept-language", {
     "type": "string",
     "description": "The name of an HTTP header."
 });
@@ -234,7 +244,7 @@ impl MailAddress {
     }
 }
 
-written_as_text!(MailAddress, "a mail address", {
+written_as_text!(MailAddress, "a mail address", "oncall@example.com", {
     "type": "string",
     "pattern": "@",
     "description": "A mail address, with or without a name: \"Support on call <oncall@example.com>\"."
@@ -246,6 +256,8 @@ pub struct ByteSize(pub u64);
 
 const UNITS: [(&str, u64); 6] =
     [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("kB", 1_000), ("MB", 1_000_000), ("B", 1)];
+
+const BYTES_EXAMPLE: &str = "write a whole number and a unit, such as \"64KiB\" or \"1MiB\"";
 
 impl ByteSize {
     /// Reads a size.
@@ -261,12 +273,7 @@ impl ByteSize {
             .zip(factor)
             .and_then(|(count, factor)| count.checked_mul(factor))
             .map(Self)
-            .ok_or_else(|| {
-                (
-                    format!("{text:?} is not a number of bytes"),
-                    "write a whole number and a unit, such as \"64KiB\" or \"1MiB\"".to_owned(),
-                )
-            })
+            .ok_or_else(|| (format!("{text:?} is not a number of bytes"), BYTES_EXAMPLE.to_owned()))
     }
 }
 
@@ -283,7 +290,7 @@ impl<'de> Deserialize<'de> for ByteSize {
             fn visit_i64<E: de::Error>(self, number: i64) -> Result<ByteSize, E> {
                 u64::try_from(number)
                     .map(ByteSize)
-                    .map_err(|_| E::custom("a number of bytes cannot be negative"))
+                    .map_err(|_| refuse("a number of bytes cannot be negative", BYTES_EXAMPLE))
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<ByteSize, E> {

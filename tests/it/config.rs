@@ -108,7 +108,8 @@ fn no_literal_secret_is_shown_even_by_the_report_that_refuses_it() {
         let problems = config::load(&fixture).unwrap_err();
         let logged: String = problems.report.lines().collect();
         for text in [problems.report.render(Paint::Plain), problems.report.render(Paint::Coloured), logged] {
-            assert!(!text.contains("hunter2"), "{}: {text}", fixture.display());
+            let secrets = ["hunter2", "1333333"];
+            assert!(!secrets.iter().any(|secret| text.contains(secret)), "{}: {text}", fixture.display());
         }
     }
 }
@@ -116,15 +117,35 @@ fn no_literal_secret_is_shown_even_by_the_report_that_refuses_it() {
 #[test]
 fn a_file_of_a_hundred_megabytes_is_refused_before_it_is_read() {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("probes.toml");
+    let large = directory.path().join("large.toml");
     // A sparse file: it has the size and costs nothing.
-    fs::File::create(&path).unwrap().set_len(100 << 20).unwrap();
-    let problems = config::load(&path).unwrap_err();
-    let line = problems.report.lines().next().unwrap();
-    assert_eq!(
-        line,
-        format!("{}: failed to read the configuration: it is larger than 4 MiB", path.display())
-    );
+    fs::File::create(&large).unwrap().set_len(100 << 20).unwrap();
+    let including = directory.path().join("probes.toml");
+    fs::write(&including, "include = [\"large.toml\"]\n").unwrap();
+    let said = |path: &Path| {
+        let report = config::load(path).unwrap_err().report.render(Paint::Plain);
+        format!("{report}\n").replace(directory.path().to_str().unwrap(), "DIRECTORY")
+    };
+    expect_file!["../configs/bad/large.expected"].assert_eq(&said(&large));
+    expect_file!["../configs/bad/large_included.expected"].assert_eq(&said(&including));
+}
+
+#[test]
+fn every_problem_and_every_warning_says_what_would_be_right() {
+    let mut count = 0;
+    for directory in ["tests/configs/bad", "tests/configs/warned"] {
+        for path in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.extension().is_none_or(|extension| extension != "expected") {
+                continue;
+            }
+            let golden = fs::read_to_string(&path).unwrap();
+            for finding in golden.split("\n\n") {
+                count += 1;
+                assert!(finding.contains("= help: "), "{}:\n{finding}", path.display());
+            }
+        }
+    }
+    assert!(count > 150, "{count} findings");
 }
 
 #[test]
@@ -169,6 +190,24 @@ fn the_shipped_configuration_fits_the_schema_and_names_it() {
 }
 
 #[test]
+fn what_is_included_and_what_the_demo_works_by_fit_the_schema() {
+    let included =
+        ["team.toml", "channels/mail.toml"].map(|file| format!("tests/configs/good/included/{file}"));
+    for file in included {
+        let document = as_json(&fs::read_to_string(&file).unwrap());
+        assert_eq!(complaints(&document), Vec::<String>::new(), "{file}");
+    }
+    // As the demo fills it in: with addresses on loopback.
+    let mut demo = fs::read_to_string("src/cli/demo/probes.toml").unwrap();
+    for place in ["{SHOP}", "{HOTLINE}", "{FORM}", "{PAGE}"] {
+        assert!(demo.contains(place), "{place}");
+        demo = demo.replace(place, "http://127.0.0.1:8080");
+    }
+    demo = demo.replace("{SMTP}", "127.0.0.1:2525").replace("{STORE}", "/tmp/lamplighter.db");
+    assert_eq!(complaints(&as_json(&demo)), Vec::<String>::new());
+}
+
+#[test]
 fn the_shipped_schema_is_that_of_the_types() {
     expect_file!["../../docs/probes.schema.json"].assert_eq(&schema());
     let output = lamplighter(&["schema"]);
@@ -181,6 +220,8 @@ fn the_schema_describes_every_key() {
     let schema: Value = serde_json::from_str(&schema()).unwrap();
     let mut bare = Vec::new();
     keys_without_description(&schema, "", &mut bare);
+    let types = schema["$defs"].as_object().unwrap().iter();
+    bare.extend(types.filter(|(_, of)| of["description"].is_null()).map(|(name, _)| name.clone()));
     assert_eq!(bare, Vec::<String>::new());
 }
 

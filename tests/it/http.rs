@@ -154,7 +154,7 @@ async fn the_first_expectation_that_breaks_is_the_failure_and_all_are_told() {
     let (server, _) = answering(ok("", "sorry")).await;
     let settings = format!(
         "url = 'http://{}/'\nexpect = {{ body = [{{ contains = 'chat', otherwise = 'missing' }}], \
-         size = {{ min = '1KiB' }}, time = {{ max = '10s' }} }}",
+         size = {{ min = '1KiB' }}, time = {{ max = '9s' }} }}",
         server.address
     );
     let (outcome, checks) = look(&settings).await;

@@ -78,11 +78,11 @@ async fn a_refusal_and_a_server_that_is_away_have_exit_codes_of_their_own() {
 }
 
 #[tokio::test]
-async fn a_team_that_does_not_exist_is_named_with_those_that_do() {
+async fn a_team_that_does_not_exist_is_met_with_the_nearest_one() {
     let sink = Sink::start(Protection::None).await;
     let directory = configuration(sink.port());
     let (code, _, complaint) = said(&test_mail(&directory, "onkall").await);
     assert_eq!(code, Some(1));
-    assert_eq!(complaint, "there is no team \"onkall\" in the configuration; there are: oncall\n");
+    assert_eq!(complaint, "there is no team \"onkall\"; did you mean oncall?\n");
     assert_eq!(sink.connects(), 0);
 }

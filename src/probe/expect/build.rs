@@ -11,30 +11,31 @@ use super::{
         StatusSettings,
     },
 };
-use crate::setting::{At, ByteSize, Problem};
+use crate::setting::{At, ByteSize, Problem, Span};
 
 /// What is expected where no status is given.
 const STATUS_DEFAULT: StatusRange = StatusRange { first: 200, last: 399 };
 
 impl ExpectSettings {
-    /// Checks and compiles the expectations; `credentials` says whether the request carries any.
-    ///
-    /// # Errors
-    /// Everything that is wrong.
-    pub fn build(&self, credentials: bool) -> Result<Expectations, Vec<Problem>> {
-        self.compile(vec![status(self.status.as_ref())], credentials)
+    /// Checks and compiles the expectations, those that are right, of an answer within `timeout`; `credentials` says
+    /// whether the request carries any.
+    pub fn build(&self, credentials: bool, timeout: Duration, problems: &mut Vec<Problem>) -> Expectations {
+        let list = self.compile(vec![status(self.status.as_ref())], timeout, problems);
+        Expectations { list, credentials }
     }
 
     /// Checks and compiles what is expected besides other expectations: without a status, any will do.
-    ///
-    /// # Errors
-    /// Everything that is wrong.
-    pub fn build_further(&self) -> Result<Expectations, Vec<Problem>> {
-        self.compile(self.status.iter().map(|settings| status(Some(settings))).collect(), false)
+    pub fn build_further(&self, timeout: Duration, problems: &mut Vec<Problem>) -> Expectations {
+        let list = self.status.iter().map(|settings| status(Some(settings))).collect();
+        Expectations { list: self.compile(list, timeout, problems), credentials: false }
     }
 
-    fn compile(&self, mut list: Vec<Expectation>, credentials: bool) -> Result<Expectations, Vec<Problem>> {
-        let mut problems = Vec::new();
+    fn compile(
+        &self,
+        mut list: Vec<Expectation>,
+        timeout: Duration,
+        problems: &mut Vec<Problem>,
+    ) -> Vec<Expectation> {
         let checked = (self.headers.iter().map(header))
             .chain(self.body.iter().map(body))
             .chain(self.json.iter().map(json))
@@ -54,13 +55,17 @@ impl ExpectSettings {
             });
         }
         if let Some(time) = &self.time {
+            if time.max.0 >= timeout {
+                let problem = time.max.problem(format!("the run of {} is over by then", Span(timeout)));
+                problems.push(problem.hint("write a time shorter than the probe's timeout"));
+            }
             list.push(Expectation {
                 words: format!("an answer within {}", in_words(time.max.0)).into(),
                 test: Test::Time(time.max.0),
                 otherwise: time.otherwise,
             });
         }
-        if problems.is_empty() { Ok(Expectations { list, credentials }) } else { Err(problems) }
+        list
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
 
 /// What is expected of an answer. Each expectation may name the reason it stands for: otherwise = "disabled".
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, such as { status = [200] }")]
 pub struct ExpectSettings {
     /// The status: `[200, "300-399"]`, or `{ any_of = [200], otherwise = "closed" }`. Without, 200 to 399.
     pub status: Option<StatusSettings>,
@@ -49,7 +49,7 @@ pub(super) struct StatusRange {
 
 /// What a header must be; without a condition it must be there.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, such as { name = \"content-type\", contains = \"json\" }")]
 pub struct HeaderExpectation {
     /// The header.
     pub(super) name: HeaderName,
@@ -67,7 +67,7 @@ pub struct HeaderExpectation {
 
 /// What a body must or must not contain; exactly one condition.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, such as { contains = \"Start chat\" }")]
 pub struct BodyExpectation {
     /// A text that is in it.
     pub(super) contains: Option<String>,
@@ -81,7 +81,7 @@ pub struct BodyExpectation {
 
 /// What stands at a path of a JSON body. Every value at the path must fulfil every condition, and there must be one.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, such as { path = \"$.enabled\", equals = true }")]
 pub struct JsonExpectation {
     /// The path, such as `$.enabled` or `$.agents[*].online`.
     pub(super) path: JsonPath,
@@ -101,7 +101,7 @@ pub struct JsonExpectation {
 
 /// How large a body must be, inflated.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, such as { min = \"1KiB\" }")]
 pub struct SizeExpectation {
     /// At least.
     pub(super) min: Option<ByteSize>,
@@ -113,7 +113,7 @@ pub struct SizeExpectation {
 
 /// How long a certificate must be valid still.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, such as { days_min = 14 }")]
 pub struct CertificateExpectation {
     /// Days, for every certificate of the chain.
     pub(super) days_min: u16,
@@ -123,10 +123,10 @@ pub struct CertificateExpectation {
 
 /// How long an answer may take.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, such as { max = \"2s\" }")]
 pub struct TimeExpectation {
-    /// At most, from the first byte of the way to the last byte of the answer.
-    pub(super) max: Span,
+    /// At most, from the first byte of the way to the last byte of the answer; shorter than the timeout.
+    pub(super) max: At<Span>,
     /// The reason that is told when this does not hold.
     pub(super) otherwise: Option<Reason>,
 }
@@ -169,7 +169,7 @@ impl<'de> Deserialize<'de> for StatusRange {
             type Value = StatusRange;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a status or a range of them")
+                f.write_str("a status or a range of them, such as 200 or \"3xx\"")
             }
 
             fn visit_i64<E: de::Error>(self, status: i64) -> Result<StatusRange, E> {
@@ -202,7 +202,7 @@ impl<'de> Deserialize<'de> for StatusSettings {
             type Value = StatusSettings;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of statuses, or { any_of = [200], otherwise = \"closed\" }")
+                f.write_str("a list of statuses, such as [200, \"3xx\"] or { any_of = [200], otherwise = \"closed\" }")
             }
 
             fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<StatusSettings, A::Error> {

@@ -27,7 +27,7 @@ use crate::{
         settings::{BuildContext, Built},
     },
     secret::{Secret, SecretRef},
-    setting::{At, HttpUrl, Problem, Span, is_variable_name},
+    setting::{At, HttpUrl, Problem, Span, is_variable_name, suggest},
 };
 
 /// A journey being drawn up.
@@ -159,27 +159,17 @@ impl<'a> Blueprint<'a> {
     /// Draws one step, as far as it can be drawn: what is wrong with one part hides nothing of the next.
     fn step(&mut self, settings: &StepSettings) -> Option<Step> {
         self.name(&settings.name);
-        let draft = self.take(settings.http.draft(self.context));
+        let draft = settings.http.draft(self.context, &mut self.problems);
         let draft = draft.map(|draft| self.with_variables(&draft));
         let is_secret = |text: &Wording| text.is_secret(&self.secrets);
         let has_credentials = draft.as_ref().is_some_and(|draft| draft.has_credentials(is_secret));
         self.warnings.extend(settings.http.warnings(has_credentials));
-        let expect = self.take(settings.http.expect.build(has_credentials));
-        self.expected_texts(expect.as_ref(), &settings.name.span);
+        let expect = settings.http.expect.build(has_credentials, self.context.timeout, &mut self.problems);
+        self.expected_texts(&expect, &settings.name.span);
         let until = settings.until.as_ref().map(|until| self.until(until));
         let captures = self.captures(&settings.capture);
         let name = settings.name.as_str().into();
-        Some(Step {
-            name,
-            request: Request { draft: draft? },
-            expect: expect?,
-            until: until.flatten(),
-            captures,
-        })
-    }
-
-    fn take<T>(&mut self, built: Result<T, Vec<Problem>>) -> Option<T> {
-        built.map_err(|problems| self.problems.extend(problems)).ok()
+        Some(Step { name, request: Request { draft: draft? }, expect, until, captures })
     }
 
     fn name(&mut self, name: &At<String>) {
@@ -225,26 +215,16 @@ impl<'a> Blueprint<'a> {
         };
         for name in template.variables().filter(|name| !self.known.contains(*name)) {
             let problem = Problem::at(span.clone(), format!("the variable {name:?} has no value here"));
-            self.problems.push(problem.hint(self.known_variables(name)));
+            let known: Vec<&String> = self.known.iter().collect();
+            let hint = suggest(name, &known, |name| format!("{{{name}}}")).unwrap_or_default();
+            self.problems.push(problem.hint(format!("an earlier step has to capture it; {hint}")));
         }
         Some(template)
     }
 
-    fn expected_texts(&mut self, expect: Option<&Expectations>, span: &Range<usize>) {
-        for text in expect.into_iter().flat_map(Expectations::texts) {
+    fn expected_texts(&mut self, expect: &Expectations, span: &Range<usize>) {
+        for text in expect.texts() {
             self.template(text, span);
-        }
-    }
-
-    fn known_variables(&self, wanted: &str) -> String {
-        let alike = |known: &&String| strsim::jaro_winkler(wanted, known);
-        let nearest = self.known.iter().max_by(|a, b| alike(a).total_cmp(&alike(b)));
-        match nearest.filter(|nearest| alike(nearest) > 0.8) {
-            Some(nearest) => format!("did you mean {{{nearest}}}?"),
-            None => {
-                let known: Vec<String> = self.known.iter().map(|name| format!("{{{name}}}")).collect();
-                format!("an earlier step has to capture it; here there are: {}", known.join(", "))
-            }
         }
     }
 
@@ -275,13 +255,16 @@ impl<'a> Blueprint<'a> {
         }
     }
 
-    fn until(&mut self, settings: &At<UntilSettings>) -> Option<Until> {
+    fn until(&mut self, settings: &At<UntilSettings>) -> Until {
         let every = settings.every.as_ref().map_or(EVERY, |every| every.0);
         let within = &settings.within;
-        self.time.waited += within.0;
-        if self.time.waited >= self.time.limit {
+        let waited = self.time.waited + within.0;
+        if waited >= self.time.limit {
             let problem = within.problem(format!("{} is over before this wait", self.time.words));
             self.problems.push(problem.hint("raise the probe's timeout, or wait for less, here or before"));
+        } else {
+            // A wait that does not fit says nothing against those after it.
+            self.time.waited = waited;
         }
         if let Some(every) = settings.every.as_ref().filter(|every| every.0 < EVERY_MIN) {
             let problem = every.problem(format!("`every` must be at least {}", Span(EVERY_MIN)));
@@ -295,16 +278,17 @@ impl<'a> Blueprint<'a> {
             let problem = late.problem("nothing can be late when the wait is over by then");
             self.problems.push(problem.hint("write a shorter time than that of within"));
         }
-        let expect = self.take(settings.expect.build_further());
-        if expect.as_ref().is_some_and(Expectations::is_empty) {
-            let problem = settings.problem("nothing is waited for");
+        let before = self.problems.len();
+        let expect = settings.expect.build_further(self.context.timeout, &mut self.problems);
+        if expect.is_empty() && self.problems.len() == before {
+            let problem = settings.expect.problem("nothing is waited for");
             self.problems.push(problem.hint(
                 "write what must hold: expect = { json = [{ path = \"$.status\", equals = \"ringing\" }] }",
             ));
         }
-        self.expected_texts(expect.as_ref(), &settings.span);
+        self.expected_texts(&expect, &settings.expect.span);
         let late_after = settings.late_after.as_ref().map(|late| late.0);
-        Some(Until { expect: expect?, every, within: within.0, late_after, otherwise: settings.otherwise })
+        Until { expect, every, within: within.0, late_after, otherwise: settings.otherwise }
     }
 
     fn captures(&mut self, settings: &BTreeMap<String, At<CaptureSettings>>) -> Vec<Capture> {

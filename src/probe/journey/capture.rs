@@ -18,7 +18,7 @@ pub(super) const VALUE_LEN_MAX: usize = 8 * 1024;
 
 /// Where a value is taken from: exactly one of `json`, `regex`, `header`, `cookie` and `css`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, such as { json = \"$.ticket.id\" }")]
 pub struct CaptureSettings {
     /// The first value at this path of a JSON body, such as "$.ticket.id".
     json: Option<JsonPath>,

@@ -36,7 +36,10 @@ pub(super) const EVERY_MIN: Duration = crate::probe::settings::EVERY_MIN;
 
 /// One step.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table, such as { name = \"open\", http = { url = \"https://...\" } }"
+)]
 pub struct StepSettings {
     /// Its name: in the outcome, the phases and the failure.
     pub(super) name: At<String>,
@@ -52,10 +55,13 @@ pub struct StepSettings {
 /// Waiting: the step is repeated until what is expected here holds. What must hold of every answer meanwhile stands
 /// in the request's own expectations; an answer that breaks one of those ends the waiting at once.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table, such as { within = \"10s\", expect = { status = [200] } }"
+)]
 pub struct UntilSettings {
     /// What is waited for; an answer that does not meet it is "not yet".
-    pub(super) expect: ExpectSettings,
+    pub(super) expect: At<ExpectSettings>,
     /// The time between two looks, at least "100ms"; "1s" without.
     pub(super) every: Option<At<Span>>,
     /// How long to wait; the last look is made when this time is up.

@@ -29,7 +29,7 @@ const METHODS: [Method; 7] =
 
 /// One HTTP request, as a customer's browser or app would make it, and what is expected of its answer.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, such as { url = \"https://...\" }")]
 pub struct RequestSettings {
     /// The address, http or https.
     pub url: At<UrlText>,
@@ -74,7 +74,10 @@ pub struct RequestSettings {
 
 /// User name and password.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table, such as { user = \"shop\", password = { env = \"SHOP_PASSWORD\" } }"
+)]
 pub struct BasicSettings {
     /// The user name.
     user: At<MaybeSecret>,
@@ -84,7 +87,7 @@ pub struct BasicSettings {
 
 /// What is sent: exactly one of these.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, such as { json = { topic = \"refund\" } }")]
 pub struct BodySettings {
     /// A text as it is; name its type with headers = { content-type = "..." }.
     text: Option<At<MaybeSecret>>,
@@ -100,7 +103,7 @@ pub struct BodySettings {
 
 /// Fields and files of a form.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, such as { fields = { topic = \"refund\" } }")]
 pub struct MultipartSettings {
     /// The fields. A value may be a secret.
     #[serde(default)]
@@ -112,7 +115,7 @@ pub struct MultipartSettings {
 
 /// A file in a form.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, such as { path = \"receipt.pdf\" }")]
 pub struct FileSettings {
     /// The file, read when the configuration is loaded.
     path: At<PathBuf>,
@@ -123,7 +126,7 @@ pub struct FileSettings {
 
 /// TLS beyond the system's certificate authorities.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, such as { root_ca = \"our-ca.pem\" }")]
 pub struct TlsSettings {
     /// A PEM file with further root certificates to trust.
     root_ca: Option<At<PathBuf>>,
@@ -135,7 +138,7 @@ pub struct TlsSettings {
 
 /// What an answer may be at most.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, such as { body_bytes = \"4MiB\" }")]
 pub struct LimitSettings {
     /// Bytes of headers; "32KiB" without, at most "1MiB".
     header_bytes: Option<At<ByteSize>>,
@@ -147,8 +150,8 @@ pub struct LimitSettings {
     inflated_bytes: Option<At<ByteSize>>,
     /// Bytes inflated for each byte on the wire; 100 without, at most 10000.
     inflated_ratio: Option<At<u64>>,
-    /// How long resolving, connecting and the TLS handshake may each take; "5s" without.
-    phase: Option<Span>,
+    /// How long resolving, connecting and the TLS handshake may each take; "5s" without, at most the timeout.
+    phase: Option<At<Span>>,
 }
 
 /// The name of a method.
@@ -172,7 +175,7 @@ impl<'de> Deserialize<'de> for Redirects {
             type Value = Redirects;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("true, false, or the most redirects that are followed")
+                f.write_str("true, false, or the most redirects that are followed, such as 3")
             }
 
             fn visit_bool<E: de::Error>(self, follow: bool) -> Result<Redirects, E> {

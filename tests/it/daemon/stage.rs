@@ -189,6 +189,7 @@ pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbeP
         (id, channel)
     });
     Plan {
+        path: "/etc/lamplighter/probes.toml".into(),
         boot: Boot {
             location: Location::new("fra-1"),
             listen: "127.0.0.1:0".parse().unwrap(),

@@ -1,6 +1,6 @@
 //! From settings to a draft: files and secrets are read, bounds are checked, and all that is wrong is told at once.
 
-use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
+use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
@@ -21,7 +21,7 @@ use crate::{
         },
     },
     secret::{LITERAL_SECRET, MaybeSecret, Secret, SecretRef, Sources},
-    setting::{At, HeaderName, Problem, is_loopback},
+    setting::{At, ByteSize, HeaderName, Problem, Span, is_loopback},
 };
 
 const MEDIA_TYPE_DEFAULT: &str = "application/octet-stream";
@@ -32,16 +32,14 @@ const MEBIBYTE: u64 = 1 << 20;
 /// Gathers what is wrong while something is built.
 struct Gather<'a> {
     sources: &'a Sources,
-    problems: Vec<Problem>,
+    problems: &'a mut Vec<Problem>,
 }
 
 impl RequestSettings {
-    /// Checks the settings, reads the files and secrets they refer to, and drafts the request.
-    ///
-    /// # Errors
-    /// Everything that is wrong.
-    pub fn draft(&self, context: &BuildContext<'_>) -> Result<Draft<Text>, Vec<Problem>> {
-        let mut gather = Gather { sources: context.sources, problems: Vec::new() };
+    /// Checks the settings, reads the files and secrets they refer to, and drafts the request. What could not be read
+    /// is a problem and empty in the draft; without a way to send it there is none.
+    pub fn draft(&self, context: &BuildContext<'_>, problems: &mut Vec<Problem>) -> Option<Draft<Text>> {
+        let mut gather = Gather { sources: context.sources, problems };
         let auth = gather.auth(self);
         let body = self.body.as_ref().map_or(Body::None, |body| gather.body(body));
         let method = match (&self.method, &body) {
@@ -53,11 +51,8 @@ impl RequestSettings {
         let header = |(name, value): (&HeaderName, _)| (name.0.clone(), gather.header(name, value));
         let headers = self.headers.iter().map(header).collect();
         let url = Text::written(Secret::new(self.url.value.0.clone()), false, self.url.span.clone());
-        let draft =
-            (method, url, headers, gather.named(&self.query), gather.named(&self.cookies), auth, body);
-        let (Some(route), true) = (route, gather.problems.is_empty()) else { return Err(gather.problems) };
-        let (method, url, headers, query, cookies, auth, body) = draft;
-        Ok(Draft { method, url, headers, query, cookies, auth, body, route })
+        let (query, cookies) = (gather.named(&self.query), gather.named(&self.cookies));
+        Some(Draft { method, url, headers, query, cookies, auth, body, route: route? })
     }
 
     /// What deserves a second look: credentials that travel in the clear.
@@ -127,9 +122,10 @@ impl Gather<'_> {
                 Auth::Basic { user: self.text(&basic.user), password: self.secret(&basic.password) }
             }
             (None, Some(token)) => Auth::Bearer(self.token(token)),
-            (Some(_), Some(bearer)) => {
+            (Some(basic), Some(bearer)) => {
                 let problem = bearer.problem("basic and bearer both fill the authorization header");
                 self.problems.push(problem.hint("keep one of them"));
+                let _read = (self.text(&basic.user), self.secret(&basic.password), self.token(bearer));
                 Auth::None
             }
         }
@@ -186,12 +182,15 @@ impl Gather<'_> {
     }
 
     fn route(&mut self, settings: &RequestSettings, context: &BuildContext<'_>) -> Option<Arc<Route>> {
-        let limits = self.limits(&settings.limits);
+        let limits = self.limits(&settings.limits, context.timeout);
         let identity =
             settings.tls.as_ref().map_or_else(|| Some(Identity::default()), |tls| self.identity(tls))?;
         let client = context.transport.client(&identity, settings.version.version());
         let client = client.map_err(|error| {
-            settings.tls.as_ref().map_or_else(|| Problem::of_file(error.to_string()), |tls| tls.blame(error))
+            settings
+                .tls
+                .as_ref()
+                .map_or_else(|| settings.url.problem(error.to_string()), |tls| tls.blame(error))
         });
         let tls = self.keep(client)?;
         if settings.url.starts_with("https://") {
@@ -225,45 +224,82 @@ impl Gather<'_> {
         (self.problems.len() == before).then_some(Identity { roots, client })
     }
 
-    fn limits(&mut self, settings: &LimitSettings) -> Limits {
+    fn limits(&mut self, settings: &LimitSettings, timeout: Duration) -> Limits {
         let mut limits = Limits::default();
-        let mut bounded = |setting: Option<(u64, std::ops::Range<usize>)>, bounds: RangeInclusive<u64>| {
-            let (value, span) = setting?;
-            if !bounds.contains(&value) {
-                let problem = Problem::at(span, format!("{value} is outside the bounds of this limit"));
-                self.problems.push(problem.hint(format!(
-                    "write a number from {} to {}",
-                    bounds.start(),
-                    bounds.end()
-                )));
-                return None;
-            }
-            Some(value)
-        };
-        let size = |size: &Option<At<crate::setting::ByteSize>>| {
-            size.as_ref().map(|at| (at.value.0, at.span.clone()))
-        };
-        if let Some(bytes) = bounded(size(&settings.header_bytes), 1024..=MEBIBYTE) {
+        if let Some(ByteSize(bytes)) = self.bounded(settings.header_bytes.as_ref(), 1024..=MEBIBYTE) {
             limits.header_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         }
-        let fields = settings.header_fields.as_ref().map(|at| (u64::from(at.value), at.span.clone()));
-        if let Some(fields) = bounded(fields, 1..=10_000) {
-            limits.header_fields = u16::try_from(fields).unwrap_or(u16::MAX);
+        if let Some(fields) = self.bounded(settings.header_fields.as_ref(), 1..=10_000) {
+            limits.header_fields = fields;
         }
-        if let Some(bytes) = bounded(size(&settings.body_bytes), 0..=64 * MEBIBYTE) {
+        if let Some(ByteSize(bytes)) = self.bounded(settings.body_bytes.as_ref(), 0..=64 * MEBIBYTE) {
             limits.body_bytes = bytes;
         }
-        if let Some(bytes) = bounded(size(&settings.inflated_bytes), 0..=64 * MEBIBYTE) {
+        if let Some(ByteSize(bytes)) = self.bounded(settings.inflated_bytes.as_ref(), 0..=64 * MEBIBYTE) {
             limits.inflated_bytes = bytes;
         }
-        let ratio = settings.inflated_ratio.as_ref().map(|at| (at.value, at.span.clone()));
-        if let Some(ratio) = bounded(ratio, 1..=10_000) {
+        if let Some(ratio) = self.bounded(settings.inflated_ratio.as_ref(), 1..=10_000) {
             limits.inflated_ratio = ratio;
         }
-        if let Some(span) = settings.phase {
-            limits.phase = span.0;
+        match &settings.phase {
+            Some(phase) if phase.0 > timeout => {
+                let problem =
+                    phase.problem(format!("the run of {} is over before this phase", Span(timeout)));
+                self.problems.push(problem.hint("raise the probe's timeout, or allow less"));
+            }
+            Some(phase) => limits.phase = phase.0,
+            None => {}
         }
         limits
+    }
+
+    /// A limit, unless it is out of its bounds.
+    fn bounded<T: Limit>(&mut self, limit: Option<&At<T>>, bounds: RangeInclusive<u64>) -> Option<T> {
+        let limit = limit?;
+        if bounds.contains(&limit.count()) {
+            return Some(limit.value);
+        }
+        let problem =
+            limit.problem(format!("{} is outside the bounds of this limit", T::shown(limit.count())));
+        let (least, most) = (T::shown(*bounds.start()), T::shown(*bounds.end()));
+        self.problems.push(problem.hint(format!("write a limit from {least} to {most}")));
+        None
+    }
+}
+
+/// What can be limited, and how it is told.
+trait Limit: Copy {
+    fn count(self) -> u64;
+    fn shown(count: u64) -> String;
+}
+
+impl Limit for ByteSize {
+    fn count(self) -> u64 {
+        self.0
+    }
+
+    fn shown(count: u64) -> String {
+        ByteSize(count).to_string()
+    }
+}
+
+impl Limit for u16 {
+    fn count(self) -> u64 {
+        self.into()
+    }
+
+    fn shown(count: u64) -> String {
+        count.to_string()
+    }
+}
+
+impl Limit for u64 {
+    fn count(self) -> u64 {
+        self
+    }
+
+    fn shown(count: u64) -> String {
+        count.to_string()
     }
 }
 
