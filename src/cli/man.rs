@@ -40,8 +40,11 @@ fn page() -> String {
             part(|w| sub.render_synopsis_section(w)),
             part(|w| sub.render_options_section(w)),
         ] {
-            page.push_str(without_heading(without_preamble(&section)));
-            page.push_str(".PP\n");
+            let text = without_heading(without_preamble(&section));
+            if !text.is_empty() {
+                page.push_str(text);
+                page.push_str(".PP\n");
+            }
         }
     }
     let exit_codes = part(|w| main.render_extra_section(w));
@@ -55,9 +58,9 @@ fn part(render: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> String {
     String::from_utf8(bytes).expect("help texts are UTF-8")
 }
 
-/// Every part begins with definitions that the page needs once.
+/// Every part begins with definitions that the page needs once; a part without a heading is nothing else.
 fn without_preamble(part: &str) -> &str {
-    part.find(".SH").map_or(part, |at| &part[at..])
+    part.find(".SH").map_or("", |at| &part[at..])
 }
 
 fn without_heading(section: &str) -> &str {

@@ -39,6 +39,17 @@ fn the_manual_page_is_made_from_the_same_definitions() {
 }
 
 #[test]
+fn groff_has_nothing_to_say_about_the_manual_page() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), answer(&["man"])).unwrap();
+    let mut groff = Command::new("groff");
+    groff.args(["-man", "-Tutf8", "-ww", "-z"]).arg(file.path());
+    let output = groff.output().expect("groff is in the Debian package groff-base");
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
 fn every_shell_gets_a_completion_script_that_knows_every_command() {
     for shell in clap_complete::Shell::value_variants() {
         let script = answer(&["completions", &shell.to_string()]);

@@ -110,6 +110,26 @@ async fn every_door_shows_slowness_errors_and_silence_for_what_they_are() {
 }
 
 #[tokio::test]
+async fn the_lines_of_the_page_on_the_demo_can_be_typed() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/demo.md")).unwrap();
+    let lines: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("    curl ")).collect();
+    assert_eq!(lines.len(), 5, "{lines:#?}");
+    let demo = Demo::start().await;
+    for line in lines {
+        let line = line.replace("http://127.0.0.1:9898", &demo.address);
+        let typed = format!("curl --silent --show-error --fail {line}");
+        let output = tokio::process::Command::new("bash").args(["-c", &typed]).output().await.unwrap();
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(!output.stdout.is_empty(), "{line}");
+        if line.contains("/demo/break") {
+            assert_eq!(state_of(&demo, "hotline").await["fault"], "hang");
+        }
+    }
+    assert_eq!(state_of(&demo, "hotline").await["fault"], Value::Null, "the last line but one mends it");
+    demo.stop_and_leave_nothing_behind().await;
+}
+
+#[tokio::test]
 async fn a_switch_that_is_not_there_is_refused_with_those_that_are() {
     let demo = Demo::start().await;
     let refused = demo.post_refused("/demo/break", &json!({ "channel": "web-chat", "how": "drop" })).await;

@@ -34,5 +34,6 @@ mod samples;
 mod scenarios;
 mod smtp_sink;
 mod store;
+mod terminal;
 mod test_mail;
 mod web;

@@ -88,6 +88,35 @@ async fn libraries_are_not_heard_in_detail_whatever_rust_log_says() {
 }
 
 #[tokio::test]
+async fn rust_log_chooses_what_is_heard() {
+    for (chosen, is_heard) in [("lamplighter=info", true), ("lamplighter=error", false), ("off", false)] {
+        let target = Target::start().await;
+        let directory = tempfile::tempdir().unwrap();
+        write_config(directory.path(), &config(&target));
+        let mut running = command(directory.path());
+        running.arg("run").env("RUST_LOG", chosen).stderr(Stdio::piped());
+        let running = running.spawn().unwrap();
+        until("an answer", async || target.answered() >= 1).await;
+        let pid = i32::try_from(running.id().unwrap()).unwrap();
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGTERM).unwrap();
+        let said = tokio::time::timeout(PATIENCE, running.wait_with_output()).await.unwrap().unwrap();
+        let words = String::from_utf8_lossy(&said.stderr);
+        assert_eq!(words.contains("ended"), is_heard, "{chosen}: {words}");
+        assert!(is_heard || words.is_empty(), "{chosen}: {words}");
+    }
+}
+
+#[tokio::test]
+async fn a_rust_log_that_nobody_understands_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut loud = command(directory.path());
+    let said = loud.arg("run").env("RUST_LOG", "lamplighter=loud").output().await.unwrap();
+    let words = String::from_utf8_lossy(&said.stderr);
+    assert_eq!(said.status.code(), Some(3), "{words}");
+    assert!(words.contains("RUST_LOG=\"lamplighter=loud\" cannot be understood"), "{words}");
+}
+
+#[tokio::test]
 async fn systemd_hears_when_it_is_ready_alive_reloading_and_ending() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("notify");

@@ -286,3 +286,18 @@ async fn outcomes_older_than_thirty_days_leave_in_portions() {
     }
     assert_eq!(count(), 45, "what is young enough stays");
 }
+
+#[tokio::test]
+async fn the_query_of_the_page_on_delivery_reads_the_outbox_while_it_is_in_use() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/delivery.md")).unwrap();
+    let line = page.lines().find(|line| line.trim_start().starts_with("sqlite3 -readonly")).unwrap();
+    let query = line.split('"').nth(1).unwrap();
+    let (_directory, path) = place();
+    let store = Store::open(&path).unwrap();
+    store.commit(decision("web-chat", "i1", IncidentEvent::Opened, &[ANNA, BERT], start())).await.unwrap();
+    let reader = Connection::open_with_flags(&path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    let mut query = reader.prepare(query).unwrap();
+    let recipients: Vec<String> =
+        query.query_map([], |row| row.get("recipient")).unwrap().map(Result::unwrap).collect();
+    assert_eq!(recipients, [BERT, ANNA]);
+}
