@@ -193,18 +193,23 @@ impl Daemon {
     /// When the socket has no address.
     pub fn serve(&mut self, listener: TcpListener) -> anyhow::Result<()> {
         self.listen = Some(listener.local_addr().context("failed to read the address listened on")?);
-        let face = Face {
-            metrics: Arc::clone(&self.metrics),
-            pulse: Arc::clone(&self.pulse),
-            stop: self.stop.clone(),
-        };
-        let router = web::router(Arc::new(face));
+        let router = web::router(Arc::new(self.face()));
         let stop = self.stop.clone();
         self.spawn("listener", async move {
             listener::serve(listener, router, stop).await;
             Ok(())
         });
         Ok(())
+    }
+
+    /// What the web may see.
+    fn face(&self) -> Face {
+        Face {
+            metrics: Arc::clone(&self.metrics),
+            pulse: Arc::clone(&self.pulse),
+            snapshots: self.snapshots.clone(),
+            stop: self.stop.clone(),
+        }
     }
 
     /// Reloads the configuration at `path` on SIGHUP and when one of its sources changes.
@@ -310,12 +315,17 @@ fn seconds(clock: Clock) -> f64 {
 struct Face {
     metrics: Arc<Metrics>,
     pulse: Arc<Pulse>,
+    snapshots: watch::Sender<Arc<Snapshot>>,
     stop: CancellationToken,
 }
 
 impl web::Source for Face {
     fn metrics(&self) -> Box<dyn Iterator<Item = Bytes> + Send> {
         Box::new(self.metrics.expose())
+    }
+
+    fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshots.subscribe()
     }
 
     fn alive(&self) -> Result<(), String> {
@@ -348,6 +358,7 @@ mod tests {
             store: "unused.db".into(),
         };
         let plan = Plan {
+            path: "probes.toml".into(),
             boot,
             mail: None,
             public_url: None,
@@ -380,6 +391,23 @@ mod tests {
         assert_eq!(format!("{broken:#}"), "the lamp broke: no oil");
         let panicked = daemon(async { panic!("a planted bug") }).wait().await.unwrap_err();
         assert!(format!("{panicked:#}").starts_with("a loop panicked"), "{panicked:#}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_ready_from_the_first_turn_of_the_schedule_until_it_is_told_to_end() {
+        let daemon = daemon(std::future::pending());
+        let face = daemon.face();
+        assert_eq!(web::Source::ready(&face), Err("starting".to_owned()));
+        assert_eq!(web::Source::alive(&face), Ok(()), "it is given the time to begin");
+        daemon.pulse.beat(tokio::time::Instant::now());
+        assert_eq!(web::Source::ready(&face), Ok(()));
+        tokio::time::sleep(Duration::from_secs(11)).await;
+        let still = Err("the scheduler has stood still for 11 s".to_owned());
+        assert_eq!((web::Source::ready(&face), web::Source::alive(&face)), (still.clone(), still));
+        daemon.pulse.beat(tokio::time::Instant::now());
+        daemon.stop.cancel();
+        assert_eq!(web::Source::ready(&face), Err("ending".to_owned()));
+        assert_eq!(web::Source::alive(&face), Ok(()), "ending is no reason to restart it");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,12 +1,13 @@
-//! The HTTP edge: metrics, health and a plain index page. It only looks on: everything shown comes through
+//! The HTTP edge: metrics, health and a plain page with the state of every channel. It only looks on: everything shown comes through
 //! [`Source`], nothing can be changed from here, and no request body is ever read.
 //!
 //! `/healthz` says whether the process should be restarted, `/readyz` whether it does its work.
 
 pub(crate) mod connection;
+mod page;
 mod scrape;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -17,13 +18,19 @@ use axum::{
     routing::get,
 };
 use bytes::Bytes;
+use tokio::{sync::watch, time::timeout};
 
-use crate::web::scrape::{Pace, PacedBody};
+use crate::{
+    domain::snapshot::Snapshot,
+    web::scrape::{Pace, PacedBody},
+};
 
 /// What the web asks of the daemon. Each answer is given at once, without waiting.
 pub trait Source: Send + Sync + 'static {
     /// All metrics in the Prometheus text format, in pieces.
     fn metrics(&self) -> Box<dyn Iterator<Item = Bytes> + Send>;
+    /// The picture of all channels, drawn anew while anybody has it.
+    fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>>;
     /// Whether the scheduler's loop turned lately.
     ///
     /// # Errors
@@ -76,15 +83,17 @@ fn verdict(result: Result<(), String>) -> (StatusCode, String) {
     }
 }
 
-async fn index() -> Html<&'static str> {
-    Html(concat!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Lamplighter</title></head><body>\n",
-        "<h1>Lamplighter ",
-        env!("CARGO_PKG_VERSION"),
-        "</h1>\n<ul>\n",
-        "<li><a href=\"/metrics\">/metrics</a>: for Prometheus</li>\n",
-        "<li><a href=\"/healthz\">/healthz</a>: alive; restart it where this fails</li>\n",
-        "<li><a href=\"/readyz\">/readyz</a>: at work</li>\n",
-        "</ul>\n</body></html>\n",
-    ))
+/// The picture is drawn while somebody looks; it is waited for no longer than this.
+const DRAWN_MAX: Duration = Duration::from_secs(1);
+
+/// What the page may do: show itself.
+const NOTHING_ELSE: (HeaderName, &str) =
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'");
+
+async fn index(State(context): State<Context>) -> impl IntoResponse {
+    let mut snapshots = context.source.snapshots();
+    // Where nothing has changed since somebody last looked, nothing is drawn and the last picture is still right.
+    timeout(DRAWN_MAX, snapshots.changed()).await.ok();
+    let snapshot = Arc::clone(&snapshots.borrow());
+    ([NOTHING_ELSE], Html(page::write(&snapshot)))
 }

@@ -4,13 +4,13 @@
 //! Whatever is said is first laid out as a letter, then written as text and as HTML, so that the two parts of a mail
 //! never differ in what they say. Its first five lines tell somebody at night, on a phone, all that is needed to act.
 
-mod html;
+pub(crate) mod html;
 mod letter;
 mod phrases;
 mod tell;
 mod text;
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
@@ -123,6 +123,8 @@ pub struct Letterhead<'a> {
     pub public_url: Option<&'a str>,
     /// In which time is told.
     pub time_zone: &'a TimeZone,
+    /// The configuration by which the monitor works, as a path from anywhere, for commands to type.
+    pub config: &'a Path,
 }
 
 /// What has happened, to be told.

@@ -73,8 +73,6 @@ pub struct Case {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
     Failed(Stage, Reason),
-    /// Two limits are within reach; it is for the scheduler of this machine to say which is hit first.
-    FailedEither(Stage, [Reason; 2]),
     /// Before the answer; it is for the scheduler of this machine to say in which stage exactly.
     FailedEarly(Reason),
     Inconclusive(InconclusiveReason),
@@ -239,9 +237,6 @@ impl Ran {
         let as_expected = match (self.expected, &self.outcome.verdict) {
             (Expected::Failed(stage, reason), Verdict::Failed(seen)) => {
                 (seen.stage, seen.reason) == (stage, reason)
-            }
-            (Expected::FailedEither(stage, reasons), Verdict::Failed(seen)) => {
-                seen.stage == stage && reasons.contains(&seen.reason)
             }
             (Expected::FailedEarly(reason), Verdict::Failed(seen)) => {
                 early(seen.stage) && seen.reason == reason

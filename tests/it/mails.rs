@@ -267,7 +267,9 @@ fn the_first_five_lines_say_everything_and_fit() {
 fn a_text_part_has_no_long_lines_and_nothing_unprintable() {
     for (name, mail) in mails() {
         for line in mail.text.lines() {
-            assert!(line.chars().count() <= 72, "{name}: {line}");
+            // A command is copied whole.
+            let is_command = line.starts_with("  lamplighter probe --config ");
+            assert!(line.chars().count() <= 72 || is_command, "{name}: {line}");
         }
         for part in [&mail.subject, &mail.text, &mail.html] {
             let unprintable =

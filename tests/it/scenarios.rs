@@ -222,7 +222,12 @@ impl Scenario {
             location: &Location::new("fra-1"),
             recipients: &recipients,
             neighbours: &[],
-            letterhead: Letterhead { mail_host: "example.com", public_url: None, time_zone: &TimeZone::UTC },
+            letterhead: Letterhead {
+                mail_host: "example.com",
+                public_url: None,
+                time_zone: &TimeZone::UTC,
+                config: Path::new("/etc/lamplighter/probes.toml"),
+            },
         };
         decide(&subject, &self.rules(), seat.incident.as_ref(), transition, now.wall)
     }

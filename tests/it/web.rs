@@ -1,13 +1,26 @@
 //! The pages over a real socket: what they say, what `promtool` says of them, and what a bad client can do.
 
-use std::{collections::BTreeMap, process::Stdio, time::Duration};
+use std::{collections::BTreeMap, process::Stdio, sync::Arc, time::Duration};
 
-use lamplighter::metrics::{FAMILIES, Family, Kind};
+use bytes::Bytes;
+use expect_test::expect_file;
+use lamplighter::{
+    domain::{
+        channel::{ChannelId, ChannelKind},
+        evaluation::State,
+        outcome::{Detail, Failure, Reason, Stage},
+        snapshot::{ChannelView, Snapshot},
+    },
+    metrics::{FAMILIES, Family, Kind},
+    web::{Source, router},
+};
 use reqwest::StatusCode;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     process::Command,
+    sync::watch,
+    task::JoinSet,
     time::timeout,
 };
 
@@ -40,7 +53,7 @@ async fn every_page_answers_and_nothing_else_does() {
     let (play, url) = served(directory.path()).await;
     let client = reqwest::Client::new();
     for (method, path, status, words) in [
-        ("GET", "/", 200, "/metrics"),
+        ("GET", "/", 200, "<b>up</b> Chat &quot;24/7&quot; \\o/ (chat) since "),
         (
             "GET",
             "/metrics",
@@ -173,4 +186,92 @@ async fn headers_without_end_are_refused() {
     let answer = String::from_utf8_lossy(&answer);
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
     play.end().await;
+}
+
+/// What the pages are told, by a daemon that is not there.
+struct Told {
+    snapshots: watch::Sender<Arc<Snapshot>>,
+    alive: Result<(), String>,
+    ready: Result<(), String>,
+}
+
+impl Source for Told {
+    fn metrics(&self) -> Box<dyn Iterator<Item = Bytes> + Send> {
+        Box::new(std::iter::empty())
+    }
+
+    fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshots.subscribe()
+    }
+
+    fn alive(&self) -> Result<(), String> {
+        self.alive.clone()
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        self.ready.clone()
+    }
+}
+
+/// Serves the pages of what is told, and asks for one.
+async fn ask(told: Told, path: &str) -> (StatusCode, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}{path}", listener.local_addr().unwrap());
+    let mut serving = JoinSet::new();
+    serving.spawn(async move { axum::serve(listener, router(Arc::new(told))).await.unwrap() });
+    let answer = reqwest::get(url).await.unwrap();
+    (answer.status(), answer.text().await.unwrap())
+}
+
+#[tokio::test]
+async fn health_says_what_is_wrong_with_a_status_that_a_machine_heeds() {
+    let told = |alive, ready| Told { snapshots: watch::Sender::default(), alive, ready };
+    let stands_still = || Err("the scheduler has stood still for 11 s".to_owned());
+    let starting = || Err("starting".to_owned());
+    let unavailable = |words: &str| (StatusCode::SERVICE_UNAVAILABLE, words.to_owned());
+    let well = (StatusCode::OK, "ok\n".to_owned());
+    assert_eq!(
+        ask(told(stands_still(), Ok(())), "/healthz").await,
+        unavailable("the scheduler has stood still for 11 s\n")
+    );
+    assert_eq!(ask(told(Ok(()), starting()), "/healthz").await, well);
+    assert_eq!(ask(told(Ok(()), starting()), "/readyz").await, unavailable("starting\n"));
+    assert_eq!(ask(told(Ok(()), Ok(())), "/readyz").await, well);
+}
+
+fn view(id: &str, title: &str, state: State, failure: Option<Failure>) -> Arc<ChannelView> {
+    Arc::new(ChannelView {
+        id: ChannelId::new(id),
+        title: title.to_owned(),
+        kind: ChannelKind::Chat,
+        state,
+        since: "2026-01-31T02:59:59Z".parse().unwrap(),
+        incident: None,
+        failure,
+        probes: Vec::new(),
+    })
+}
+
+#[tokio::test]
+async fn the_first_page_shows_every_channel_the_worst_first_and_runs_nothing() {
+    let failure = |step: Option<&str>, cause, detail: &str| Failure {
+        stage: Stage::Expect,
+        step: step.map(Arc::from),
+        reason: Reason::Disabled,
+        cause,
+        detail: Detail::new(detail),
+    };
+    let hostile = "</dd><script>alert('1')</script>\u{202e}\r\n\"";
+    let channels = vec![
+        view("bot", "Bot", State::Up, None),
+        view("chat", "Chat", State::Dark, Some(failure(None, Some(Reason::Content), "$.enabled is false"))),
+        view("form", hostile, State::Degraded, Some(failure(Some(hostile), None, hostile))),
+        view("help", "Help centre", State::Unknown, None),
+        view("hotline", "Hotline", State::Dark, None),
+    ];
+    let snapshots = watch::Sender::new(Arc::new(Snapshot { channels }));
+    let (status, page) = ask(Told { snapshots, alive: Ok(()), ready: Ok(()) }, "/").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(!page.contains("<script"), "{page}");
+    expect_file!["../golden/web/index.html"].assert_eq(&page);
 }

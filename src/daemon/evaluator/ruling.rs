@@ -60,6 +60,7 @@ fn letterhead(plan: &Plan) -> Letterhead<'_> {
         mail_host: plan.mail.as_ref().map_or("localhost", |mail| host_of(&mail.from)),
         public_url: plan.public_url.as_deref(),
         time_zone: &plan.time_zone,
+        config: &plan.path,
     }
 }
 

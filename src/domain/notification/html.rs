@@ -139,7 +139,7 @@ fn push_lines(html: &mut String, lines: &[Line]) {
 }
 
 /// Text that can stand between tags and in an attribute in double quotes.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         match c {

@@ -249,13 +249,6 @@ async fn broken() -> Vec<Case> {
         ("two content-lengths", protocol, length("5\r\ncontent-length: 6")),
         ("a content-length that is too long", failed(Transfer, Reason::Truncated), length("6")),
         ("a content-length that is too short", Expected::Ok, length("4")),
-        (
-            "chunks and a content-length",
-            Expected::Ok,
-            vec![say(&format!(
-                "{HEAD}content-length: 1\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
-            ))],
-        ),
         ("a chunk size in words", protocol, chunk("many\r\n")),
         ("a negative chunk size", protocol, chunk("-1\r\na\r\n0\r\n\r\n")),
         ("a chunk size beyond 2^64", protocol, chunk("fffffffffffffffff\r\n")),

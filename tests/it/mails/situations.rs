@@ -1,6 +1,7 @@
 //! The situations whose mails are golden: every kind of door, every sort of news, and what a target may put into it.
 
 use std::{
+    path::Path,
     sync::{Arc, LazyLock},
     time::Duration,
 };
@@ -91,6 +92,7 @@ pub fn absence(after: u64) -> Absence<'static> {
             mail_host: "example.com",
             public_url: Some("https://lamplighter.example.com/"),
             time_zone: &PLACE.1,
+            config: Path::new("/etc/lamplighter/probes.toml"),
         },
     }
 }
@@ -153,6 +155,7 @@ impl Situation {
                 mail_host: "example.com",
                 public_url: self.public_url,
                 time_zone: &zone,
+                config: Path::new("/etc/lamplighter/probes.toml"),
             },
         };
         decide(&subject, &rules, standing, transition, began() + Duration::from_secs(after))

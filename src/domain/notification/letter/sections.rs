@@ -136,8 +136,35 @@ fn where_to_look(subject: &Subject<'_>, news: &News<'_>) -> Section {
         Some(probe) => probe.to_string(),
         None => subject.channel.to_string(),
     };
-    let mut lines = vec![Line::Command(format!("lamplighter probe {target}"))];
+    let config = in_shell(Detail::new(&subject.letterhead.config.to_string_lossy()).as_str());
+    let mut lines = vec![Line::Command(format!("lamplighter probe --config {config} {target}"))];
     lines.extend(subject.letterhead.public_url.map(|url| Line::Link(Detail::new(url).as_str().to_owned())));
     lines.push(Line::Text(format!("Incident {}", news.incident.id)));
     Section { title: "Look for yourself".to_owned(), body: Body::Lines(lines) }
+}
+
+/// A path as a shell reads it.
+fn in_shell(path: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:".contains(c);
+    if !path.is_empty() && path.chars().all(is_plain) {
+        return path.to_owned();
+    }
+    format!("'{}'", path.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_quoted_where_a_shell_would_take_it_apart() {
+        for (path, typed) in [
+            ("/etc/lamplighter/probes.toml", "/etc/lamplighter/probes.toml"),
+            ("/srv/our probes.toml", "'/srv/our probes.toml'"),
+            ("/srv/$(reboot)", "'/srv/$(reboot)'"),
+            ("/srv/it's", r"'/srv/it'\''s'"),
+        ] {
+            assert_eq!(in_shell(path), typed);
+        }
+    }
 }
