@@ -127,11 +127,7 @@ const WRONG_STEPS: [(&str, &str, &str); 16] = [
         r#""2s""#,
         "nothing can be late when the wait is over by then",
     ),
-    (
-        r#"HTTP, until = { within = "2s", expect = {} }"#,
-        "{}",
-        "nothing is waited for",
-    ),
+    (r#"HTTP, until = { within = "2s", expect = {} }"#, "{}", "nothing is waited for"),
 ];
 
 #[test]
@@ -247,5 +243,8 @@ fn a_slip_in_a_variable_is_met_with_the_nearest_one() {
             { name = "b", http = { url = "https://x.example.com/{tokn}" } },
         ]
     "#;
-    assert_eq!(draw(toml).unwrap_err()[0].hint.as_deref(), Some("an earlier step has to capture it; did you mean {token}?"));
+    assert_eq!(
+        draw(toml).unwrap_err()[0].hint.as_deref(),
+        Some("an earlier step has to capture it; did you mean {token}?")
+    );
 }
