@@ -230,8 +230,8 @@ impl Evaluator {
         self.picture.draw(&mut self.roster);
     }
 
-    /// Finds every channel whose state is to change, and every incident that is to be withdrawn, and whether anything can
-    /// be seen at all.
+    /// Finds every channel whose state is to change and every incident that is to be withdrawn; shows whether anything
+    /// can be seen at all.
     fn look(&mut self, now: Moment) {
         self.wanting =
             (0..self.roster.posts().len()).filter(|&place| self.roster.judge(place, now).is_some()).collect();

@@ -115,13 +115,20 @@ impl Resolver {
             match self.look_up(&candidate, family).await {
                 Ok(addresses) => return Ok(addresses),
                 Err(fault @ (DnsFault::NoSuchName | DnsFault::NoAddress)) => last = fault,
-                Err(DnsFault::Refused(why)) if self.forwards && is_isolated() => {
-                    return Err(DnsFault::NoWay(why).into_broken(host));
-                }
-                Err(fault) => return Err(fault.into_broken(host)),
+                Err(fault) => return Err(self.laid(fault, is_isolated).into_broken(host)),
             }
         }
         Err(last.into_broken(host))
+    }
+
+    /// The fault laid at the right door: a forwarder fails for want of a way out of this machine too.
+    fn laid(&self, fault: DnsFault, is_isolated: impl FnOnce() -> bool) -> DnsFault {
+        match fault {
+            DnsFault::Refused(why) if self.forwards && is_isolated() => {
+                DnsFault::NoWay(format!("{why}, and no way leads out of this machine"))
+            }
+            fault => fault,
+        }
     }
 
     /// What needs no server: `/etc/hosts`, and the name `localhost` (RFC 6761).
@@ -278,6 +285,18 @@ mod tests {
         assert!(matches!(telling(vec![refused(), no_way(), local()]), DnsFault::Refused(_)));
         assert!(matches!(telling(vec![no_way(), no_way()]), DnsFault::NoWay(_)));
         assert!(matches!(telling(vec![local()]), DnsFault::Local(_)));
+    }
+
+    #[test]
+    fn a_forwarder_that_fails_without_a_way_out_says_nothing_of_the_name() {
+        let mut resolver = Resolver::asking(vec![]);
+        let laid = |resolver: &Resolver, isolated| {
+            resolver.laid(DnsFault::Refused("Server Failure".to_owned()), || isolated)
+        };
+        assert!(matches!(laid(&resolver, true), DnsFault::Refused(_)), "a server elsewhere has answered");
+        resolver.forwards = true;
+        assert!(matches!(laid(&resolver, true), DnsFault::NoWay(_)));
+        assert!(matches!(laid(&resolver, false), DnsFault::Refused(_)));
     }
 
     #[test]
