@@ -28,7 +28,7 @@ pub struct Plan {
     pub boot: Boot,
     /// How mail leaves; none if no team has a recipient.
     pub mail: Option<MailServer>,
-    /// The address under which people reach the status page, for links in mails; none without.
+    /// The address under which people reach the page of all channels, for links in mails; none without.
     pub public_url: Option<String>,
     /// The time zone in which mails tell the time.
     pub time_zone: jiff::tz::TimeZone,

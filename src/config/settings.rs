@@ -55,7 +55,8 @@ pub const TABLES: [&str; 6] = ["include", "monitor", "mail", "team", "defaults",
 pub struct MonitorSettings {
     /// The place this monitor looks from; a label of every probe's metrics. Only a restart changes it. Default "local".
     pub location: Option<Id>,
-    /// Address and port of `/metrics`, `/healthz` and `/readyz`. Only a restart changes it. Default "127.0.0.1:9899".
+    /// Address and port of the pages: `/`, `/metrics`, `/healthz` and `/readyz`. Only a restart changes it. Default
+    /// "127.0.0.1:9899".
     pub listen: Option<Listen>,
     /// The database file. Only a restart changes it. Default "lamplighter.db".
     pub store: Option<PathBuf>,

@@ -119,7 +119,7 @@ impl Neighbour {
 pub struct Letterhead<'a> {
     /// The host of the From address, on which Message-IDs are made.
     pub mail_host: &'a str,
-    /// The address under which people reach the status page, for a link.
+    /// The address under which people reach the page of all channels, for a link.
     pub public_url: Option<&'a str>,
     /// In which time is told.
     pub time_zone: &'a TimeZone,

@@ -179,6 +179,7 @@ async fn every_command_of_the_readme_does_what_it_says() {
         match line.as_str() {
             "cargo run --release -- demo" => demo_shows_its_page(&desk).await,
             "cargo run --release" => the_shipped_file_runs().await,
+            // Building it once more would take minutes; what `--locked` needs is there, and the program is the one built.
             "cargo install --locked --path ." => assert!(root().join("Cargo.lock").exists()),
             "export SMTP_PASSWORD='the password of the mail server'" => {}
             "lamplighter check first.toml" => {
