@@ -46,9 +46,8 @@ with http = { url = \"https://...\" }";
 
 /// Reads and checks a configuration.
 pub fn load(path: &Path) -> Result<Loaded, Problems> {
-    let Gathering { mut report, mut watched, texts, .. } = Gathering::of(path);
-    let mut tables = Tables::default();
-    let mut readable = !texts.is_empty();
+    let Gathering { mut report, mut watched, texts, incomplete, .. } = Gathering::of(path);
+    let mut tables = Tables { incomplete, ..Tables::default() };
     for (at, source) in texts.iter().enumerate() {
         let syntax = syntax::parse(&source.text);
         for problem in syntax.problems {
@@ -56,7 +55,7 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
         }
         report.break_lines(source.index, syntax.broken);
         if syntax.lost {
-            readable = false;
+            tables.incomplete = true;
         } else {
             tables.take(source.index, at == 0, syntax.tree, &mut report);
         }
@@ -64,7 +63,7 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
     // Each file's references start at its own directory.
     let outside: BTreeMap<_, _> =
         texts.iter().map(|source| (source.index, Sources::new(&source.directory))).collect();
-    let plan = if readable { assemble(path, tables, &outside, &mut report) } else { None };
+    let plan = assemble(path, tables, &outside, &mut report);
     let mut secrets = Vec::new();
     for (file, sources) in outside {
         let taken = sources.into_taken();

@@ -28,7 +28,7 @@ use crate::{
         transport::Transport,
     },
     secret::Sources,
-    setting::{At, Problem, Span, suggest},
+    setting::{At, Problem, Span, closest, suggest},
 };
 
 /// The shortest deadline of a run.
@@ -127,15 +127,7 @@ impl Drafting<'_, '_> {
             let problem = Problem::at(entry.key.clone(), "`kind` is missing");
             problems.push(problem.hint("add `kind = \"chat\"`, or hotline, ticket, mail, help, bot, social"));
         }
-        if let Some(team) = settings.team.as_ref().filter(|team| !self.tables.teams.contains_key(&team.value))
-        {
-            let known: Vec<&String> = self.tables.teams.keys().collect();
-            let problem = team.problem(format!("there is no team {:?}", team.value));
-            problems.push(match suggest(team, &known, in_backticks) {
-                Some(hint) => problem.hint(hint),
-                None => problem.hint(format!("add a table [team.{}] with mail = [\"...\"]", team.value)),
-            });
-        }
+        problems.extend(settings.team.as_ref().and_then(|team| self.unknown_team(team)));
         if settings.probe.is_empty() && !entry.section.lacks(&["probe"]) {
             problems.push(Problem::at(entry.key.clone(), format!("the channel `{id}` has no probe")).hint(
                 format!("add a table [channel.{id}.probe.look] with http = {{ url = \"https://...\" }}"),
@@ -155,6 +147,21 @@ impl Drafting<'_, '_> {
             rules,
             probes: BTreeMap::new(),
         }
+    }
+
+    /// A team that is defined nowhere. Where a file could not be read it may stand there, unless it looks like a slip.
+    fn unknown_team(&self, team: &At<String>) -> Option<Problem> {
+        let known: Vec<&String> = self.tables.teams.keys().collect();
+        if known.contains(&&team.value)
+            || (self.tables.incomplete && closest(team, known.iter().copied()).is_none())
+        {
+            return None;
+        }
+        let problem = team.problem(format!("there is no team {:?}", team.value));
+        Some(match suggest(team, &known, in_backticks) {
+            Some(hint) => problem.hint(hint),
+            None => problem.hint(format!("add a table [team.{}] with mail = [\"...\"]", team.value)),
+        })
     }
 
     fn probes(

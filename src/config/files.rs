@@ -61,6 +61,8 @@ pub struct Gathering {
     pub watched: BTreeSet<PathBuf>,
     /// What was read, the file asked for first.
     pub texts: Vec<SourceText>,
+    /// Whether a file could not be read: what the others refer to may stand in it.
+    pub incomplete: bool,
     /// Canonical paths of what has been read, so that nothing is read twice.
     seen: BTreeSet<PathBuf>,
 }
@@ -102,6 +104,7 @@ impl Gathering {
     }
 
     fn refuse_encoding(&mut self, path: &Path, error: &std::string::FromUtf8Error) {
+        self.incomplete = true;
         let start = error.utf8_error().valid_up_to();
         let bytes = error.as_bytes();
         let text = String::from_utf8_lossy(bytes).into_owned();
@@ -120,7 +123,10 @@ impl Gathering {
     ) {
         let found = match self.matches(directory, pattern) {
             Ok(found) => found,
-            Err(problem) => return self.report.error(index, problem),
+            Err(problem) => {
+                self.incomplete = true;
+                return self.report.error(index, problem);
+            }
         };
         for path in found {
             let canonical = canonical(&path);
@@ -142,6 +148,7 @@ impl Gathering {
                 Err(error) => {
                     let problem = format!("failed to read {}: {}", path.display(), why(&error));
                     let problem = pattern.problem(problem);
+                    self.incomplete = true;
                     self.report.error(index, problem.hint(how_to_mend(&error, RELATIVE)));
                 }
             }

@@ -39,6 +39,8 @@ pub struct Entry<'f, T> {
 /// Everything the files say, table by table.
 #[derive(Debug, Default)]
 pub struct Tables<'f> {
+    /// Whether a file is missing from them: nothing is called unknown that may stand there.
+    pub incomplete: bool,
     /// `[monitor]`.
     pub monitor: MonitorSettings,
     /// `[mail]`.
