@@ -48,7 +48,7 @@ const PATHS: [(&str, Reason); 23] = [
     ("headers", Reason::HeaderTooLarge),
     ("status", Reason::Status),
     ("denied", Reason::Auth),
-    ("encoding", Reason::DecompressRatio),
+    ("encoding", Reason::Protocol),
     ("gzip", Reason::DecompressRatio),
     ("large", Reason::BodyTooLarge),
     ("away", Reason::Status),
