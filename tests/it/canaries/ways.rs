@@ -49,7 +49,7 @@ const PATHS: [(&str, Reason); 23] = [
     ("status", Reason::Status),
     ("denied", Reason::Auth),
     ("encoding", Reason::Protocol),
-    ("gzip", Reason::DecompressRatio),
+    ("gzip", Reason::Protocol),
     ("large", Reason::BodyTooLarge),
     ("away", Reason::Status),
     ("circle", Reason::RedirectLoop),
