@@ -73,6 +73,8 @@ pub struct Case {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
     Failed(Stage, Reason),
+    /// Two limits are in reach; which is met first is for the scheduler of this machine to say.
+    FailedEither(Stage, Reason, Reason),
     /// Before the answer; it is for the scheduler of this machine to say in which stage exactly.
     FailedEarly(Reason),
     Inconclusive(InconclusiveReason),
@@ -237,6 +239,9 @@ impl Ran {
         let as_expected = match (self.expected, &self.outcome.verdict) {
             (Expected::Failed(stage, reason), Verdict::Failed(seen)) => {
                 (seen.stage, seen.reason) == (stage, reason)
+            }
+            (Expected::FailedEither(stage, one, other), Verdict::Failed(seen)) => {
+                seen.stage == stage && (seen.reason == one || seen.reason == other)
             }
             (Expected::FailedEarly(reason), Verdict::Failed(seen)) => {
                 early(seen.stage) && seen.reason == reason

@@ -280,7 +280,7 @@ fn floods() -> Vec<Row> {
         (
             "DATA beyond the window",
             LONG,
-            at(Transfer, Reason::Protocol),
+            Expected::FailedEither(Transfer, Reason::Protocol, Reason::BodyTooLarge),
             vec![hello(), head(0), endlessly(&frame(DATA, 0, STREAM, &[b'x'; 1000]))],
         ),
         (
