@@ -5,6 +5,7 @@ use std::{
     fmt::Write,
     fs,
     net::SocketAddr,
+    ops::Range,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -20,6 +21,9 @@ pub struct Daemon {
     /// Its database.
     pub store: PathBuf,
 }
+
+/// A file of the configuration has at most 4 MiB.
+const CHANNELS_PER_FILE: usize = 5_000;
 
 /// What is put into the configuration.
 pub struct Setup<'a> {
@@ -57,14 +61,25 @@ impl Setup<'_> {
     /// Writes the configuration into a folder; gives the file and the address that the daemon will listen on.
     pub fn write(&self, folder: &Path) -> (PathBuf, SocketAddr) {
         let listen = free_address();
-        let mut text = format!(
-            "[monitor]\nlocation = \"bench\"\nlisten = \"{listen}\"\nstore = \"{}\"\nruns_max = 4096\n\
+        let text = format!(
+            "include = [\"channels-*.toml\"]\n[monitor]\nlocation = \"bench\"\nlisten = \"{listen}\"\nstore = \"{}\"\nruns_max = 4096\n\
              runs_per_host_max = 4096\n{}\n[defaults]\nevery = \"{}\"\n",
             folder.join("lamplighter.db").display(),
             self.more,
             self.every
         );
-        for number in 0..self.probes {
+        let file = folder.join("probes.toml");
+        fs::write(&file, text).unwrap();
+        for first in (0..self.probes).step_by(CHANNELS_PER_FILE) {
+            let numbers = first..self.probes.min(first + CHANNELS_PER_FILE as u32);
+            fs::write(folder.join(format!("channels-{first}.toml")), self.channels(numbers)).unwrap();
+        }
+        (file, listen)
+    }
+
+    fn channels(&self, numbers: Range<u32>) -> String {
+        let mut text = String::new();
+        for number in numbers {
             write!(
                 text,
                 "[channel.c{number}]\nkind = \"chat\"\ntitle = \"Channel {number}\"\n{}\n[channel.c{number}.probe.p]\n{}\n\
@@ -76,9 +91,7 @@ impl Setup<'_> {
             )
             .expect("writing to memory cannot fail");
         }
-        let file = folder.join("probes.toml");
-        fs::write(&file, text).unwrap();
-        (file, listen)
+        text
     }
 }
 
