@@ -172,7 +172,7 @@ impl Default for Metrics {
 /// failures, of which each reason appears when it is first seen.
 #[must_use]
 pub fn series_per_probe(phases: usize, timeout: Duration) -> usize {
-    let histogram = series::bucket_bounds(timeout).len() + 3;
+    let histogram = series::bucket_bounds(timeout).count() + 3;
     let runs = series::OUTCOMES.len();
     let (timeouts, last_run, certificate) = (1, 1, 1);
     runs + timeouts

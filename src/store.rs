@@ -275,7 +275,7 @@ mod tests {
         limit(1).await;
         let mut committed = 0;
         let refused = loop {
-            match store.commit(decision(&format!("channel-{committed}"))).await {
+            match store.commit(vec![decision(&format!("channel-{committed}"))]).await {
                 Ok(()) => committed += 1,
                 Err(error) => break error,
             }
@@ -284,7 +284,7 @@ mod tests {
         assert_eq!(store.load().await.unwrap().channels.len(), committed, "nothing of the last one is there");
 
         limit(u32::MAX).await;
-        store.commit(decision(&format!("channel-{committed}"))).await.unwrap();
+        store.commit(vec![decision(&format!("channel-{committed}"))]).await.unwrap();
         assert_eq!(store.load().await.unwrap().channels.len(), committed + 1);
     }
 }

@@ -9,14 +9,14 @@ use std::{
 use crate::{
     config::{
         Loaded, Problems,
-        channels::{self, Drafted},
-        files::Gathering,
+        channels::{self, Drafted, Drafting},
+        files::{Gathering, SourceText},
         mail,
         plan::{Boot, Plan, Team},
         report::Report,
         settings::MonitorSettings,
         syntax,
-        tables::Tables,
+        tables::{Intake, Tables},
         value::Count,
         warnings,
     },
@@ -47,29 +47,15 @@ with http = { url = \"https://...\" }";
 /// Reads and checks a configuration.
 pub fn load(path: &Path) -> Result<Loaded, Problems> {
     let Gathering { mut report, mut watched, texts, incomplete, .. } = Gathering::of(path);
-    let mut tables = Tables { incomplete, ..Tables::default() };
-    for (at, source) in texts.iter().enumerate() {
-        let syntax = syntax::parse(&source.text);
-        for problem in syntax.problems {
-            report.error(source.index, problem);
-        }
-        report.break_lines(source.index, syntax.broken);
-        if syntax.lost {
-            tables.incomplete = true;
-        } else {
-            tables.take(source.index, at == 0, syntax.tree, &mut report);
-        }
-    }
     // Each file's references start at its own directory.
-    let outside: BTreeMap<_, _> =
-        texts.iter().map(|source| (source.index, Sources::new(&source.directory))).collect();
-    let plan = assemble(path, tables, &outside, &mut report);
+    let outside: Vec<Sources> = texts.iter().map(|source| Sources::new(&source.directory)).collect();
+    let plan = read(path, &texts, &outside, incomplete, &mut report);
     let mut secrets = Vec::new();
-    for (file, sources) in outside {
-        let taken = sources.into_taken();
+    for (source, outside) in texts.iter().zip(outside) {
+        let taken = outside.into_taken();
         watched.extend(taken.files);
         secrets.extend(taken.secrets);
-        taken.warnings.into_iter().for_each(|warning| report.warning(file, warning));
+        taken.warnings.into_iter().for_each(|warning| report.warning(source.index, warning));
     }
     // A network that changes brings other name servers.
     watched.extend(SYSTEM_FILES.map(PathBuf::from));
@@ -85,7 +71,7 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
 /// A plan whose probes do not know the secrets of the others yet.
 struct Draft {
     plan: Plan,
-    channels: BTreeMap<ChannelId, Drafted>,
+    channels: BTreeMap<String, Drafted>,
 }
 
 impl Draft {
@@ -93,29 +79,73 @@ impl Draft {
     fn finish(self, secrets: &[Secret]) -> Plan {
         let redactor = Arc::new(Redactor::new(secrets));
         let mut plan = self.plan;
-        for (id, (mut channel, drafted)) in self.channels {
-            for mut probe in drafted {
+        for (id, drafted) in self.channels {
+            let Some((mut channel, probes)) = drafted.built else { continue };
+            for mut probe in probes {
                 probe.redactor = Arc::clone(&redactor);
                 channel.probes.insert(probe.key.probe.clone(), Arc::new(probe));
             }
-            plan.channels.insert(id, channel);
+            plan.channels.insert(ChannelId::new(&id), Arc::new(channel));
         }
         plan
     }
 }
 
-/// None if there is too little to make a plan of; why has been reported.
+/// Reads the files one after the other, the first one first: it says by what the channels of all of them are built. None
+/// if there is too little to make a plan of; why has been reported.
+fn read(
+    path: &Path,
+    texts: &[SourceText],
+    outside: &[Sources],
+    incomplete: bool,
+    report: &mut Report,
+) -> Option<Draft> {
+    let mut tables = Tables { incomplete, ..Tables::default() };
+    let mut drafting: Option<Drafting> = None;
+    for (source, outside) in texts.iter().zip(outside) {
+        let file = source.index;
+        let syntax = syntax::parse(&source.text);
+        syntax.problems.into_iter().for_each(|problem| report.error(file, problem));
+        report.break_lines(file, syntax.broken);
+        let channels = if syntax.lost {
+            tables.incomplete = true;
+            None
+        } else {
+            tables.take(file, drafting.is_none(), syntax.tree, report)
+        };
+        let drafting = drafting.get_or_insert_with(|| {
+            let transport = Transport::new(resolver(&tables.monitor, report));
+            Drafting::new(transport, tables.defaults.as_ref(), report)
+        });
+        if let Some(channels) = channels {
+            drafting.take(channels, outside, Intake { file, report });
+        }
+    }
+    Some(assemble(path, tables, drafting?.drafted, outside.first()?, report))
+}
+
+/// What only the whole can show. `main` is what the first file refers to.
 fn assemble(
     path: &Path,
     tables: Tables<'_>,
-    outside: &BTreeMap<usize, Sources>,
+    channels: BTreeMap<String, Drafted>,
+    main: &Sources,
     report: &mut Report,
-) -> Option<Draft> {
-    let main = outside.get(&0)?;
+) -> Draft {
+    channels::check_teams(&channels, &tables, report);
     let teams = teams(&tables);
     let mail = tables.mail.as_ref().and_then(|entry| mail::build(entry, main, report));
     mail::check_way(&tables, report);
-    let resolver = match &tables.monitor.resolver {
+    if channels.is_empty() && report.errors() == 0 {
+        report.error(0, Problem::of_file("no channel is configured").hint(FIRST_CHANNEL));
+    }
+    let plan = plan(path, &tables.monitor, main, mail, teams);
+    warnings::add(&tables, &plan, &channels, report);
+    Draft { plan, channels }
+}
+
+fn resolver(monitor: &MonitorSettings, report: &mut Report) -> Resolver {
+    match &monitor.resolver {
         Some(servers) if servers.is_empty() => {
             let problem = servers.problem("there is no server to ask");
             report.error(0, problem.hint("write at least one, such as [\"10.0.0.53:53\"], or leave it out"));
@@ -123,14 +153,7 @@ fn assemble(
         }
         Some(servers) => Resolver::asking(servers.iter().map(|server| server.0).collect()),
         None => Resolver::system(),
-    };
-    let channels = channels::draft(&tables, outside, &Transport::new(resolver), report);
-    if tables.channels.is_empty() && report.errors() == 0 {
-        report.error(0, Problem::of_file("no channel is configured").hint(FIRST_CHANNEL));
     }
-    let plan = plan(path, &tables.monitor, main, mail, teams);
-    warnings::add(&tables, &plan, &channels, report);
-    Some(Draft { plan, channels })
 }
 
 fn teams(tables: &Tables<'_>) -> BTreeMap<TeamId, Team> {

@@ -13,9 +13,10 @@ use toml::de::{DeTable, DeValue};
 use crate::{
     config::{
         plan::{Channel, ProbePlan},
-        report::Report,
+        report::{FileIndex, Report},
+        section::Tree,
         settings::{ChannelSettings, DarkAfter, DefaultSettings, UpAfter},
-        tables::{Entry, Tables},
+        tables::{Entry, Intake, Tables},
         value::Count,
         wording::in_backticks,
     },
@@ -42,8 +43,28 @@ const DARK_AFTER: Quorum = Quorum { count: 3, of: 5 };
 /// When successes make it up again where nothing else is said.
 const UP_AFTER: Quorum = Quorum { count: 2, of: 2 };
 
-/// A channel without its probes, and those: they do not know the secrets of the whole plan yet.
-pub type Drafted = (Channel, Vec<ProbePlan>);
+/// A channel as far as it could be built, and what is asked of it once every file has been read.
+pub struct Drafted {
+    /// Its file.
+    pub file: FileIndex,
+    /// Its key.
+    pub key: Range<usize>,
+    /// Its team as it is written.
+    pub team: TeamSaid,
+    /// The channel without its probes, and those: they do not know the secrets of the whole plan yet. None if it could
+    /// not be read.
+    pub built: Option<(Channel, Vec<ProbePlan>)>,
+}
+
+/// What a channel says of its team.
+pub enum TeamSaid {
+    /// Which it is.
+    Id(At<String>),
+    /// Nothing.
+    Nothing,
+    /// Something that could not be read.
+    Unreadable,
+}
 
 /// How often, how long, how soon again.
 #[derive(Clone, Copy, Debug, Hash)]
@@ -51,29 +72,6 @@ struct Pace {
     every: Duration,
     timeout: Duration,
     recheck: Option<Duration>,
-}
-
-/// Builds every channel that can be read.
-pub fn draft(
-    tables: &Tables<'_>,
-    outside: &BTreeMap<usize, Sources>,
-    transport: &Arc<Transport>,
-    report: &mut Report,
-) -> BTreeMap<ChannelId, Drafted> {
-    let mut drafting =
-        Drafting { tables, transport, defaults: Defaults::check(tables.defaults.as_ref(), report), report };
-    let mut channels = BTreeMap::new();
-    for (id, entry) in &tables.channels {
-        let (Some(settings), Some(sources)) = (&entry.section.settings, outside.get(&entry.file)) else {
-            continue;
-        };
-        // A bad id has been reported; what stands below it is checked all the same.
-        let id = ChannelId::new(if is_id(id) { id } else { "unnamed" });
-        let channel = drafting.channel(&id, settings, entry);
-        let probes = drafting.probes(&id, settings, entry, sources);
-        channels.insert(id, (channel, probes));
-    }
-    channels
 }
 
 struct Defaults {
@@ -108,26 +106,72 @@ impl Defaults {
     }
 }
 
-struct Drafting<'t, 'f> {
-    tables: &'t Tables<'f>,
-    transport: &'t Arc<Transport>,
+/// Builds channels as they are read. Each is built before the next is read: what is read of ten thousand takes several
+/// times the memory of what is built of it.
+pub struct Drafting {
+    transport: Arc<Transport>,
     defaults: Defaults,
-    report: &'t mut Report,
+    /// Every channel so far, by its id as written.
+    pub drafted: BTreeMap<String, Drafted>,
 }
 
-impl Drafting<'_, '_> {
+impl Drafting {
+    /// Nothing yet. `defaults` is the table `[defaults]`, if there is one.
+    pub fn new(
+        transport: Arc<Transport>,
+        defaults: Option<&Entry<'_, DefaultSettings>>,
+        report: &mut Report,
+    ) -> Self {
+        Self { transport, defaults: Defaults::check(defaults, report), drafted: BTreeMap::new() }
+    }
+
+    /// Builds the channels of one file. `outside` is what that file refers to.
+    pub fn take(&mut self, channels: Tree<'_>, outside: &Sources, mut intake: Intake<'_>) {
+        for (key, value) in intake.named(channels, "[channel.web-chat] with kind = \"chat\"") {
+            let id = intake.id(&key);
+            let entry = intake.read(key.span(), value);
+            let first = self.drafted.get(&id).map(|first| (first.file, first.key.clone()));
+            if intake.is_new(&id, &key, first) {
+                let drafted = self.draft(&id, entry, outside, intake.report);
+                self.drafted.insert(id, drafted);
+            }
+        }
+    }
+
+    fn draft(
+        &self,
+        id: &str,
+        mut entry: Entry<'_, ChannelSettings>,
+        outside: &Sources,
+        report: &mut Report,
+    ) -> Drafted {
+        // A bad id has been reported; what stands below it is checked all the same.
+        let id = ChannelId::new(if is_id(id) { id } else { "unnamed" });
+        let (mut built, mut team) = (None, TeamSaid::Nothing);
+        if let Some(settings) = entry.section.settings.take() {
+            let channel = self.channel(&id, &settings, &entry, report);
+            built = Some((channel, self.probes(&id, &settings, &entry, outside, report)));
+            team = match settings.team {
+                Some(team) => TeamSaid::Id(team),
+                None if entry.section.lacks(&["team"]) => TeamSaid::Unreadable,
+                None => TeamSaid::Nothing,
+            };
+        }
+        Drafted { file: entry.file, key: entry.key, team, built }
+    }
+
     fn channel(
-        &mut self,
+        &self,
         id: &ChannelId,
         settings: &ChannelSettings,
         entry: &Entry<'_, ChannelSettings>,
+        report: &mut Report,
     ) -> Channel {
         let mut problems = Vec::new();
         if settings.kind.is_none() && !entry.section.lacks(&["kind"]) {
             let problem = Problem::at(entry.key.clone(), "`kind` is missing");
             problems.push(problem.hint("add `kind = \"chat\"`, or hotline, ticket, mail, help, bot, social"));
         }
-        problems.extend(settings.team.as_ref().and_then(|team| self.unknown_team(team)));
         if settings.probe.is_empty() && !entry.section.lacks(&["probe"]) {
             problems.push(Problem::at(entry.key.clone(), format!("the channel `{id}` has no probe")).hint(
                 format!("add a table [channel.{id}.probe.look] with http = {{ url = \"https://...\" }}"),
@@ -138,7 +182,7 @@ impl Drafting<'_, '_> {
             up_after: up_after(settings.up_after.as_ref(), self.defaults.up_after, &mut problems),
             alert_on_degraded: settings.alert_on_degraded,
         };
-        problems.into_iter().for_each(|problem| self.report.error(entry.file, problem));
+        problems.into_iter().for_each(|problem| report.error(entry.file, problem));
         Channel {
             title: settings.title.as_ref().map_or_else(|| id.to_string(), |title| title.0.clone()),
             kind: settings.kind.unwrap_or(ChannelKind::Chat),
@@ -149,27 +193,13 @@ impl Drafting<'_, '_> {
         }
     }
 
-    /// A team that is defined nowhere. Where a file could not be read it may stand there, unless it looks like a slip.
-    fn unknown_team(&self, team: &At<String>) -> Option<Problem> {
-        let known: Vec<&String> = self.tables.teams.keys().collect();
-        if known.contains(&&team.value)
-            || (self.tables.incomplete && closest(team, known.iter().copied()).is_none())
-        {
-            return None;
-        }
-        let problem = team.problem(format!("there is no team {:?}", team.value));
-        Some(match suggest(team, &known, in_backticks) {
-            Some(hint) => problem.hint(hint),
-            None => problem.hint(format!("add a table [team.{}] with mail = [\"...\"]", team.value)),
-        })
-    }
-
     fn probes(
-        &mut self,
+        &self,
         id: &ChannelId,
         settings: &ChannelSettings,
         entry: &Entry<'_, ChannelSettings>,
-        sources: &Sources,
+        outside: &Sources,
+        report: &mut Report,
     ) -> Vec<ProbePlan> {
         let DeValue::Table(channel) = entry.section.tree.get_ref() else { return Vec::new() };
         let Some(DeValue::Table(trees)) = channel.get("probe").map(|tree| tree.get_ref()) else {
@@ -187,15 +217,41 @@ impl Drafting<'_, '_> {
                 lacks: &|key| entry.section.lacks(&["probe", &name.0, key]),
             };
             let mut problems = Vec::new();
-            let plan = draft.build(sources, self.transport, self.defaults.pace, &mut problems);
-            problems.into_iter().for_each(|problem| self.report.error(entry.file, problem));
+            let plan = draft.build(outside, &self.transport, self.defaults.pace, &mut problems);
+            problems.into_iter().for_each(|problem| report.error(entry.file, problem));
             if let Some((plan, warnings)) = plan {
-                warnings.into_iter().for_each(|warning| self.report.warning(entry.file, warning));
+                warnings.into_iter().for_each(|warning| report.warning(entry.file, warning));
                 drafted.push(plan);
             }
         }
         drafted
     }
+}
+
+/// Reports every team that is defined nowhere.
+pub fn check_teams(channels: &BTreeMap<String, Drafted>, tables: &Tables<'_>, report: &mut Report) {
+    for drafted in channels.values() {
+        if let TeamSaid::Id(team) = &drafted.team
+            && let Some(problem) = unknown_team(team, tables)
+        {
+            report.error(drafted.file, problem);
+        }
+    }
+}
+
+/// A team that is defined nowhere. Where a file could not be read it may stand there, unless it looks like a slip.
+fn unknown_team(team: &At<String>, tables: &Tables<'_>) -> Option<Problem> {
+    if tables.teams.contains_key(&team.value)
+        || (tables.incomplete && closest(team, tables.teams.keys()).is_none())
+    {
+        return None;
+    }
+    let known: Vec<&String> = tables.teams.keys().collect();
+    let problem = team.problem(format!("there is no team {:?}", team.value));
+    Some(match suggest(team, &known, in_backticks) {
+        Some(hint) => problem.hint(hint),
+        None => problem.hint(format!("add a table [team.{}] with mail = [\"...\"]", team.value)),
+    })
 }
 
 struct ProbeDraft<'t, 'f> {

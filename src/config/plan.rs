@@ -1,17 +1,13 @@
 //! What to probe and by which rules: the whole configuration, checked, with every secret read and every probe built.
 //! A reload swaps a whole plan for another; nothing in a plan ever changes.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
     domain::{
         channel::{ChannelId, ChannelKind, Location, ProbeKey, ProbeName, TeamId},
         evaluation::Rules,
+        outcome::PhaseWords,
     },
     metrics,
     notify::mail::MailServer,
@@ -39,7 +35,7 @@ pub struct Plan {
     /// The teams, by id.
     pub teams: BTreeMap<TeamId, Team>,
     /// The channels, by id.
-    pub channels: BTreeMap<ChannelId, Channel>,
+    pub channels: BTreeMap<ChannelId, Arc<Channel>>,
 }
 
 /// Settings that only a restart can change.
@@ -88,10 +84,10 @@ pub struct ProbePlan {
     pub timeout: Duration,
     /// How soon a failed run is followed by another; none waits for the next turn.
     pub recheck: Option<Duration>,
-    /// Every host that a run burdens, for the cap per host and for what it shares with others.
-    pub hosts: BTreeSet<Arc<str>>,
-    /// The words of its phases as metric labels: phases of a request, or steps of a journey.
-    pub phases: Vec<String>,
+    /// Every host that a run burdens, each once, for the cap per host and for what it shares with others.
+    pub hosts: Box<[Arc<str>]>,
+    /// The words of its phases.
+    pub phases: PhaseWords,
     /// The kind's word: `http`, `journey`.
     pub kind: &'static str,
     /// Equal for two plans whose probe is configured alike; a probe that has changed starts anew.

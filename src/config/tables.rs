@@ -1,6 +1,7 @@
-//! Takes the tables of a file apart and reads each into its settings, so that each gives its own problems.
+//! Takes the tables of a file apart and reads each into its settings, so that each gives its own problems. Channels,
+//! which may be ten thousand, are read one by one where they are built ([`crate::config::channels`]).
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 
 use serde::{
     Deserialize,
@@ -18,12 +19,15 @@ use crate::{
     config::{
         report::{FileIndex, Report},
         section::{self, Section, Tree},
-        settings::{ChannelSettings, DefaultSettings, MailSettings, MonitorSettings, TABLES, TeamSettings},
+        settings::{DefaultSettings, MailSettings, MonitorSettings, TABLES, TeamSettings},
         value::Id,
         wording::{Complaint, in_backticks},
     },
     setting::{At, Problem, suggest},
 };
+
+/// A key of the file with its place.
+pub type Key<'f> = Spanned<Cow<'f, str>>;
 
 /// A table of the file with its settings and where it stands.
 #[derive(Debug)]
@@ -36,7 +40,7 @@ pub struct Entry<'f, T> {
     pub section: Section<'f, T>,
 }
 
-/// Everything the files say, table by table.
+/// Everything the files say besides the channels, table by table.
 #[derive(Debug, Default)]
 pub struct Tables<'f> {
     /// Whether a file is missing from them: nothing is called unknown that may stand there.
@@ -49,13 +53,18 @@ pub struct Tables<'f> {
     pub defaults: Option<Entry<'f, DefaultSettings>>,
     /// `[team.ID]`.
     pub teams: BTreeMap<String, Entry<'f, TeamSettings>>,
-    /// `[channel.ID]`.
-    pub channels: BTreeMap<String, Entry<'f, ChannelSettings>>,
 }
 
 impl<'f> Tables<'f> {
-    /// Takes in the tables of one file.
-    pub fn take(&mut self, file: FileIndex, is_first: bool, tree: DeTable<'f>, report: &mut Report) {
+    /// Takes in the tables of one file; gives its channels, which are read by what the other tables say.
+    pub fn take(
+        &mut self,
+        file: FileIndex,
+        is_first: bool,
+        tree: DeTable<'f>,
+        report: &mut Report,
+    ) -> Option<Tree<'f>> {
+        let mut channels = None;
         let mut intake = Intake { file, report };
         for (key, value) in tree {
             let span = key.span();
@@ -63,14 +72,8 @@ impl<'f> Tables<'f> {
                 "include" => {
                     intake.read::<Vec<At<String>>>(span, value);
                 }
-                "team" => intake.named(
-                    value,
-                    "[team.support] with mail = [\"oncall@example.com\"]",
-                    &mut self.teams,
-                ),
-                "channel" => {
-                    intake.named(value, "[channel.web-chat] with kind = \"chat\"", &mut self.channels)
-                }
+                "team" => intake.teams(value, &mut self.teams),
+                "channel" => channels = Some(value),
                 word @ ("monitor" | "mail" | "defaults") if !is_first => intake.refuse(
                     Problem::at(
                         span,
@@ -88,12 +91,16 @@ impl<'f> Tables<'f> {
                 }
             }
         }
+        channels
     }
 }
 
-struct Intake<'r> {
-    file: FileIndex,
-    report: &'r mut Report,
+/// Reads the tables of one file.
+pub struct Intake<'r> {
+    /// The file.
+    pub file: FileIndex,
+    /// Where problems are reported.
+    pub report: &'r mut Report,
 }
 
 impl Intake<'_> {
@@ -101,7 +108,8 @@ impl Intake<'_> {
         self.report.error(self.file, problem);
     }
 
-    fn read<'f, T: DeserializeOwned>(&mut self, key: Range<usize>, value: Tree<'f>) -> Entry<'f, T> {
+    /// Reads one table.
+    pub fn read<'f, T: DeserializeOwned>(&mut self, key: Range<usize>, value: Tree<'f>) -> Entry<'f, T> {
         let mut section = section::read(value, key.clone());
         for problem in section.problems.drain(..) {
             self.refuse(problem);
@@ -110,48 +118,44 @@ impl Intake<'_> {
         Entry { file: self.file, key, section }
     }
 
-    /// Reads a table of tables with ids.
-    fn named<'f, T: DeserializeOwned>(
-        &mut self,
-        value: Tree<'f>,
-        example: &str,
-        into: &mut BTreeMap<String, Entry<'f, T>>,
-    ) {
-        let span = value.span();
-        let DeValue::Table(tables) = value.into_inner() else {
-            let problem = Problem::at(span, "expected a table of tables, each with an id of its own");
-            return self.refuse(problem.hint(format!("write a table such as {example}")));
-        };
-        for (key, value) in tables {
-            let id = key.get_ref().to_string();
-            if let Err(error) = Id::deserialize(StrDeserializer::<Error>::new(&id)) {
-                self.refuse(Complaint::read(&error.to_string()).problem(key.span()));
-            }
+    fn teams<'f>(&mut self, value: Tree<'f>, into: &mut BTreeMap<String, Entry<'f, TeamSettings>>) {
+        for (key, value) in self.named(value, "[team.support] with mail = [\"oncall@example.com\"]") {
+            let id = self.id(&key);
             let entry = self.read(key.span(), value);
-            self.keep(&key, id, entry, into);
-        }
-    }
-
-    fn keep<'f, T>(
-        &mut self,
-        key: &Spanned<impl Sized>,
-        id: String,
-        entry: Entry<'f, T>,
-        into: &mut BTreeMap<String, Entry<'f, T>>,
-    ) {
-        match into.get(&id) {
-            Some(first) => {
-                let problem = Problem::at(key.span(), format!("`{id}` is defined twice"));
-                let related = (first.file, first.key.clone(), "first defined here");
-                self.report.error_with(
-                    self.file,
-                    problem.hint("rename one of the two, or put them into one"),
-                    related,
-                );
-            }
-            None => {
+            if self.is_new(&id, &key, into.get(&id).map(|first| (first.file, first.key.clone()))) {
                 into.insert(id, entry);
             }
         }
+    }
+
+    /// The tables of a table of tables with ids; none if it is something else.
+    pub fn named<'f>(&mut self, value: Tree<'f>, example: &str) -> DeTable<'f> {
+        let span = value.span();
+        match value.into_inner() {
+            DeValue::Table(tables) => tables,
+            _ => {
+                let problem = Problem::at(span, "expected a table of tables, each with an id of its own");
+                self.refuse(problem.hint(format!("write a table such as {example}")));
+                DeTable::new()
+            }
+        }
+    }
+
+    /// The id that a key is.
+    pub fn id(&mut self, key: &Key<'_>) -> String {
+        let id = key.get_ref().to_string();
+        if let Err(error) = Id::deserialize(StrDeserializer::<Error>::new(&id)) {
+            self.refuse(Complaint::read(&error.to_string()).problem(key.span()));
+        }
+        id
+    }
+
+    /// Whether an id has not been used before, at the place that is given.
+    pub fn is_new(&mut self, id: &str, key: &Key<'_>, first: Option<(FileIndex, Range<usize>)>) -> bool {
+        let Some((file, place)) = first else { return true };
+        let problem = Problem::at(key.span(), format!("`{id}` is defined twice"));
+        let problem = problem.hint("rename one of the two, or put them into one");
+        self.report.error_with(self.file, problem, (file, place, "first defined here"));
+        false
     }
 }

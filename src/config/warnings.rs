@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::{
     config::{
-        channels::Drafted,
-        plan::{self, Plan},
+        channels::{Drafted, TeamSaid},
+        plan::{self, Plan, ProbePlan},
         report::Report,
         tables::Tables,
     },
-    domain::channel::ChannelId,
     setting::Problem,
 };
 
@@ -17,26 +16,24 @@ use crate::{
 const SERIES_MAX: usize = 100_000;
 
 /// Adds every warning that only the whole can show.
-pub fn add(tables: &Tables<'_>, plan: &Plan, channels: &BTreeMap<ChannelId, Drafted>, report: &mut Report) {
-    teams(tables, plan, report);
+pub fn add(tables: &Tables<'_>, plan: &Plan, channels: &BTreeMap<String, Drafted>, report: &mut Report) {
+    teams(tables, plan, channels, report);
     mail_host(tables, plan, channels, report);
     series(tables, channels, report);
 }
 
-fn teams(tables: &Tables<'_>, plan: &Plan, report: &mut Report) {
-    for (id, entry) in &tables.channels {
-        if entry.section.settings.as_ref().is_some_and(|settings| settings.team.is_none())
-            && !entry.section.lacks(&["team"])
-        {
+fn teams(tables: &Tables<'_>, plan: &Plan, channels: &BTreeMap<String, Drafted>, report: &mut Report) {
+    for (id, drafted) in channels {
+        if drafted.built.is_some() && matches!(drafted.team, TeamSaid::Nothing) {
             let problem =
-                Problem::at(entry.key.clone(), format!("nobody is told when the channel `{id}` goes dark"));
+                Problem::at(drafted.key.clone(), format!("nobody is told when the channel `{id}` goes dark"));
             let hint = match tables.teams.keys().next() {
                 Some(team) => format!("add `team = \"{team}\"`"),
                 None => {
                     "add a table [team.support] with mail = [\"...\"], and `team = \"support\"`".to_owned()
                 }
             };
-            report.warning(entry.file, problem.hint(hint));
+            report.warning(drafted.file, problem.hint(hint));
         }
     }
     for (id, _) in plan.teams.iter().filter(|(_, team)| team.mail.is_empty()) {
@@ -49,12 +46,10 @@ fn teams(tables: &Tables<'_>, plan: &Plan, report: &mut Report) {
 }
 
 /// An outage of a host that also carries our mails is an outage nobody hears of.
-fn mail_host(tables: &Tables<'_>, plan: &Plan, channels: &BTreeMap<ChannelId, Drafted>, report: &mut Report) {
+fn mail_host(tables: &Tables<'_>, plan: &Plan, channels: &BTreeMap<String, Drafted>, report: &mut Report) {
     let (Some(mail), Some(entry)) = (&plan.mail, &tables.mail) else { return };
     let smtp = entry.section.settings.as_ref().and_then(|settings| settings.smtp.as_ref());
-    let shared = channels
-        .values()
-        .flat_map(|(_, probes)| probes)
+    let shared = probes(channels)
         .find(|probe| probe.hosts.iter().any(|host| host_name(host).eq_ignore_ascii_case(&mail.host)));
     if let (Some(smtp), Some(probe)) = (smtp, shared) {
         let problem =
@@ -66,6 +61,10 @@ fn mail_host(tables: &Tables<'_>, plan: &Plan, channels: &BTreeMap<ChannelId, Dr
     }
 }
 
+fn probes(channels: &BTreeMap<String, Drafted>) -> impl Iterator<Item = &ProbePlan> {
+    channels.values().filter_map(|drafted| drafted.built.as_ref()).flat_map(|(_, probes)| probes)
+}
+
 /// The name without brackets and port.
 fn host_name(host: &str) -> &str {
     let bare = host.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(address, _)| address);
@@ -75,9 +74,8 @@ fn host_name(host: &str) -> &str {
     })
 }
 
-fn series(tables: &Tables<'_>, channels: &BTreeMap<ChannelId, Drafted>, report: &mut Report) {
-    let probes = channels.values().flat_map(|(_, probes)| probes);
-    let total = plan::series(channels.len(), probes);
+fn series(tables: &Tables<'_>, channels: &BTreeMap<String, Drafted>, report: &mut Report) {
+    let total = plan::series(channels.len(), probes(channels));
     let budget =
         tables.monitor.series_max.map_or(SERIES_MAX, |count| usize::try_from(count.0).unwrap_or(usize::MAX));
     if total > budget {

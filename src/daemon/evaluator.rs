@@ -1,7 +1,7 @@
 //! Turns outcomes into verdicts, and owns everything judged; nobody else writes it.
 //!
 //! A verdict is decided by a pure function, committed together with the mails it owes, and only then adopted. One
-//! commit is under way at a time, beside the intake of further outcomes. A store that refuses is asked again every
+//! commit is under way at a time, of whatever has been decided by then, beside the intake of further outcomes. A store that refuses is asked again every
 //! second: what has been seen is still known, so a verdict comes late and is not lost.
 
 mod absent;
@@ -51,6 +51,9 @@ const TICK: Duration = Duration::from_millis(200);
 const TICKS_PER_LOOK: u32 = 5;
 /// So many probes' windows are shown in their metrics every second; more take turns.
 const WINDOWS_PER_LOOK: usize = 1_000;
+/// So many verdicts are committed in one transaction: to commit ten thousand one by one takes a quarter of a minute, and
+/// to decide more at once would hold up the intake.
+const VERDICTS_PER_COMMIT: usize = 64;
 /// At the end, so long is spent on committing what is still owed.
 pub(super) const LAST_COMMITS: Duration = Duration::from_secs(3);
 
@@ -119,7 +122,7 @@ pub(crate) struct Evaluator {
     wanting: BTreeSet<usize>,
     /// Channels that have been away for so long that their incident is to be withdrawn.
     leaving: Vec<ChannelId>,
-    /// The decision under way to the store.
+    /// The decisions under way to the store.
     commit: Option<Commit>,
     /// The store has refused; it is asked again at the next look.
     refused: bool,
@@ -140,8 +143,8 @@ pub(crate) struct Evaluator {
 }
 
 struct Commit {
-    decision: Decision,
-    from: State,
+    /// What has been decided, each with the state that its channel leaves; no channel twice.
+    verdicts: Vec<(Decision, State)>,
     done: Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>,
 }
 
@@ -252,11 +255,15 @@ impl Evaluator {
         if self.commit.is_some() || self.refused {
             return;
         }
-        let Some((decision, from)) = self.next_decision() else { return };
+        let verdicts: Vec<_> =
+            std::iter::from_fn(|| self.next_decision()).take(VERDICTS_PER_COMMIT).collect();
+        if verdicts.is_empty() {
+            return;
+        }
         let (store, trouble) = (self.store.clone(), Arc::clone(&self.trouble));
-        let committed = decision.clone();
-        let done = Box::pin(async move { trouble.attend(Work::Verdict, store.commit(committed)).await });
-        self.commit = Some(Commit { decision, from, done });
+        let decisions = verdicts.iter().map(|(decision, _)| decision.clone()).collect();
+        let done = Box::pin(async move { trouble.attend(Work::Verdict, store.commit(decisions)).await });
+        self.commit = Some(Commit { verdicts, done });
     }
 
     /// What is to be decided next, and the state that the channel leaves by it.
@@ -271,19 +278,21 @@ impl Evaluator {
         ruling::withdraw(&self.roster, &id, &self.plan, now.wall)
     }
 
-    /// Takes the decision for its own, if it was committed.
+    /// Takes the decisions for its own, if they were committed.
     fn conclude(&mut self, result: Result<(), StoreError>) {
-        let Some(Commit { decision, from, .. }) = self.commit.take() else { return };
+        let Some(Commit { verdicts, .. }) = self.commit.take() else { return };
         if result.is_err() {
             // The evidence stands, and proposes the change again.
             self.refused = true;
             return;
         }
-        tell(&decision, from);
-        if !decision.notifications.is_empty() {
+        if verdicts.iter().any(|(decision, _)| !decision.notifications.is_empty()) {
             self.outbox.notify_one();
         }
-        self.adopt_decision(&decision);
+        for (decision, from) in verdicts {
+            tell(&decision, from);
+            self.adopt_decision(&decision);
+        }
         self.tell_status();
     }
 

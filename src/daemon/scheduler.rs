@@ -18,7 +18,7 @@ use anyhow::Context;
 use tokio::{
     sync::{mpsc, watch},
     task::{JoinError, JoinSet},
-    time::{Instant, sleep_until},
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug_span};
@@ -41,6 +41,11 @@ use crate::{
 
 /// The loop turns at least this often, for its pulse.
 const IDLE_MAX: Duration = Duration::from_secs(1);
+
+/// A timer of this period always stands on the runtime of the probes. A timer that is set while none stands that is due
+/// sooner wakes the runtime, by a system call, to reckon anew how long it may sleep; the deadlines of runs, each of which
+/// sets several, are later than this one and wake nobody.
+const STANDING: Duration = Duration::from_millis(100);
 
 /// So long it lets ended runs gather before it is woken for them: a turn frees their places anyway.
 const GATHER: Duration = Duration::from_millis(5);
@@ -77,6 +82,8 @@ pub(crate) async fn run(connections: Connections, stop: CancellationToken) -> an
     wheel.adopt();
     let mut watchdog = Watchdog::from_unit();
     let mut woken_by_runs_from = Instant::now();
+    let mut standing = interval(STANDING);
+    standing.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let now = Instant::now();
         wheel.pulse.beat(now);
@@ -100,6 +107,7 @@ pub(crate) async fn run(connections: Connections, stop: CancellationToken) -> an
                 woken_by_runs_from = Instant::now() + GATHER;
             }
             () = sleep_until(wake_at) => {}
+            _ = standing.tick() => {}
         }
     }
     wheel.wind_up().await;
@@ -314,7 +322,7 @@ impl Wheel {
     /// The hosts of the present plan with the runs under way against them.
     fn hosts_in_use(&self) -> HashMap<Arc<str>, Arc<AtomicUsize>> {
         let seats = self.seats.iter().flatten();
-        let loads = |seat: &Seat| std::iter::zip(seat.plan.hosts.clone(), seat.hosts.to_vec());
+        let loads = |seat: &Seat| std::iter::zip(seat.plan.hosts.to_vec(), seat.hosts.to_vec());
         seats.flat_map(loads).collect()
     }
 }

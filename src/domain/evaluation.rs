@@ -176,7 +176,8 @@ pub struct ChannelState {
     /// In the order of their names.
     probes: Vec<ProbeEvidence>,
     /// The change proposed last, until it is adopted or the evidence calls for it no more.
-    proposed: Option<Transition>,
+    // Boxed: it is large, and of most channels there is none.
+    proposed: Option<Box<Transition>>,
     /// While the channel is unknown: what it was when it was bad last, if it was.
     before_unknown: Option<Outage>,
     /// No proposal can arise before this moment unless a probe turns.
@@ -245,17 +246,17 @@ impl ChannelState {
     /// adopted. Call it after every record, and once a second for what only time brings about.
     pub fn judge(&mut self, rules: &Rules, now: Moment) -> Option<Transition> {
         if let Some(owed) = self.proposed.as_ref().filter(|proposed| is_owed(proposed.to, rules)) {
-            return Some(owed.clone());
+            return Some((**owed).clone());
         }
         if now.monotonic < self.settled_until {
             return None;
         }
         let target = self.weigh(now.monotonic);
-        self.proposed = (target != self.state).then(|| self.transition_to(target, now));
+        self.proposed = (target != self.state).then(|| Box::new(self.transition_to(target, now)));
         if self.proposed.is_none() {
             self.settled_until = self.next_silence(now.monotonic);
         }
-        self.proposed.clone()
+        self.proposed.as_deref().cloned()
     }
 
     /// Takes a state as its own that has been committed.
@@ -271,6 +272,16 @@ impl ChannelState {
     #[must_use]
     pub fn state(&self) -> State {
         self.state
+    }
+
+    /// What others are told of this channel: its state, or the one about to be committed where that is worse. Nobody is
+    /// sent to a door that is found broken at the same moment.
+    #[must_use]
+    pub fn outlook(&self) -> State {
+        match self.proposed.as_ref().map_or(self.state, |proposed| proposed.to) {
+            State::Dark => State::Dark,
+            next => self.state.max(next),
+        }
     }
 
     /// Since when.

@@ -100,7 +100,7 @@ pub struct Neighbour {
     pub channel: ChannelId,
     /// Its title for people.
     pub title: String,
-    /// Its judged state.
+    /// Its judged state, or the one about to be committed where that is worse.
     pub state: State,
     /// Whether it stands on a host on which the channel in question stands too, and so may share its fate.
     pub shares_host: bool,

@@ -341,6 +341,9 @@ fn needs_escape(c: char) -> bool {
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{061c}' | '\u{feff}')
 }
 
+/// The words of a probe's phases as metric labels: phases of a request, or steps of a journey.
+pub type PhaseWords = Arc<[Box<str>]>;
+
 /// One timed part of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Phase {

@@ -19,7 +19,9 @@ use crate::{
     domain::{evaluation::State, latency::Window},
     metrics::{
         self, Family, Series,
-        series::{ABSENT, ChannelSeries, OUTCOMES, ProbeSeries, QUANTILES, SEVERITIES, micros},
+        series::{
+            ABSENT, ChannelSeries, OUTCOMES, ProbeSeries, QUANTILES, SEVERITIES, bucket_bounds, micros,
+        },
     },
 };
 
@@ -222,14 +224,15 @@ fn timeout_ratio(series: &ProbeSeries, name: &'static str, out: &mut String) {
 
 fn duration(series: &ProbeSeries, name: &'static str, out: &mut String) {
     let mut count = 0;
-    for (index, bucket) in series.buckets.iter().enumerate() {
+    let bounds = bucket_bounds(series.timeout).map(Some).chain([None]);
+    for (bucket, bound) in series.buckets.iter().zip(bounds) {
         count += bucket.load(Relaxed);
         out.push_str(name);
         open(out, "_bucket", probe_labels(series));
-        match series.bounds.get(index) {
+        match bound {
             Some(bound) => {
                 out.push_str(",le=\"");
-                push_scaled(out, micros(*bound), 6);
+                push_scaled(out, micros(bound), 6);
                 out.push('"');
             }
             None => out.push_str(",le=\"+Inf\""),
@@ -255,7 +258,7 @@ fn latency(series: &ProbeSeries, name: &'static str, out: &mut String) {
 }
 
 fn phases(series: &ProbeSeries, name: &'static str, out: &mut String) {
-    for (phase, duration) in &series.phases {
+    for (phase, duration) in series.phases() {
         let Some(duration) = read(duration) else { continue };
         open(out, name, probe_labels(series));
         out.push(',');
@@ -339,7 +342,7 @@ mod tests {
         domain::{
             channel::{ChannelId, Location, ProbeKey, ProbeName},
             incident::Severity,
-            outcome::{Detail, Failure, Outcome, Phase, PhaseKind, Reason, Stage, Verdict},
+            outcome::{Detail, Failure, Outcome, Phase, PhaseKind, PhaseWords, Reason, Stage, Verdict},
         },
         metrics::{Metrics, SERIES_PER_CHANNEL, series_per_probe},
     };
@@ -350,8 +353,8 @@ mod tests {
         ProbeKey { channel: ChannelId::new("web-chat"), probe: ProbeName::new(&format!("probe-{index}")) }
     }
 
-    fn request_phases() -> Vec<String> {
-        PhaseKind::ALL[..6].iter().map(ToString::to_string).collect()
+    fn request_phases() -> PhaseWords {
+        PhaseKind::ALL[..6].iter().map(|kind| kind.as_str().into()).collect()
     }
 
     fn probe_series(index: usize) -> Arc<ProbeSeries> {
@@ -459,10 +462,10 @@ mod tests {
 
     #[test]
     fn a_long_journey_shows_its_first_steps_each_and_the_others_together() {
-        let steps: Vec<String> = (1..=10).map(|number| format!("step-{number}")).collect();
+        let steps: PhaseWords = (1..=10).map(|number| format!("step-{number}").into()).collect();
         let series = ProbeSeries::new(&key(0), &Location::new("fra-1"), &steps, TIMEOUT);
         let connect = &outcome(Verdict::Ok).phases[0];
-        let phases = steps.iter().map(|step| Phase { step: Some(step.as_str().into()), ..connect.clone() });
+        let phases = steps.iter().map(|step| Phase { step: Some((**step).into()), ..connect.clone() });
         let lines = whole(Arc::new(series), phases.collect());
         assert_eq!(lines.len(), series_per_probe(10, TIMEOUT));
         let shows = |words: &str| lines.iter().any(|line| line.contains(words));

@@ -5,7 +5,7 @@
 
 use std::{
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -19,7 +19,7 @@ use crate::{
         evaluation::State,
         incident::Severity,
         latency::Window,
-        outcome::{Outcome, Reason, Verdict},
+        outcome::{Outcome, PhaseWords, Reason, Verdict},
     },
     metrics::exposition::push_label,
 };
@@ -41,10 +41,9 @@ const BOUNDS_MS: [u64; 13] =
     [25, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 120_000, 300_000, 900_000];
 
 /// The upper bounds of the duration histogram of a probe: a fixed ladder, ended by the timeout.
-#[must_use]
-pub fn bucket_bounds(timeout: Duration) -> Vec<Duration> {
-    let below = BOUNDS_MS.iter().map(|&ms| Duration::from_millis(ms)).take_while(|bound| *bound < timeout);
-    below.chain([timeout]).collect()
+pub fn bucket_bounds(timeout: Duration) -> impl Iterator<Item = Duration> {
+    let ladder = BOUNDS_MS.iter().map(|&ms| Duration::from_millis(ms));
+    ladder.take_while(move |bound| *bound < timeout).chain([timeout])
 }
 
 /// The series of one probe.
@@ -60,14 +59,17 @@ pub struct ProbeSeries {
     pub(crate) timeouts: AtomicU64,
     /// Bit patterns of `f64`, in the order of [`Window::ALL`].
     pub(crate) timeout_ratios: [AtomicU64; Window::ALL.len()],
-    pub(crate) bounds: Box<[Duration]>,
+    /// The bounds of the histogram follow from it.
+    pub(crate) timeout: Duration,
     /// Runs per bucket, not cumulated; the last one is beyond every bound.
     pub(crate) buckets: Box<[AtomicU64]>,
     pub(crate) duration_sum_us: AtomicU64,
     /// Microseconds, in the order of [`QUANTILES`].
     pub(crate) latency_us: [AtomicU64; QUANTILES.len()],
-    /// The escaped word of each phase and how long it took.
-    pub(crate) phases: Box<[(Box<str>, AtomicU64)]>,
+    /// The words of all phases, as the plan has them.
+    words: PhaseWords,
+    /// How long each phase took that is shown; the last one stands for several where there are more words.
+    phases: Box<[AtomicU64]>,
     pub(crate) last_run_ms: AtomicU64,
     pub(crate) certificate_expiry_s: AtomicU64,
 }
@@ -75,14 +77,13 @@ pub struct ProbeSeries {
 impl ProbeSeries {
     /// Series of a probe that has not run: counters at 0, all else absent.
     #[must_use]
-    pub fn new(key: &ProbeKey, location: &Location, phases: &[String], timeout: Duration) -> Self {
+    pub fn new(key: &ProbeKey, location: &Location, phases: &PhaseWords, timeout: Duration) -> Self {
         let mut names = String::new();
         push_label(&mut names, "channel", key.channel.as_str());
         names.push(',');
         push_label(&mut names, "probe", key.probe.as_str());
         let mut place = String::from(",");
         push_label(&mut place, "location", location.as_str());
-        let bounds: Box<[Duration]> = bucket_bounds(timeout).into();
         Self {
             names: names.into(),
             location: place.into(),
@@ -90,11 +91,12 @@ impl ProbeSeries {
             failures: Mutex::default(),
             timeouts: AtomicU64::new(0),
             timeout_ratios: absent(),
-            buckets: (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect(),
-            bounds,
+            buckets: (0..=bucket_bounds(timeout).count()).map(|_| AtomicU64::new(0)).collect(),
+            timeout,
             duration_sum_us: AtomicU64::new(0),
             latency_us: absent(),
-            phases: shown(phases).map(|phase| (phase.into(), AtomicU64::new(ABSENT))).collect(),
+            phases: (0..phases.len().min(PHASES_MAX)).map(|_| AtomicU64::new(ABSENT)).collect(),
+            words: Arc::clone(phases),
             last_run_ms: AtomicU64::new(ABSENT),
             certificate_expiry_s: AtomicU64::new(ABSENT),
         }
@@ -148,9 +150,17 @@ impl ProbeSeries {
     }
 
     fn observe(&self, duration: Duration) {
-        let index = self.bounds.partition_point(|bound| *bound < duration);
+        let index = bucket_bounds(self.timeout).take_while(|bound| *bound < duration).count();
         add(&self.buckets[index], 1);
         add(&self.duration_sum_us, micros(duration));
+    }
+
+    /// Every phase that is shown: its word, and how long it took.
+    pub(crate) fn phases(&self) -> impl Iterator<Item = (&str, &AtomicU64)> {
+        let others = (self.words.len() > self.phases.len()).then_some(PHASES_MAX - 1);
+        let word =
+            move |(at, phase)| (if others == Some(at) { OTHER_STEPS } else { &*self.words[at] }, phase);
+        self.phases.iter().enumerate().map(word)
     }
 
     /// Adds up what belongs to one word: the hops of a redirect chain, the requests of a step.
@@ -158,24 +168,15 @@ impl ProbeSeries {
         let mut totals = [None; PHASES_MAX];
         for phase in &outcome.phases {
             let word = phase.step.as_deref().unwrap_or(phase.kind.as_str());
-            let place = |word: &str| self.phases.iter().position(|(known, _)| **known == *word);
+            let place = |word: &str| self.phases().position(|(known, _)| known == word);
             if let Some(place) = place(word).or_else(|| place(OTHER_STEPS)) {
                 *totals[place].get_or_insert(0) += micros(phase.duration);
             }
         }
-        for ((_, series), total) in self.phases.iter().zip(totals) {
+        for (series, total) in self.phases.iter().zip(totals) {
             series.store(total.unwrap_or(ABSENT), Relaxed);
         }
     }
-}
-
-/// The words of the phases that have a series.
-fn shown(phases: &[String]) -> impl Iterator<Item = &str> {
-    let (own, others) = match phases.len() {
-        0..=PHASES_MAX => (phases.len(), None),
-        _ => (PHASES_MAX - 1, Some(OTHER_STEPS)),
-    };
-    phases[..own].iter().map(String::as_str).chain(others)
 }
 
 /// The series of one channel.
@@ -265,7 +266,7 @@ mod tests {
     #[test]
     fn buckets_end_with_the_timeout() {
         let seconds = |timeout| -> Vec<f64> {
-            bucket_bounds(Duration::from_millis(timeout)).iter().map(Duration::as_secs_f64).collect()
+            bucket_bounds(Duration::from_millis(timeout)).map(|bound| bound.as_secs_f64()).collect()
         };
         assert_eq!(seconds(10_000), [0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]);
         assert_eq!(seconds(700), [0.025, 0.1, 0.25, 0.5, 0.7]);

@@ -1,12 +1,15 @@
 //! The kind `http`: one request, and what is expected of its answer.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::Cow,
+    sync::{Arc, LazyLock},
+};
 
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
-    domain::outcome::PhaseKind,
+    domain::outcome::{PhaseKind, PhaseWords},
     probe::{
         Probe, Report, RunFuture,
         captured::Captured,
@@ -82,18 +85,25 @@ fn unsendable(settings: &RequestSettings, error: &Unsendable) -> Problem {
 }
 
 /// The phases a run can have.
-fn phases(prepared: &Prepared) -> Vec<String> {
+fn phases(prepared: &Prepared) -> PhaseWords {
+    /// By whether a name is resolved and whether hands are shaken; the same for ten thousand probes.
+    static WORDS: LazyLock<[[PhaseWords; 2]; 2]> =
+        LazyLock::new(|| [false, true].map(|resolves| [false, true].map(|tls| words(resolves, tls))));
     let follows = prepared.route.redirects_max > 0;
     let url = &prepared.target.url;
     let resolves = follows || url.domain().is_some();
     let shakes_hands = follows || url.scheme() == "https";
+    Arc::clone(&WORDS[usize::from(resolves)][usize::from(shakes_hands)])
+}
+
+fn words(resolves: bool, shakes_hands: bool) -> PhaseWords {
     let has = |kind: &PhaseKind| match kind {
         PhaseKind::Resolve => resolves,
         PhaseKind::Tls => shakes_hands,
         PhaseKind::Pause => false,
         _ => true,
     };
-    PhaseKind::ALL.iter().filter(|kind| has(kind)).map(|kind| kind.as_str().to_owned()).collect()
+    PhaseKind::ALL.iter().filter(|kind| has(kind)).map(|kind| kind.as_str().into()).collect()
 }
 
 impl HttpProbe {

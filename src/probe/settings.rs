@@ -4,13 +4,13 @@
 //! `fn build(&self, context: &BuildContext<'_>) -> Result<Built, Vec<Problem>>`: everything that can be found wrong is
 //! found here, while the configuration is loaded, and all of it at once.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
-    domain::channel::ProbeKey,
+    domain::{channel::ProbeKey, outcome::PhaseWords},
     probe::{
         Probe, http, journey::JourneySettings, request::settings::RequestSettings, transport::Transport,
     },
@@ -81,10 +81,10 @@ pub struct BuildContext<'a> {
 pub struct Built {
     /// What to run.
     pub probe: Arc<dyn Probe>,
-    /// Every host that a run burdens by itself, whatever it is redirected to.
-    pub hosts: BTreeSet<Arc<str>>,
-    /// The words of its phases as metric labels: phases of a request, or steps of a journey.
-    pub phases: Vec<String>,
+    /// Every host that a run burdens by itself, each once, whatever it is redirected to.
+    pub hosts: Box<[Arc<str>]>,
+    /// The words of its phases.
+    pub phases: PhaseWords,
     /// What deserves a second look.
     pub warnings: Vec<Problem>,
 }

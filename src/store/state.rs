@@ -55,17 +55,20 @@ impl Store {
         .await
     }
 
-    /// Commits a decision: the channel's state, its incident and what people are told, in one durable transaction.
-    /// Committing the same decision again changes nothing: a notification is known by its Message-ID.
+    /// Commits decisions: of each the channel's state, its incident and what people are told, all in one durable
+    /// transaction. Committing the same decision again changes nothing: a notification is known by its Message-ID.
     ///
     /// # Errors
     /// When the transaction could not be committed; nothing of it has happened then, and it may be proposed again.
-    pub async fn commit(&self, decision: Decision) -> Result<(), StoreError> {
+    pub async fn commit(&self, decisions: Vec<Decision>) -> Result<(), StoreError> {
         self.call("commit a decision", move |handle| {
-            let halt = if decision.notifications.is_empty() { |_: &str| () } else { crate::halt::here };
+            let is_told = decisions.iter().any(|decision| !decision.notifications.is_empty());
+            let halt = if is_told { crate::halt::here } else { |_: &str| () };
             halt("after_decide");
             let transaction = handle.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            write(&transaction, &decision)?;
+            for decision in &decisions {
+                write(&transaction, decision)?;
+            }
             halt("before_commit");
             transaction.commit()?;
             halt("after_commit");

@@ -177,7 +177,7 @@ impl House {
     /// Commits as the evaluator does, and rings.
     async fn tell(&self, incident: &str, event: IncidentEvent, recipients: &[&str]) {
         let decision = decision("web-chat", incident, event, recipients, self.clock.now());
-        self.store.commit(decision).await.unwrap();
+        self.store.commit(vec![decision]).await.unwrap();
         self.bell.notify_one();
     }
 
@@ -244,7 +244,7 @@ async fn a_bell_that_nobody_rings_costs_a_minute_at_most() {
     let house = House::with(Played::default());
     sleep(Duration::from_secs(7)).await;
     let decision = decision("web-chat", "i1", IncidentEvent::Opened, &[ANNA], house.clock.now());
-    house.store.commit(decision).await.unwrap();
+    house.store.commit(vec![decision]).await.unwrap();
     sleep(MINUTE).await;
     assert_eq!(house.server.taken().len(), 1);
     house.end().await;
@@ -400,7 +400,7 @@ async fn shutdown_sends_what_is_due_and_waits_no_longer_than_five_seconds() {
     let house = House::with(Played::default());
     sleep(Duration::from_secs(1)).await;
     let decision = decision("web-chat", "i1", IncidentEvent::Opened, &[ANNA], house.clock.now());
-    house.store.commit(decision).await.unwrap();
+    house.store.commit(vec![decision]).await.unwrap();
     let server = Arc::clone(&house.server);
     house.end().await;
     assert_eq!(server.taken().len(), 1, "without a bell, in the last pass");

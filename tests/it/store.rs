@@ -39,7 +39,7 @@ async fn what_was_decided_is_there_after_a_restart() {
     let (_directory, path) = place();
     let opened = decision("web-chat", "i1", IncidentEvent::Opened, &[ANNA, BERT], start());
     let store = Store::open(&path).unwrap();
-    store.commit(opened.clone()).await.unwrap();
+    store.commit(vec![opened.clone()]).await.unwrap();
     drop(store);
 
     let store = Store::open(&path).unwrap();
@@ -56,9 +56,9 @@ async fn what_was_decided_is_there_after_a_restart() {
 async fn a_resolved_incident_is_no_longer_open() {
     let (_directory, path) = place();
     let store = Store::open(&path).unwrap();
-    store.commit(decision("web-chat", "i1", IncidentEvent::Opened, &[ANNA], start())).await.unwrap();
-    store.commit(decision("hotline", "i2", IncidentEvent::Opened, &[ANNA], start())).await.unwrap();
-    store.commit(decision("web-chat", "i1", IncidentEvent::Resolved, &[ANNA], start())).await.unwrap();
+    store.commit(vec![decision("web-chat", "i1", IncidentEvent::Opened, &[ANNA], start())]).await.unwrap();
+    store.commit(vec![decision("hotline", "i2", IncidentEvent::Opened, &[ANNA], start())]).await.unwrap();
+    store.commit(vec![decision("web-chat", "i1", IncidentEvent::Resolved, &[ANNA], start())]).await.unwrap();
 
     let remembered = store.load().await.unwrap();
     let open = |id| remembered.channels[&ChannelId::new(id)].incident.as_ref().map(|open| open.id.clone());
@@ -71,13 +71,13 @@ async fn committing_a_decision_twice_tells_nobody_twice() {
     let (_directory, path) = place();
     let store = Store::open(&path).unwrap();
     let opened = decision("web-chat", "i1", IncidentEvent::Opened, &[ANNA], start());
-    store.commit(opened.clone()).await.unwrap();
-    store.commit(opened.clone()).await.unwrap();
+    store.commit(vec![opened.clone()]).await.unwrap();
+    store.commit(vec![opened.clone()]).await.unwrap();
     let due = store.due(Route::Mail, start(), 10).await.unwrap();
     assert_eq!(due.len(), 1);
 
     store.delivered(due[0].id, start(), "250 ok".to_owned()).await.unwrap();
-    store.commit(opened).await.unwrap();
+    store.commit(vec![opened]).await.unwrap();
     assert!(store.due(Route::Mail, start(), 10).await.unwrap().is_empty());
 }
 
@@ -85,8 +85,14 @@ async fn committing_a_decision_twice_tells_nobody_twice() {
 async fn a_later_mail_of_an_incident_waits_for_the_earlier_one_to_the_same_recipient() {
     let (_directory, path) = place();
     let store = Store::open(&path).unwrap();
-    store.commit(decision("web-chat", "i1", IncidentEvent::Opened, &[ANNA, BERT], start())).await.unwrap();
-    store.commit(decision("web-chat", "i1", IncidentEvent::Resolved, &[ANNA, BERT], start())).await.unwrap();
+    store
+        .commit(vec![decision("web-chat", "i1", IncidentEvent::Opened, &[ANNA, BERT], start())])
+        .await
+        .unwrap();
+    store
+        .commit(vec![decision("web-chat", "i1", IncidentEvent::Resolved, &[ANNA, BERT], start())])
+        .await
+        .unwrap();
 
     let due = store.due(Route::Mail, start(), 10).await.unwrap();
     assert_eq!(
@@ -118,7 +124,7 @@ async fn a_later_mail_of_an_incident_waits_for_the_earlier_one_to_the_same_recip
 async fn a_clock_set_back_does_not_hold_mail_up() {
     let (_directory, path) = place();
     let store = Store::open(&path).unwrap();
-    store.commit(decision("web-chat", "i1", IncidentEvent::Opened, &[ANNA], start())).await.unwrap();
+    store.commit(vec![decision("web-chat", "i1", IncidentEvent::Opened, &[ANNA], start())]).await.unwrap();
     let due = store.due(Route::Mail, start(), 10).await.unwrap();
     store.postpone(due[0].id, start() + SignedDuration::from_secs(300), "451".to_owned()).await.unwrap();
 
@@ -132,8 +138,11 @@ async fn the_backlog_counts_what_is_pending_and_names_the_oldest() {
     let (_directory, path) = place();
     let store = Store::open(&path).unwrap();
     let later = start() + SignedDuration::from_secs(60);
-    store.commit(decision("web-chat", "i1", IncidentEvent::Opened, &[ANNA, BERT], start())).await.unwrap();
-    store.commit(decision("web-chat", "i1", IncidentEvent::Resolved, &[ANNA], later)).await.unwrap();
+    store
+        .commit(vec![decision("web-chat", "i1", IncidentEvent::Opened, &[ANNA, BERT], start())])
+        .await
+        .unwrap();
+    store.commit(vec![decision("web-chat", "i1", IncidentEvent::Resolved, &[ANNA], later)]).await.unwrap();
     let backlog = store.backlog().await.unwrap();
     assert_eq!((backlog[0].pending, backlog[0].oldest), (3, Some(start())));
 
@@ -183,7 +192,7 @@ fn a_file_that_is_no_database_is_refused_and_left_alone() {
 async fn only_its_owner_can_read_the_store() {
     let (directory, path) = place();
     let store = Store::open(&path).unwrap();
-    store.commit(decision("web-chat", "i1", IncidentEvent::Opened, &[ANNA], start())).await.unwrap();
+    store.commit(vec![decision("web-chat", "i1", IncidentEvent::Opened, &[ANNA], start())]).await.unwrap();
     let mut files = 0;
     for entry in std::fs::read_dir(directory.path()).unwrap() {
         let entry = entry.unwrap();
@@ -201,13 +210,35 @@ async fn a_store_locked_by_another_program_says_so_and_takes_the_decision_later(
     let opened = decision("web-chat", "i1", IncidentEvent::Opened, &[ANNA], start());
     let other = Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let error = store.commit(opened.clone()).await.unwrap_err();
+    let error = store.commit(vec![opened.clone()]).await.unwrap_err();
     assert!(matches!(error, StoreError::Busy { .. }), "{error}");
 
     other.execute_batch("ROLLBACK").unwrap();
     assert!(store.load().await.unwrap().channels.is_empty(), "nothing of it has happened");
-    store.commit(opened).await.unwrap();
+    store.commit(vec![opened]).await.unwrap();
     assert_eq!(store.due(Route::Mail, start(), 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn of_decisions_committed_together_all_are_there_or_none() {
+    let (_directory, path) = place();
+    let store = Store::open(&path).unwrap();
+    let decisions = vec![
+        decision("web-chat", "i1", IncidentEvent::Opened, &[ANNA], start()),
+        decision("hotline", "i2", IncidentEvent::Opened, &[ANNA, BERT], start()),
+    ];
+    let other = Connection::open(&path).unwrap();
+    let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON outbox WHEN new.incident = 'i2' \
+                  BEGIN SELECT raise(ABORT, 'refused'); END";
+    other.execute_batch(refuse).unwrap();
+    store.commit(decisions.clone()).await.unwrap_err();
+    assert!(store.load().await.unwrap().channels.is_empty());
+    assert!(store.due(Route::Mail, start(), 10).await.unwrap().is_empty());
+
+    other.execute_batch("DROP TRIGGER refuse").unwrap();
+    store.commit(decisions).await.unwrap();
+    assert_eq!(store.load().await.unwrap().channels.len(), 2);
+    assert_eq!(store.due(Route::Mail, start(), 10).await.unwrap().len(), 3);
 }
 
 fn outcome(probe: &Arc<ProbeKey>, started_at: Timestamp, verdict: Verdict) -> Outcome {
@@ -294,7 +325,10 @@ async fn the_query_of_the_page_on_delivery_reads_the_outbox_while_it_is_in_use()
     let query = line.split('"').nth(1).unwrap();
     let (_directory, path) = place();
     let store = Store::open(&path).unwrap();
-    store.commit(decision("web-chat", "i1", IncidentEvent::Opened, &[ANNA, BERT], start())).await.unwrap();
+    store
+        .commit(vec![decision("web-chat", "i1", IncidentEvent::Opened, &[ANNA, BERT], start())])
+        .await
+        .unwrap();
     let reader = Connection::open_with_flags(&path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
     let mut query = reader.prepare(query).unwrap();
     let recipients: Vec<String> =

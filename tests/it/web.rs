@@ -36,9 +36,9 @@ async fn served(directory: &std::path::Path) -> (Play, String) {
     doors["chat"].takes(Duration::ZERO);
     let mut plan = plan(&doors, |probe| {
         probe.every = Duration::from_millis(50);
-        probe.phases = vec!["resolve".to_owned(), "connect".to_owned()];
+        probe.phases = ["resolve", "connect"].map(Into::into).into();
     });
-    let chat = plan.channels.first_entry().unwrap().into_mut();
+    let chat = Arc::make_mut(plan.channels.first_entry().unwrap().into_mut());
     chat.title = "Chat \"24/7\" \\o/".to_owned();
     chat.labels = BTreeMap::from([("tier".to_owned(), "gold".to_owned())]);
     let mut play = Play::start(plan, directory).await;

@@ -46,11 +46,11 @@ pub(crate) struct Post {
     /// Its id.
     pub(crate) id: ChannelId,
     /// Its configuration.
-    pub(crate) plan: Channel,
+    pub(crate) plan: Arc<Channel>,
     /// Its judgement.
     pub(crate) state: ChannelState,
-    /// Its open incident.
-    pub(crate) incident: Option<Incident>,
+    /// Its open incident. Boxed: it is large, and most channels have none.
+    pub(crate) incident: Option<Box<Incident>>,
     /// Its metrics.
     pub(crate) series: Arc<ChannelSeries>,
     /// Its probes, in the order of their names.
@@ -207,7 +207,7 @@ impl Roster {
 impl Post {
     fn new(
         id: &ChannelId,
-        channel: &Channel,
+        channel: &Arc<Channel>,
         memory: Option<RememberedChannel>,
         location: &Location,
         now: Moment,
@@ -222,9 +222,9 @@ impl Post {
         let series = Arc::new(channel_series(id, channel));
         let post = Self {
             id: id.clone(),
-            plan: channel.clone(),
+            plan: Arc::clone(channel),
             state,
-            incident,
+            incident: incident.map(Box::new),
             series,
             probes: Vec::new(),
             changed: true,
@@ -233,13 +233,13 @@ impl Post {
         post.staff(location, now)
     }
 
-    fn replan(mut self, channel: &Channel, location: &Location, now: Moment) -> Self {
+    fn replan(mut self, channel: &Arc<Channel>, location: &Location, now: Moment) -> Self {
         if labels(&self.plan) != labels(channel) {
             let series = channel_series(&self.id, channel);
             series.inherit(&self.series);
             self.series = Arc::new(series);
         }
-        self.plan = channel.clone();
+        self.plan = Arc::clone(channel);
         self.changed = true;
         self.staff(location, now)
     }
@@ -281,7 +281,7 @@ impl Post {
         } else {
             self.state.adopt(memory.state, memory.since);
         }
-        self.incident = memory.incident;
+        self.incident = memory.incident.map(Box::new);
         self.changed = true;
         self.show_state();
     }
@@ -292,7 +292,8 @@ impl Post {
     }
 
     fn into_memory(self) -> RememberedChannel {
-        RememberedChannel { state: self.state.state(), since: self.state.since(), incident: self.incident }
+        let incident = self.incident.map(|incident| *incident);
+        RememberedChannel { state: self.state.state(), since: self.state.since(), incident }
     }
 
     /// The hosts that its probes burden.

@@ -37,7 +37,7 @@ pub(crate) fn decide(
         neighbours: &neighbours,
         letterhead: letterhead(plan),
     };
-    decision::decide(&subject, &post.plan.rules, post.incident.as_ref(), transition, now)
+    decision::decide(&subject, &post.plan.rules, post.incident.as_deref(), transition, now)
 }
 
 /// Withdraws the incident of a channel that is not in the plan; gives the state that the channel leaves as well. None
@@ -71,7 +71,7 @@ fn neighbours(roster: &Roster, place: usize) -> Vec<Neighbour> {
     let neighbour = |(_, post): (usize, &Post)| Neighbour {
         channel: post.id.clone(),
         title: post.plan.title.clone(),
-        state: post.state.state(),
+        state: post.state.outlook(),
         shares_host: post.hosts().any(|host| hosts.contains(&host)),
     };
     others.map(neighbour).collect()

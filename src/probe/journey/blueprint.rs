@@ -90,7 +90,7 @@ impl<'a> Blueprint<'a> {
             return Err(blueprint.problems);
         }
         let Self { warnings, origins, .. } = blueprint;
-        let hosts = origins.iter().filter_map(host).collect();
+        let hosts: BTreeSet<Arc<str>> = origins.iter().filter_map(host).collect();
         let journey = Journey {
             key: context.key.clone(),
             transport: Arc::clone(context.transport),
@@ -102,8 +102,8 @@ impl<'a> Blueprint<'a> {
             cleanup,
             origins,
         };
-        let phases = journey.steps.iter().chain(&journey.cleanup).map(|step| step.name.to_string()).collect();
-        Ok(Built { probe: Arc::new(journey), hosts, phases, warnings })
+        let phases = journey.steps.iter().chain(&journey.cleanup).map(|step| (*step.name).into()).collect();
+        Ok(Built { probe: Arc::new(journey), hosts: hosts.into_iter().collect(), phases, warnings })
     }
 
     fn count(&mut self, settings: &JourneySettings) {

@@ -3,7 +3,10 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Uri};
+use http::{
+    HeaderMap, HeaderValue, Method, Uri,
+    uri::{Authority, Scheme},
+};
 use rustls::pki_types::ServerName;
 use url::{Host, Url};
 
@@ -82,8 +85,6 @@ pub struct Target {
     pub(super) server_name: Option<ServerName<'static>>,
     /// Path and query, for HTTP/1.
     pub(super) path: Uri,
-    /// The whole without its fragment, for HTTP/2.
-    pub(super) absolute: Uri,
     pub(super) host_header: HeaderValue,
 }
 
@@ -118,16 +119,27 @@ impl Target {
             .map_err(|_| "the host is not a valid name for TLS".to_owned())?;
         let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
         let path = &url[url::Position::BeforePath..url::Position::AfterQuery];
-        let absolute = format!("{}://{authority}{path}", url.scheme());
         let unfit = |error: &dyn std::fmt::Display| format!("the address cannot be requested: {error}");
+        Authority::try_from(authority).map_err(|error| unfit(&error))?;
         Ok(Self {
             path: path.parse().map_err(|error| unfit(&error))?,
-            absolute: absolute.parse().map_err(|error| unfit(&error))?,
             host_header: authority.parse().map_err(|error| unfit(&error))?,
             host,
             port,
             server_name,
             url,
         })
+    }
+
+    /// The whole address without its fragment, as HTTP/2 wants it, on this host or its own.
+    pub(super) fn absolute(&self, host: Option<Authority>) -> Uri {
+        let own = || {
+            Authority::try_from(self.host_header.as_bytes())
+                .expect("it was one when the address was taken apart")
+        };
+        let mut parts = self.path.clone().into_parts();
+        parts.scheme = Some(if self.server_name.is_some() { Scheme::HTTPS } else { Scheme::HTTP });
+        parts.authority = Some(host.unwrap_or_else(own));
+        Uri::from_parts(parts).expect("scheme, host and path make an address")
     }
 }

@@ -172,10 +172,8 @@ fn http2_request(
 
 /// The whole address. HTTP/2 says in it which host is meant: that of the operator's `host` header, if there is one.
 fn addressed(prepared: &Prepared) -> Uri {
-    let mut parts = prepared.target.absolute.clone().into_parts();
     let host = prepared.headers.get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
-    parts.authority = host.or(parts.authority);
-    Uri::from_parts(parts).expect("an address is one with another authority too")
+    prepared.target.absolute(host)
 }
 
 fn request(prepared: &Prepared, cookies: Option<HeaderValue>, meter: &Arc<Meter>) -> Request<Full<Outgoing>> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lamplighter::domain::{evaluation::State, outcome::InconclusiveReason};
 
-use super::stage::{Door, Play, doors, pass, plan};
+use super::stage::{Door, Play, PlayedDoor, doors, pass, plan};
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_is_told_once_and_its_end_once() {
@@ -47,6 +47,31 @@ async fn a_second_outage_during_a_first_is_told_on_its_own() {
     assert_eq!(play.mailbox.news(), ["opened chat", "opened hotline", "resolved chat"]);
     assert_eq!((play.state("chat"), play.state("hotline")), (State::Up, State::Dark));
     assert!(play.sum("support_probe_timeouts_total{channel=\"hotline\"") >= 6.0);
+    play.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_many_channels_that_fall_at_once_each_is_told_once_and_none_is_said_to_work() {
+    let directory = tempfile::tempdir().unwrap();
+    // More than are committed at once.
+    let names: Vec<&str> = (0..100).map(|number| &*format!("door{number:02}").leak()).collect();
+    let doors = names.iter().map(|&name| (name, PlayedDoor::new())).collect();
+    let play = Play::start(plan(&doors, |_| {}), directory.path()).await;
+    pass(20).await;
+    let saboteur = rusqlite::Connection::open(directory.path().join("play.db")).unwrap();
+    saboteur.execute_batch("ALTER TABLE channel RENAME TO hidden").unwrap();
+    doors.values().for_each(|door| door.set(Door::Fails));
+    pass(60).await;
+    assert_eq!(play.mailbox.news(), Vec::<String>::new());
+    saboteur.execute_batch("ALTER TABLE hidden RENAME TO channel").unwrap();
+    pass(10).await;
+    let mut news = play.mailbox.news();
+    news.sort();
+    let expected: Vec<String> = names.iter().map(|name| format!("opened {name}")).collect();
+    assert_eq!(news, expected);
+    for text in play.mailbox.texts() {
+        assert!(text.contains("Still works: no other door is known to work right now"), "{text}");
+    }
     play.end().await;
 }
 

@@ -2,7 +2,7 @@
 //! a daemon between them on a clock that is paused.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::Path,
     sync::{Arc, Mutex},
     time::Duration,
@@ -153,6 +153,11 @@ impl Mailbox {
         };
         mails.iter().map(|mail| format!("{} {}", mail.event.as_str(), channel(mail))).collect()
     }
+
+    /// The text of every mail, in the order in which they came.
+    pub fn texts(&self) -> Vec<String> {
+        self.0.lock().unwrap().iter().map(|mail| mail.content.text.clone()).collect()
+    }
 }
 
 /// A plan of one probe per door, each in a channel of its own, tried every ten seconds.
@@ -166,8 +171,8 @@ pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbeP
             every: Duration::from_secs(10),
             timeout: Duration::from_secs(5),
             recheck: None,
-            hosts: BTreeSet::new(),
-            phases: Vec::new(),
+            hosts: Box::default(),
+            phases: Arc::new([]),
             kind: "http",
             fingerprint: 1,
             probe: Arc::clone(door) as Arc<dyn Probe>,
@@ -186,7 +191,7 @@ pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbeP
             },
             probes: BTreeMap::from([(ProbeName::new("door"), Arc::new(probe))]),
         };
-        (id, channel)
+        (id, Arc::new(channel))
     });
     Plan {
         path: "/etc/lamplighter/probes.toml".into(),

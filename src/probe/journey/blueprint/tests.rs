@@ -44,7 +44,8 @@ fn a_journey_knows_its_steps_and_its_hosts() {
         "#,
     )
     .unwrap();
-    assert_eq!(built.phases, ["ask", "look", "cancel"]);
+    let phases: Vec<&str> = built.phases.iter().map(|phase| &**phase).collect();
+    assert_eq!(phases, ["ask", "look", "cancel"]);
     let hosts: Vec<&str> = built.hosts.iter().map(|host| &**host).collect();
     assert_eq!(hosts, ["api.example.com", "shop.example.com"]);
 }
