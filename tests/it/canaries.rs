@@ -71,10 +71,11 @@ async fn no_secret_is_shown_anywhere_whatever_a_target_does() {
 }
 
 /// The outputs that quote a target or the mail server, and so have masks in them.
-const ECHOING: [&str; 7] = [
+const ECHOING: [&str; 8] = [
     "probe",
     "probe --json",
     "test-mail refused",
+    "test-mail by TLS",
     "the log as JSON",
     "daemon.log",
     "lamplighter.db",
@@ -164,9 +165,38 @@ async fn commands(scene: &Scene, search: &mut Search) -> usize {
     let (code, said) = scene.run(here, &["test-mail", "all", "--config", "by-tls.toml"]).await;
     assert_eq!(code, Some(3), "{}", String::from_utf8_lossy(&said));
     search.look("test-mail without TLS", &said);
+    mail_by_tls(scene, here, sink.port(), search).await;
     look_at_mails(&sink, search);
     scene.assert_all_were_sent(&sink);
     reasons
+}
+
+/// Logs in over both sorts of TLS, at a server that repeats the login and at one that is content with it.
+async fn mail_by_tls(scene: &Scene, here: &Path, plain_port: u16, search: &mut Search) {
+    let acceptor = scene.authority.sign(&["127.0.0.1"], |_| {}).acceptor(&[]);
+    let plain = fs::read_to_string(here.join("probes.toml")).unwrap();
+    for (scheme, protection) in
+        [("smtps", Protection::Implicit(acceptor.clone())), ("smtp", Protection::StartTls(acceptor))]
+    {
+        let sink = Sink::start(protection).await;
+        sink.require_login("lamplighter", &canary(SMTP_PASSWORD));
+        let secured = plain.replace(
+            &format!("\"smtp+plain://127.0.0.1:{plain_port}\""),
+            &format!("\"{scheme}://127.0.0.1:{}\"\nroot_ca = \"ca.pem\"", sink.port()),
+        );
+        fs::write(here.join("secured.toml"), secured).unwrap();
+        for (fault, expected) in [(Some(rude()), 3), (None, 0)] {
+            match fault {
+                Some(fault) => sink.fault(Step::Auth, fault),
+                None => sink.mend(),
+            }
+            let (code, said) = scene.run(here, &["test-mail", "all", "--config", "secured.toml"]).await;
+            assert_eq!(code, Some(expected), "{scheme}: {}", String::from_utf8_lossy(&said));
+            search.look("test-mail by TLS", &said);
+        }
+        assert!(scene.net.caught(sink.logins().join("\n").as_bytes()).contains_key(&SMTP_PASSWORD));
+        look_at_mails(&sink, search);
+    }
 }
 
 /// Probes every channel, for a person and for a script, and holds what it fails for against what was meant.

@@ -3,6 +3,7 @@
 
 use std::{
     path::Path,
+    process::Command,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -51,6 +52,31 @@ async fn an_address_without_a_way_to_it_is_unreachable() {
     // The system connects to no broadcast address, and sends nothing there.
     let (outcome, _) = look("url = 'http://127.255.255.255:9/'").await;
     assert_eq!(broken(&outcome), Some((Stage::Connect, Reason::ConnectUnreachable)));
+}
+
+/// The program in a network of its own, in which there is nothing, not even a way to itself.
+#[test]
+fn a_machine_without_a_network_blames_no_channel_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let probes = "[monitor]\nresolver = [\"192.0.2.53:53\"]\n[channel.web-chat]\nkind = \"chat\"\n\
+                  probe.address.http = { url = \"http://192.0.2.1/\" }\n\
+                  probe.name.http = { url = \"https://shop.example.com/\" }\n";
+    std::fs::write(folder.path().join("probes.toml"), probes).unwrap();
+    let output = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--net", env!("CARGO_BIN_EXE_lamplighter")])
+        .args(["probe", "web-chat", "--json"])
+        .current_dir(folder.path())
+        .output()
+        .expect("unshare, of the package util-linux");
+    let said = String::from_utf8_lossy(&output.stderr);
+    let json: serde_json::Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    let runs = json["runs"].as_array().unwrap();
+    assert_eq!(runs.len(), 2, "{json:#}");
+    for run in runs {
+        assert_eq!(run["outcome"], "inconclusive", "{run:#}");
+        assert_eq!(run["inconclusive"]["reason"], "own_network", "{run:#}");
+    }
 }
 
 #[tokio::test]
