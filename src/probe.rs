@@ -6,10 +6,12 @@
 //! sockets, and reads from the timeline in which phase the run died.
 
 pub mod captured;
+pub mod document;
 pub mod expect;
 pub mod http;
 pub mod jar;
 pub mod journey;
+pub mod page;
 pub mod request;
 pub mod run;
 pub mod settings;
@@ -69,8 +71,8 @@ pub struct Check {
     pub step: Option<Arc<str>>,
     /// What was expected, in words.
     pub expectation: Arc<str>,
-    /// Whether it held.
-    pub held: bool,
+    /// Whether it held; none where this kind of probe cannot tell.
+    pub held: Option<bool>,
     /// What was seen.
     pub seen: Detail,
 }

@@ -324,7 +324,7 @@ impl ProbeDraft<'_, '_> {
                 let problem =
                     Problem::at(self.place.clone(), format!("the probe `{name}` does not say what to do"));
                 problems.push(
-                    problem.hint("add http = { url = \"https://...\" } or journey = { steps = [ ... ] }"),
+                    problem.hint("add http = { url = \"https://...\" }, page = { http = { ... } } or journey = { steps = [ ... ] }"),
                 );
             }
             [_] => {}

@@ -103,7 +103,12 @@ impl Expectations {
             if !held {
                 verdict = worse(verdict, self.broken(expectation, &seen, &found));
             }
-            checks.push(Check { step: None, expectation: expectation.words.clone(), held, seen: found });
+            checks.push(Check {
+                step: None,
+                expectation: expectation.words.clone(),
+                held: Some(held),
+                seen: found,
+            });
         }
         Judged { checks, verdict }
     }
@@ -143,7 +148,7 @@ impl Expectations {
 }
 
 /// The first failure counts; degraded counts only where nothing failed.
-fn worse(so_far: Verdict, next: Verdict) -> Verdict {
+pub(super) fn worse(so_far: Verdict, next: Verdict) -> Verdict {
     match (&so_far, &next) {
         (Verdict::Ok, _) | (Verdict::Degraded(_), Verdict::Failed(_)) => next,
         _ => so_far,

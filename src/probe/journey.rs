@@ -9,7 +9,6 @@
 mod blueprint;
 mod capture;
 mod course;
-mod page;
 mod step;
 mod template;
 mod variables;

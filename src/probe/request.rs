@@ -4,6 +4,7 @@
 
 pub mod draft;
 pub mod settings;
+pub mod single;
 
 use std::sync::LazyLock;
 

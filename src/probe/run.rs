@@ -241,7 +241,8 @@ mod tests {
                 cause: None,
                 detail: seen(),
             };
-            let check = Check { step: None, expectation: "a greeting".into(), held: false, seen: seen() };
+            let check =
+                Check { step: None, expectation: "a greeting".into(), held: Some(false), seen: seen() };
             let report = Report { checks: vec![check], ..Report::without_answer(Verdict::Failed(failure)) };
             Box::pin(std::future::ready(report))
         })

@@ -12,7 +12,8 @@ use serde::Deserialize;
 use crate::{
     domain::{channel::ProbeKey, outcome::PhaseWords},
     probe::{
-        Probe, http, journey::JourneySettings, request::settings::RequestSettings, transport::Transport,
+        Probe, http, journey::JourneySettings, page::PageSettings, request::settings::RequestSettings,
+        transport::Transport,
     },
     secret::Sources,
     setting::{At, Problem, Span},
@@ -28,12 +29,12 @@ pub const TIMEOUT_MAX: Duration = Duration::from_secs(120);
 const WAITING_TIMEOUT_MAX: Duration = Duration::from_secs(30 * 60);
 
 /// The words of the kinds, as the keys of their settings.
-pub const KINDS: [&str; 2] = ["http", "journey"];
+pub const KINDS: [&str; 3] = ["http", "page", "journey"];
 
 /// `[channel.ID.probe.NAME]`: one scheduled check of a channel. It has exactly one kind, named by its key.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table, such as { http = { url = \"https://...\" } }")]
-#[schemars(extend("oneOf" = [{ "required": ["http"] }, { "required": ["journey"] }]))]
+#[schemars(extend("oneOf" = [{ "required": ["http"] }, { "required": ["page"] }, { "required": ["journey"] }]))]
 pub struct ProbeSettings {
     /// How often it runs: "100ms" to "1d".
     pub every: Option<At<Span>>,
@@ -43,6 +44,9 @@ pub struct ProbeSettings {
     pub recheck: Option<At<Span>>,
     /// One request, and what is expected of its answer.
     pub http: Option<RequestSettings>,
+    /// A page as it is served: is the entry there, can it be used, are the contacts right?
+    // Boxed: few probes are pages, and each of the others would keep room for one.
+    pub page: Option<Box<PageSettings>>,
     /// Ordered steps, as a customer takes them.
     pub journey: Option<JourneySettings>,
 }
@@ -59,7 +63,8 @@ impl ProbeSettings {
     pub fn build(&self, context: &BuildContext<'_>) -> Vec<(&'static str, Result<Built, Vec<Problem>>)> {
         let http = self.http.as_ref().map(|settings| ("http", http::build(settings, context)));
         let journey = self.journey.as_ref().map(|settings| ("journey", settings.build(context)));
-        http.into_iter().chain(journey).collect()
+        let page = self.page.as_ref().map(|settings| ("page", settings.build(context)));
+        http.into_iter().chain(page).chain(journey).collect()
     }
 }
 

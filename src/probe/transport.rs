@@ -69,6 +69,8 @@ pub struct Answer {
     pub body: Bytes,
     /// Where it came from, after redirects.
     pub url: Url,
+    /// The address that the operator's URL led to.
+    pub home: IpAddr,
     /// Earliest `notAfter` among the certificates presented on the way.
     pub certificate_expires_at: Option<Timestamp>,
     /// From the first hop's beginning to the last byte of the answer.
@@ -100,10 +102,38 @@ impl Transport {
         jar: &Jar,
         timeline: &Timeline,
     ) -> Result<Answer, Broken> {
+        self.travel(prepared, Chosen::ByOperator, jar, timeline).await
+    }
+
+    /// The same with an address that a target has chosen, in the page of an answer that came from `home`: it leads to no
+    /// private address, as a redirect does not.
+    ///
+    /// # Errors
+    /// What broke, with the stage it broke in.
+    pub async fn exchange_for(
+        &self,
+        home: IpAddr,
+        prepared: &Prepared,
+        jar: &Jar,
+        timeline: &Timeline,
+    ) -> Result<Answer, Broken> {
+        let chosen = match prepared.route.allow_private {
+            true => Chosen::ByOperator,
+            false => Chosen::ByTarget { home },
+        };
+        self.travel(prepared, chosen, jar, timeline).await
+    }
+
+    async fn travel(
+        &self,
+        prepared: &Prepared,
+        mut chosen: Chosen,
+        jar: &Jar,
+        timeline: &Timeline,
+    ) -> Result<Answer, Broken> {
         let began = Instant::now();
         let mut trail = Trail::default();
         let mut certificate_expires_at: Option<Timestamp> = None;
-        let mut chosen = Chosen::ByOperator;
         let mut followed: Option<Prepared> = None;
         loop {
             let current = followed.as_ref().unwrap_or(prepared);
@@ -120,6 +150,10 @@ impl Transport {
                     headers: head.headers,
                     body,
                     url: url.clone(),
+                    home: match chosen {
+                        Chosen::ByTarget { home } => home,
+                        Chosen::ByOperator => peer.address,
+                    },
                     certificate_expires_at,
                     elapsed: began.elapsed(),
                 });

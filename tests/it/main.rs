@@ -23,6 +23,7 @@ mod mail_exim;
 mod mails;
 mod network;
 mod operations;
+mod page;
 mod phases;
 mod probe;
 mod prometheus;

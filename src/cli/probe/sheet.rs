@@ -122,12 +122,17 @@ fn write_checks(sheet: &mut String, checks: &[Check]) {
         sheet.push('\n');
     }
     for check in checks {
-        let (style, mark) = if check.held { (GOOD, '✓') } else { (BAD, '✗') };
+        let (style, mark, verb) = match check.held {
+            Some(true) => (GOOD, '✓', "saw "),
+            Some(false) => (BAD, '✗', "saw "),
+            None => (FAINT, '?', ""),
+        };
         let step = check.step.as_deref().map(|step| format!("{step}: ")).unwrap_or_default();
         let seen = check.seen.as_str();
         // What was seen of a page that is as it should be only stands in the way.
-        let is_told = !seen.is_empty() && (!check.held || seen.chars().count() <= SEEN_CHARS_MAX);
-        let seen = if is_told { format!("  {FAINT}saw {seen}{FAINT:#}") } else { String::new() };
+        let is_told =
+            !seen.is_empty() && (check.held != Some(true) || seen.chars().count() <= SEEN_CHARS_MAX);
+        let seen = if is_told { format!("  {FAINT}{verb}{seen}{FAINT:#}") } else { String::new() };
         line!(sheet, "  {style}{mark}{style:#} {step}{}{seen}", check.expectation);
     }
 }
@@ -183,8 +188,13 @@ mod tests {
         }
     }
 
-    fn check(step: Option<&str>, held: bool, expectation: &str, seen: &str) -> Check {
-        Check { step: step.map(Arc::from), expectation: expectation.into(), held, seen: Detail::new(seen) }
+    fn check(step: Option<&str>, held: impl Into<Option<bool>>, expectation: &str, seen: &str) -> Check {
+        Check {
+            step: step.map(Arc::from),
+            expectation: expectation.into(),
+            held: held.into(),
+            seen: Detail::new(seen),
+        }
     }
 
     fn plain(outcome: &Outcome, checks: &[Check], width: usize) -> String {

@@ -7,9 +7,9 @@ use schemars::JsonSchema;
 use scraper::Html;
 use serde::Deserialize;
 
-use super::page;
 use crate::{
     domain::outcome::Reason,
+    probe::document,
     setting::{At, CssSelector, HeaderName, JsonPath, Pattern, Problem},
 };
 
@@ -102,7 +102,7 @@ impl Capture {
             }
             Source::Cookie(name) => (answered.cookie)(name),
             Source::Css { selector, attribute } => {
-                let page = answered.page.get_or_init(|| page::read(answered.body));
+                let page = answered.page.get_or_init(|| document::read(answered.body));
                 from_page(selector, attribute.as_deref(), page.as_ref().map_err(String::clone)?)
             }
         };

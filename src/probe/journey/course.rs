@@ -136,7 +136,7 @@ impl<'j> Course<'j> {
             self.checks.push(Check {
                 step: Some(Arc::clone(&step.name)),
                 expectation: "cleans up".into(),
-                held: false,
+                held: Some(false),
                 seen: failure.detail.clone(),
             });
             self.blemish.get_or_insert(failure);
@@ -236,7 +236,7 @@ impl<'j> Course<'j> {
             self.checks.push(Check {
                 step: Some(Arc::clone(&step.name)),
                 expectation,
-                held: taken.is_ok(),
+                held: Some(taken.is_ok()),
                 seen,
             });
             let value = taken.map_err(|missing| {

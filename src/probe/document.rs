@@ -1,4 +1,4 @@
-//! A page as a tree, for what is captured by a selector. The page is the target's, and the time to build its tree can
+//! A page as a tree, for what is looked for in it. The page is the target's, and the time to build its tree can
 //! grow with the square of its tags: a parser looks through what is open at every tag, opens again at every text what
 //! was not closed, and compares every attribute with those before it. So a page is measured while it is read, and one
 //! beyond any page made for customers is left unread.
@@ -31,8 +31,11 @@ const PIECE_LEN: usize = 4 * 1024;
 
 type Handle = <HtmlTreeSink as TreeSink>::Handle;
 
-/// Reads a page; why it is left unread, otherwise.
-pub(super) fn read(body: &[u8]) -> Result<Html, String> {
+/// Reads a page.
+///
+/// # Errors
+/// Why it is left unread.
+pub fn read(body: &[u8]) -> Result<Html, String> {
     if body.len() > LEN_MAX {
         return Err(beyond("bytes", LEN_MAX));
     }
