@@ -3,8 +3,9 @@
 //! was not closed, and compares every attribute with those before it. So a page is measured while it is read, and one
 //! beyond any page made for customers is left unread.
 
-use std::cell::Cell;
+use std::{borrow::Cow, cell::Cell, sync::LazyLock};
 
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use html5ever::{
     TokenizerResult,
     buffer_queue::BufferQueue,
@@ -12,6 +13,8 @@ use html5ever::{
     tokenizer::{Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts},
     tree_builder::{TreeBuilder, TreeBuilderOpts, TreeSink},
 };
+use http::{HeaderMap, header::CONTENT_TYPE};
+use regex::bytes::Regex;
 use scraper::{Html, HtmlTreeSink};
 
 /// The longest page, in bytes.
@@ -31,15 +34,22 @@ const PIECE_LEN: usize = 4 * 1024;
 
 type Handle = <HtmlTreeSink as TreeSink>::Handle;
 
-/// Reads a page.
+/// So far into a page a browser looks for what it says of its encoding (HTML, 13.2.3.2).
+const PRESCAN_LEN: usize = 1_024;
+/// Where a page or a header names an encoding.
+static CHARSET: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"(?i-u)charset\s*=\s*["']?\s*([a-z0-9_:.-]+)"#).expect("a pattern of ours is one")
+});
+
+/// Reads a page that came with these headers.
 ///
 /// # Errors
 /// Why it is left unread.
-pub fn read(body: &[u8]) -> Result<Html, String> {
+pub fn read(body: &[u8], headers: &HeaderMap) -> Result<Html, String> {
     if body.len() > LEN_MAX {
         return Err(beyond("bytes", LEN_MAX));
     }
-    let text = String::from_utf8_lossy(body);
+    let text = decoded(body, headers);
     let mut rest = &*text;
     let tokenizer = Tokenizer::new(Measured::default(), TokenizerOpts::default());
     let input = BufferQueue::default();
@@ -56,6 +66,21 @@ pub fn read(body: &[u8]) -> Result<Html, String> {
     }
     tokenizer.end();
     Ok(tokenizer.sink.builder.sink.finish())
+}
+
+/// The text of a page in the encoding that its first bytes, its header or the page itself names; UTF-8 without.
+fn decoded<'p>(body: &'p [u8], headers: &HeaderMap) -> Cow<'p, str> {
+    let named = |text: &[u8]| {
+        let label = CHARSET.captures(text)?.get(1)?.as_bytes().to_owned();
+        Encoding::for_label(&label)
+    };
+    let by_header = headers.get(CONTENT_TYPE).and_then(|kind| named(kind.as_bytes()));
+    let by_page = || {
+        let encoding = named(&body[..body.len().min(PRESCAN_LEN)])?;
+        // It could not be read so far if it were.
+        Some(if [UTF_16BE, UTF_16LE].contains(&encoding) { UTF_8 } else { encoding })
+    };
+    by_header.or_else(by_page).unwrap_or(UTF_8).decode(body).0
 }
 
 fn beyond(what: &str, most: usize) -> String {
@@ -155,6 +180,32 @@ mod tests {
 
     fn repeated(count: usize, write: impl Fn(usize) -> String) -> String {
         (0..count).map(write).collect()
+    }
+
+    fn read(body: &[u8]) -> Result<Html, String> {
+        super::read(body, &HeaderMap::new())
+    }
+
+    #[test]
+    fn a_page_is_read_in_the_encoding_that_it_names() {
+        let russian = b"<button>\xd7\xc1\xd4</button>";
+        let chinese = b"<meta charset=gb2312><button>\xc1\xc4\xcc\xec</button>";
+        let old = b"<META http-equiv=Content-Type content='text/html; charset=windows-1251'><button>\xd7\xe0\xf2</button>";
+        let latin = b"<meta charset=utf-16><button>Gr\xc3\xbc\xc3\x9fe</button>";
+        for (kind, body, expected) in [
+            ("text/html; charset=KOI8-R", &russian[..], "ват"),
+            ("text/html", &chinese[..], "聊天"),
+            ("text/html", &old[..], "Чат"),
+            ("text/html", &latin[..], "Grüße"),
+            ("text/html; charset=nonsense", "<button>Чат</button>".as_bytes(), "Чат"),
+            ("text/html; charset=windows-1251", "\u{feff}<button>Чат</button>".as_bytes(), "Чат"),
+        ] {
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, http::HeaderValue::from_static(kind))]);
+            let page = super::read(body, &headers).unwrap();
+            let button = scraper::Selector::parse("button").unwrap();
+            let text: String = page.select(&button).next().unwrap().text().collect();
+            assert_eq!(text, expected, "{kind}");
+        }
     }
 
     #[test]

@@ -148,7 +148,7 @@ impl PageProbe {
         if matches!(findings.verdict, Verdict::Failed(_)) {
             return findings.report(&answer);
         }
-        let script = match document::read(&answer.body) {
+        let script = match document::read(&answer.body, &answer.headers) {
             Ok(page) => self.examine(&page, &answer, &mut findings),
             Err(why) => {
                 // A limit of ours is no fault of the page.

@@ -102,7 +102,7 @@ impl Capture {
             }
             Source::Cookie(name) => (answered.cookie)(name),
             Source::Css { selector, attribute } => {
-                let page = answered.page.get_or_init(|| document::read(answered.body));
+                let page = answered.page.get_or_init(|| document::read(answered.body, answered.headers));
                 from_page(selector, attribute.as_deref(), page.as_ref().map_err(String::clone)?)
             }
         };
