@@ -126,6 +126,9 @@ pub(crate) struct Evaluator {
     commit: Option<Commit>,
     /// The store has refused; it is asked again at the next look.
     refused: bool,
+    /// It has refused and taken nothing since: verdicts are put to it one by one, so that one it does not like holds up no
+    /// other.
+    doubted: bool,
     ticks: u32,
     /// The place from which windows are shown next.
     windows_from: usize,
@@ -180,6 +183,7 @@ impl Evaluator {
             leaving: Vec::new(),
             commit: None,
             refused: false,
+            doubted: false,
             ticks: 0,
             windows_from: 0,
             origin: Instant::now(),
@@ -255,8 +259,8 @@ impl Evaluator {
         if self.commit.is_some() || self.refused {
             return;
         }
-        let verdicts: Vec<_> =
-            std::iter::from_fn(|| self.next_decision()).take(VERDICTS_PER_COMMIT).collect();
+        let most = if self.doubted { 1 } else { VERDICTS_PER_COMMIT };
+        let verdicts: Vec<_> = std::iter::from_fn(|| self.next_decision()).take(most).collect();
         if verdicts.is_empty() {
             return;
         }
@@ -283,9 +287,10 @@ impl Evaluator {
         let Some(Commit { verdicts, .. }) = self.commit.take() else { return };
         if result.is_err() {
             // The evidence stands, and proposes the change again.
-            self.refused = true;
+            (self.refused, self.doubted) = (true, true);
             return;
         }
+        self.doubted = false;
         if verdicts.iter().any(|(decision, _)| !decision.notifications.is_empty()) {
             self.outbox.notify_one();
         }

@@ -36,10 +36,14 @@ type Handle = <HtmlTreeSink as TreeSink>::Handle;
 
 /// So far into a page a browser looks for what it says of its encoding (HTML, 13.2.3.2).
 const PRESCAN_LEN: usize = 1_024;
-/// Where a page or a header names an encoding.
-static CHARSET: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r#"(?i-u)charset\s*=\s*["']?\s*([a-z0-9_:.-]+)"#).expect("a pattern of ours is one")
-});
+/// Where a header names an encoding, and where the `meta` of a page does.
+static BY_HEADER: LazyLock<Regex> = LazyLock::new(|| charset(""));
+static BY_PAGE: LazyLock<Regex> = LazyLock::new(|| charset(r"<meta[\s/][^>]*?"));
+
+fn charset(before: &str) -> Regex {
+    let pattern = format!(r#"(?i-u){before}\bcharset\s*=\s*["']?\s*([a-z0-9_:.-]+)"#);
+    Regex::new(&pattern).expect("a pattern of ours is one")
+}
 
 /// Reads a page that came with these headers.
 ///
@@ -65,18 +69,20 @@ pub fn read(body: &[u8], headers: &HeaderMap) -> Result<Html, String> {
         rest = further;
     }
     tokenizer.end();
+    if let Some((what, most)) = tokenizer.sink.excess.get() {
+        return Err(beyond(what, most));
+    }
     Ok(tokenizer.sink.builder.sink.finish())
 }
 
 /// The text of a page in the encoding that its first bytes, its header or the page itself names; UTF-8 without.
 fn decoded<'p>(body: &'p [u8], headers: &HeaderMap) -> Cow<'p, str> {
-    let named = |text: &[u8]| {
-        let label = CHARSET.captures(text)?.get(1)?.as_bytes().to_owned();
-        Encoding::for_label(&label)
+    let named = |pattern: &Regex, text: &[u8]| {
+        pattern.captures_iter(text).find_map(|found| Encoding::for_label(found.get(1)?.as_bytes()))
     };
-    let by_header = headers.get(CONTENT_TYPE).and_then(|kind| named(kind.as_bytes()));
+    let by_header = headers.get(CONTENT_TYPE).and_then(|kind| named(&BY_HEADER, kind.as_bytes()));
     let by_page = || {
-        let encoding = named(&body[..body.len().min(PRESCAN_LEN)])?;
+        let encoding = named(&BY_PAGE, &body[..body.len().min(PRESCAN_LEN)])?;
         // It could not be read so far if it were.
         Some(if [UTF_16BE, UTF_16LE].contains(&encoding) { UTF_8 } else { encoding })
     };
@@ -197,6 +203,11 @@ mod tests {
             ("text/html", &chinese[..], "聊天"),
             ("text/html", &old[..], "Чат"),
             ("text/html", &latin[..], "Grüße"),
+            (
+                "text/html",
+                "<script charset=windows-1251></script><meta charset=utf-8><button>Чат</button>".as_bytes(),
+                "Чат",
+            ),
             ("text/html; charset=nonsense", "<button>Чат</button>".as_bytes(), "Чат"),
             ("text/html; charset=windows-1251", "\u{feff}<button>Чат</button>".as_bytes(), "Чат"),
         ] {
@@ -243,6 +254,7 @@ mod tests {
             ("<div>".repeat(150_000), "256 elements within each other"),
             (repeated(80_000, |at| format!("<b a={at}>")), "256 elements within each other"),
             ("</x>".repeat(200_000), "50000 tags"),
+            (format!("{}<!--x", "<!-->".repeat(99_999)), "100000 elements and texts"),
             (reopening.repeat(30), "100000 elements and texts"),
             (format!("<a {}>", repeated(120_000, |at| format!("a{at} "))), "10000 words"),
             (format!("<a {}>", repeated(70_000, |at| format!("a{at}='>'"))), "10000 words"),

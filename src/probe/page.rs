@@ -6,19 +6,28 @@ mod contacts;
 mod entry;
 mod settings;
 mod style;
+mod text;
 
 use std::sync::Arc;
 
-use http::{HeaderMap, Method, header};
+use bytes::Bytes;
+use http::{
+    HeaderName, HeaderValue, Method,
+    header::{
+        ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, USER_AGENT,
+        X_CONTENT_TYPE_OPTIONS,
+    },
+};
 use regex::Regex;
-use scraper::{ElementRef, Html, Selector};
+use scraper::{Html, Selector};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 pub use self::settings::PageSettings;
 use self::{
     contacts::{Contacts, Finding, Published},
-    entry::{Effort, Entry, Found, Obstacle, text_of},
+    entry::{Entry, Found, Obstacle},
+    text::{Effort, text_of},
 };
 use crate::{
     clock::Clock,
@@ -35,6 +44,7 @@ use crate::{
             Answer, Transport,
             fault::Broken,
             prepared::{Prepared, Target},
+            shown,
         },
     },
 };
@@ -46,8 +56,10 @@ const CONFIG: &str = "config";
 
 /// How much of what a page says is shown, in characters.
 const SHOWN_CHARS: usize = 120;
-/// So many links of a page are looked at.
-const LINKS_MAX: usize = 5_000;
+/// Longer addresses in a page are not made for customers.
+const ADDRESS_LEN_MAX: usize = 2_048;
+/// What a browser sends with the page and with its scripts; nothing else is meant for both.
+const GOES_ALONG: [HeaderName; 4] = [USER_AGENT, ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE];
 
 /// What stands in a report beside what was judged.
 const ONLY_A_BROWSER: &str = "whether style sheets or scripts hide, cover or disable it needs a browser";
@@ -148,21 +160,22 @@ impl PageProbe {
         if matches!(findings.verdict, Verdict::Failed(_)) {
             return findings.report(&answer);
         }
-        let script = match document::read(&answer.body, &answer.headers) {
-            Ok(page) => self.examine(&page, &answer, &mut findings),
-            Err(why) => {
-                // A limit of ours is no fault of the page.
-                let (reason, detail) = (InconclusiveReason::MonitorLocal, Detail::new(&why));
-                return Report::without_answer(Verdict::Inconclusive(Inconclusive { reason, detail }));
-            }
+        let effort = Effort::default();
+        let read = document::read(&answer.body, &answer.headers);
+        let examined = read.map(|page| self.examine(&page, &answer, &effort, &mut findings));
+        let tag = match examined {
+            Ok(tag) if !effort.is_spent() => tag,
+            // A limit of ours is no fault of the page.
+            Ok(_) => return given_up("the page holds more than is searched"),
+            Err(why) => return given_up(&why),
         };
         if matches!(findings.verdict, Verdict::Failed(_)) {
             return findings.report(&answer);
         }
-        if let Some(url) = script {
+        if let Some(tag) = tag {
             self.enter(SCRIPT, &mut findings, timeline);
             timeline.on_deadline(Reason::Missing);
-            if let Err(broken) = self.load(url, &answer, &jar, timeline, &mut findings).await {
+            if let Err(broken) = self.load(tag, &answer, &jar, timeline, &mut findings).await {
                 return findings.broke(broken, Some(Reason::Missing));
             }
         }
@@ -187,35 +200,42 @@ impl PageProbe {
         }
     }
 
-    /// Judges what the page says; gives the address of the script that is to be loaded.
-    fn examine(&self, page: &Html, answer: &Answer, findings: &mut Findings) -> Option<Url> {
+    /// Judges what the page says; gives the script that is to be loaded.
+    fn examine(
+        &self,
+        page: &Html,
+        answer: &Answer,
+        effort: &Effort,
+        findings: &mut Findings,
+    ) -> Option<ScriptTag> {
         let base = base_of(page, &answer.url);
-        let found = self.entry.as_ref().and_then(|entry| entry.find(page));
-        self.judge_closed(page, found.as_ref(), findings);
-        let script = self.script.as_ref().and_then(|script| judge_script(script, page, &base, findings));
+        let found = self.entry.as_ref().and_then(|entry| entry.find(page, effort));
+        self.judge_closed(page, found.as_ref(), effort, findings);
+        let tag = self.script.as_ref().and_then(|script| script.judge(page, &base, effort, findings));
         self.judge_entry(found.as_ref(), findings);
         if !self.contacts.is_empty() {
-            let (text, links) = (text_of(page.root_element(), &Effort::default()), links(page, &base));
-            for finding in self.contacts.check(&Published { text: &text, links: &links }) {
+            let (text, links) = (text_of(page.root_element(), effort), links(page, &base, effort));
+            for finding in self.contacts.check(&Published { text: &text, links: &links }, effort) {
                 let Finding { words, held, seen } = finding;
                 let detail = format!("expected {words}, the page has {seen}");
                 let obstacle = (!held).then(|| Obstacle::new(Reason::Content, detail));
                 findings.note(words, &seen, obstacle);
             }
         }
-        script
+        tag.map(|tag| tag.upgraded(page, answer))
     }
 
     /// Words that say that nobody is there: in the entry, or where none is looked for, anywhere.
-    fn judge_closed(&self, page: &Html, found: Option<&Found>, findings: &mut Findings) {
-        if self.closed.is_empty() {
-            return;
-        }
-        let text = match found {
-            Some(found) => found.text.clone(),
-            None => text_of(page.root_element(), &Effort::default()),
+    fn judge_closed(&self, page: &Html, found: Option<&Found>, effort: &Effort, findings: &mut Findings) {
+        let text = match (found, &self.entry) {
+            _ if self.closed.is_empty() => return,
+            (Some(found), _) => found.text.clone(),
+            (None, None) => text_of(page.root_element(), effort),
+            (None, Some(_)) => {
+                return findings
+                    .leave_open("that the entry does not say it is closed", "it is not in the HTML");
+            }
         };
-        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         for pattern in &self.closed {
             let said = pattern.find(&text).map(|said| excerpt(said.as_str()));
             let obstacle =
@@ -254,75 +274,97 @@ impl PageProbe {
     /// may not send us to.
     async fn load(
         &self,
-        url: Url,
+        tag: ScriptTag,
         page: &Answer,
         jar: &Jar,
         timeline: &Timeline,
         findings: &mut Findings,
     ) -> Result<(), Broken> {
-        let broken =
-            |why: &str| Broken::failed(Stage::Send, Reason::PolicyBlocked, format_args!("{url}: {why}"));
-        if page.url.scheme() == "https" && url.scheme() == "http" {
-            return Err(broken("a browser loads no script over http into a page over https"));
-        }
-        let target = Target::of(url.clone()).map_err(|why| broken(&why))?;
-        let own = |(name, _): &(&http::HeaderName, &http::HeaderValue)| {
-            [header::USER_AGENT, header::ACCEPT, header::ACCEPT_ENCODING, header::ACCEPT_LANGUAGE]
-                .contains(name)
-        };
-        let headers: HeaderMap = self
-            .page
-            .prepared
-            .headers
-            .iter()
-            .filter(own)
-            .filter(|(_, value)| !value.is_sensitive())
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
+        let asked = &self.page.prepared;
+        let target = Target::of(tag.url.clone()).map_err(|why| {
+            Broken::failed(Stage::Send, Reason::PolicyBlocked, format_args!("{}: {why}", shown(&tag.url)))
+        })?;
+        let goes_along =
+            |(name, value): &(&HeaderName, &HeaderValue)| GOES_ALONG.contains(name) && !value.is_sensitive();
+        let headers = asked.headers.iter().filter(goes_along);
         let prepared = Prepared {
             method: Method::GET,
             target: target.into(),
-            headers,
-            body: bytes::Bytes::new(),
+            headers: headers.map(|(name, value)| (name.clone(), value.clone())).collect(),
+            body: Bytes::new(),
             body_is_secret: false,
-            route: Arc::clone(&self.page.prepared.route),
+            route: Arc::clone(&asked.route),
         };
-        let answer = self.transport.exchange_for(page.home, &prepared, jar, timeline).await?;
-        let kind =
-            answer.headers.get(header::CONTENT_TYPE).map(|kind| String::from_utf8_lossy(kind.as_bytes()));
+        let answer =
+            self.transport.exchange_within(page, &asked.target.url, &prepared, jar, timeline).await?;
+        let kind = answer.headers.get(CONTENT_TYPE).map(|kind| String::from_utf8_lossy(kind.as_bytes()));
+        let kind = kind.unwrap_or_default();
+        let is_strict = tag.is_module || answer.headers.contains_key(X_CONTENT_TYPE_OPTIONS);
         let (cause, why) = if !answer.status.is_success() {
             (Some(Reason::Status), format!("answered {}", answer.status))
         } else if answer.body.is_empty() {
             (Some(Reason::Content), "is empty".to_owned())
-        } else if kind.as_ref().is_some_and(|kind| !is_script(kind)) {
-            (Some(Reason::Content), format!("is of type {}", kind.unwrap_or_default()))
+        } else if !is_run(&kind, is_strict) {
+            (Some(Reason::Content), format!("is of the type {kind:?}"))
         } else {
             (None, format!("{} bytes", answer.body.len()))
         };
         let obstacle = cause.map(|cause| Obstacle {
             cause: Some(cause),
-            ..Obstacle::new(Reason::Missing, format!("the script {url} that makes the entry {why}"))
+            ..Obstacle::new(
+                Reason::Missing,
+                format!("the script {} that makes the entry {why}", shown(&tag.url)),
+            )
         });
         findings.note("a script that loads", &why, obstacle);
         Ok(())
     }
 }
 
-/// The script of which the address has this part; none is an obstacle.
-fn judge_script(script: &Script, page: &Html, base: &Url, findings: &mut Findings) -> Option<Url> {
-    let scripts = Selector::parse("script[src]").expect("a selector of ours is one");
-    let mut sources = page.select(&scripts).filter_map(|tag| base.join(tag.attr("src")?.trim()).ok());
-    let words = format!("a script from {:?}", script.src);
-    match sources.find(|source| source.as_str().contains(&script.src)) {
-        Some(source) => {
-            findings.note(words, "", None);
-            Some(source)
+/// A run that has met a limit of ours.
+fn given_up(why: &str) -> Report {
+    let (reason, detail) = (InconclusiveReason::MonitorLocal, Detail::new(why));
+    Report::without_answer(Verdict::Inconclusive(Inconclusive { reason, detail }))
+}
+
+/// A script of a page.
+struct ScriptTag {
+    url: Url,
+    is_module: bool,
+}
+
+impl ScriptTag {
+    /// A page over https may ask a browser to load all it needs over https too.
+    fn upgraded(mut self, page: &Html, answer: &Answer) -> Self {
+        let asks = |policy: &str| policy.to_ascii_lowercase().contains("upgrade-insecure-requests");
+        let by_header = answer.headers.get_all(CONTENT_SECURITY_POLICY).iter();
+        let metas = Selector::parse("meta[http-equiv=content-security-policy i][content]");
+        let metas = metas.expect("a selector of ours is one");
+        let by_page = page.select(&metas).filter_map(|meta| meta.attr("content"));
+        let is_asked = by_header.filter_map(|policy| policy.to_str().ok()).chain(by_page).any(asks);
+        if answer.url.scheme() == "https" && self.url.scheme() == "http" && is_asked {
+            // It fails only between schemes of which one is not for the web.
+            let _changed = self.url.set_scheme("https");
         }
-        None => {
-            let detail = format!("expected {words}, and the page has none");
-            findings.note(words, "none", Some(Obstacle::new(Reason::Missing, detail)));
-            None
-        }
+        self
+    }
+}
+
+impl Script {
+    /// The tag of which the address has this part; none is an obstacle.
+    fn judge(&self, page: &Html, base: &Url, effort: &Effort, findings: &mut Findings) -> Option<ScriptTag> {
+        let tags = Selector::parse("script[src]").expect("a selector of ours is one");
+        let mut tags = page.select(&tags).filter_map(|tag| {
+            let is_module = tag.attr("type").is_some_and(|kind| kind.eq_ignore_ascii_case("module"));
+            Some(ScriptTag { url: joined(base, tag.attr("src")?, effort)?, is_module })
+        });
+        let words = format!("a script from {:?}", self.src);
+        let found = tags.find(|tag| tag.url.as_str().contains(&self.src));
+        let obstacle = found
+            .is_none()
+            .then(|| Obstacle::new(Reason::Missing, format!("expected {words}, and the page has none")));
+        findings.note(words, if found.is_some() { "" } else { "none" }, obstacle);
+        found
     }
 }
 
@@ -330,20 +372,31 @@ fn judge_script(script: &Script, page: &Html, base: &Url, findings: &mut Finding
 fn base_of(page: &Html, url: &Url) -> Url {
     let base = Selector::parse("base[href]").expect("a selector of ours is one");
     let href = page.select(&base).next().and_then(|base| base.attr("href"));
+    let href = href.filter(|href| href.len() <= ADDRESS_LEN_MAX);
     href.and_then(|href| url.join(href).ok()).unwrap_or_else(|| url.clone())
 }
 
-fn links(page: &Html, base: &Url) -> Vec<Url> {
-    let links = Selector::parse("a[href], area[href]").expect("a selector of ours is one");
-    let target = |link: ElementRef<'_>| base.join(link.attr("href")?.trim()).ok();
-    page.select(&links).take(LINKS_MAX).filter_map(target).collect()
+/// An address of a page, whole; none where it is none, or where the effort is spent.
+fn joined(base: &Url, address: &str, effort: &Effort) -> Option<Url> {
+    let address = address.trim();
+    let is_meant = address.len() <= ADDRESS_LEN_MAX && effort.spend(base.as_str().len() + address.len());
+    is_meant.then(|| base.join(address).ok())?
 }
 
-/// Whether a browser runs what has this media type (HTML, 4.12.1; WHATWG MIME Sniffing, 4.6).
-fn is_script(kind: &str) -> bool {
+fn links(page: &Html, base: &Url, effort: &Effort) -> Vec<Url> {
+    let links = Selector::parse("a[href], area[href]").expect("a selector of ours is one");
+    page.select(&links).filter_map(|link| joined(base, link.attr("href")?, effort)).collect()
+}
+
+/// Whether a browser runs a script of this media type (HTML, 4.12.1; Fetch, 2.9). An error page is none.
+fn is_run(kind: &str, is_strict: bool) -> bool {
     let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence.is_empty()
-        || ["javascript", "ecmascript", "jscript", "livescript"].iter().any(|word| essence.contains(word))
+    let is_named =
+        ["javascript", "ecmascript", "jscript", "livescript"].iter().any(|word| essence.contains(word));
+    let is_other = ["text/html", "text/csv", "image/", "audio/", "video/"]
+        .iter()
+        .any(|other| essence.starts_with(other));
+    is_named || (!is_strict && !is_other)
 }
 
 fn excerpt(text: &str) -> String {

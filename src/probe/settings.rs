@@ -46,7 +46,7 @@ pub struct ProbeSettings {
     pub http: Option<RequestSettings>,
     /// A page as it is served: is the entry there, can it be used, are the contacts right?
     // Boxed: few probes are pages, and each of the others would keep room for one.
-    pub page: Option<Box<PageSettings>>,
+    pub page: Option<Box<At<PageSettings>>>,
     /// Ordered steps, as a customer takes them.
     pub journey: Option<JourneySettings>,
 }
@@ -63,7 +63,7 @@ impl ProbeSettings {
     pub fn build(&self, context: &BuildContext<'_>) -> Vec<(&'static str, Result<Built, Vec<Problem>>)> {
         let http = self.http.as_ref().map(|settings| ("http", http::build(settings, context)));
         let journey = self.journey.as_ref().map(|settings| ("journey", settings.build(context)));
-        let page = self.page.as_ref().map(|settings| ("page", settings.build(context)));
+        let page = self.page.as_ref().map(|settings| ("page", PageSettings::build(settings, context)));
         http.into_iter().chain(page).chain(journey).collect()
     }
 }

@@ -105,21 +105,27 @@ impl Transport {
         self.travel(prepared, Chosen::ByOperator, jar, timeline).await
     }
 
-    /// The same with an address that a target has chosen, in the page of an answer that came from `home`: it leads to no
-    /// private address, as a redirect does not.
+    /// The same with an address that stands in the page of an answer, and so was chosen by a target. Where the page came
+    /// from the address `asked` of the operator's, so may this; any other leads where a redirect would lead.
     ///
     /// # Errors
     /// What broke, with the stage it broke in.
-    pub async fn exchange_for(
+    pub async fn exchange_within(
         &self,
-        home: IpAddr,
+        page: &Answer,
+        asked: &Url,
         prepared: &Prepared,
         jar: &Jar,
         timeline: &Timeline,
     ) -> Result<Answer, Broken> {
-        let chosen = match prepared.route.allow_private {
+        let url = &prepared.target.url;
+        if let Some(why) = redirect::refusal(&page.url, url) {
+            let detail = format_args!("{}: {why}", shown(url));
+            return Err(Broken::failed(Stage::Send, Reason::PolicyBlocked, detail));
+        }
+        let chosen = match prepared.route.allow_private || url.origin() == asked.origin() {
             true => Chosen::ByOperator,
-            false => Chosen::ByTarget { home },
+            false => Chosen::ByTarget { home: page.home },
         };
         self.travel(prepared, chosen, jar, timeline).await
     }
@@ -236,6 +242,12 @@ impl Transport {
         }
         Ok(found.into_iter().map(|address| SocketAddr::new(address, *port)).collect())
     }
+}
+
+/// An address as it may be told: without the user in it and without what follows the path, where tokens travel.
+#[must_use]
+pub fn shown(url: &Url) -> String {
+    redirect::shown(url)
 }
 
 /// Whom a hop was made with.

@@ -24,7 +24,7 @@ use lamplighter::{
         settings::{BuildContext, Built},
     },
     secret::{Redactor, Sources},
-    setting::Problem,
+    setting::{At, Problem},
 };
 use tokio::{io::AsyncWriteExt, net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -79,9 +79,11 @@ fn key() -> ProbeKey {
 }
 
 fn build(settings: &str, timeout: Duration) -> Result<Built, Vec<Problem>> {
-    let settings: page::PageSettings = toml::from_str(settings).unwrap_or_else(|error| panic!("{error}"));
+    let value: page::PageSettings = toml::from_str(settings).unwrap_or_else(|error| panic!("{error}"));
+    let settings = At { span: 0..settings.len(), value };
     let (sources, transport) = (Sources::new(Path::new(".")), no_names());
-    settings.build(&BuildContext { key: &key(), timeout, sources: &sources, transport: &transport })
+    let context = BuildContext { key: &key(), timeout, sources: &sources, transport: &transport };
+    page::PageSettings::build(&settings, &context)
 }
 
 /// What a customer meets, why as far as we saw, and in which step.
@@ -122,9 +124,19 @@ async fn an_entry_is_judged_as_it_is_served() {
         ),
         ("<button id=chat>Leave a message</button>", Some((Reason::Closed, None, None))),
         ("<button id=chat disabled>We are offline</button>", Some((Reason::Closed, None, None))),
+        ("<button id=chat>Chat<span hidden>Leave a message</span></button>", None),
+        ("<p>offline</p>", Some((Reason::Missing, None, None))),
     ] {
         assert_meets(page, settings, PATIENT, expected).await;
     }
+}
+
+#[tokio::test]
+async fn a_page_on_which_no_entry_is_looked_for_says_it_is_closed_anywhere() {
+    let settings = "http.url = 'SHOP/'\nclosed = ['(?i)offline']";
+    assert_meets("<p>Support is online</p>", settings, PATIENT, None).await;
+    let closed = Some((Reason::Closed, None, None));
+    assert_meets("<h1>Support is Offline</h1>", settings, PATIENT, closed).await;
 }
 
 #[tokio::test]
@@ -154,6 +166,8 @@ async fn an_entry_that_a_script_makes_is_missing_where_the_script_does_not_load(
     }
     let none = Some((Reason::Missing, None, Some("page")));
     assert_meets("<script>inline()</script>", settings, PATIENT, none).await;
+    let notice = "<p>offline on 24 December</p><script src=/widget.js></script>";
+    assert_meets(notice, &format!("{settings}\nclosed = ['offline']"), PATIENT, None).await;
     let late = Some((Reason::Missing, Some(Reason::FirstByteTimeout), Some("script")));
     assert_meets(&page("hanging.js"), settings, Duration::from_millis(400), late).await;
 }
@@ -243,9 +257,18 @@ async fn a_page_that_is_not_served_is_no_evidence_about_its_entry() {
 
 #[tokio::test]
 async fn a_page_that_costs_too_much_to_read_is_our_limit_and_no_outage() {
-    let shop = Shop::with(&"<div>".repeat(5_000)).await;
-    let (outcome, _) = shop.look("http.url = 'SHOP/'\nentry.css = '#chat'", PATIENT).await;
-    assert!(matches!(outcome.verdict, Verdict::Inconclusive(_)), "{outcome:?}");
+    let settings = "http.url = 'SHOP/'\nentry.text = 'chat'\nclosed = ['x']\n\
+                    contacts = { phones = ['+49 30 90182060'], urls = ['SHOP/help'] }";
+    for page in [
+        "<div>".repeat(5_000),
+        format!("{}<!--x", "<!-->".repeat(99_999)),
+        format!("<base href='/{}'>{}", "x".repeat(2_000), "<a href=x>".repeat(20_000)),
+        "1 ".repeat(500_000),
+        format!("{}{}", "<div tabindex=0>".repeat(100), "words ".repeat(150_000)),
+    ] {
+        let (outcome, _) = Shop::with(&page).await.look(settings, PATIENT).await;
+        assert!(matches!(outcome.verdict, Verdict::Inconclusive(_)), "{}: {outcome:?}", &page[..60]);
+    }
 }
 
 #[test]

@@ -1,33 +1,36 @@
 //! Whether the contacts that a page publishes are the true ones. One that is missing is found, and so is one that
 //! differs by one character: a number that was mistyped leads customers to strangers.
 
-use std::{collections::BTreeSet, sync::LazyLock};
+use std::{collections::BTreeSet, ops::Range, sync::LazyLock};
 
 use regex::Regex;
-use url::Url;
+use url::{Position, Url};
+
+use crate::probe::page::text::Effort;
 
 /// A number with fewer digits is a short code, of which many others differ by one digit.
 const ALIKE_DIGITS_MIN: usize = 7;
 /// So many groups of digits at most make a number.
 const GROUPS_MAX: usize = 8;
-/// How much of what may be a number is shown, in characters.
-const SHOWN_CHARS: usize = 60;
 /// No number has more digits, with everything that may be dialled before it.
 const DIGITS_MAX: usize = 18;
-/// So many sequences of digits of a page are looked at, and so many addresses; more is no page for customers.
-const RUNS_MAX: usize = 50_000;
-const MAILS_MAX: usize = 2_000;
+/// To look at a sequence of digits costs as much as to read so many bytes.
+const RUN_UNITS: usize = 64;
+/// The zero that those who dial at home put into an international number.
+const HOME_ZERO: &str = "(0)";
 /// The zeros of the decimal digits in which pages write numbers: ASCII, Arabic-Indic, Persian, Devanagari, Bengali,
 /// Thai and full-width.
 const ZEROS: [char; 7] = ['0', '\u{660}', '\u{6f0}', '\u{966}', '\u{9e6}', '\u{e50}', '\u{ff10}'];
 
 /// What a text could be a telephone number for: digits with what people write between them.
 static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
-    let between = r" \u{a0}\u{2000}-\u{200a}\u{202f}().\-/\u{2010}-\u{2015}\u{b7}";
-    Regex::new(&format!("[+]?[0-9][0-9{between}]+")).expect("a pattern of ours is one")
+    let between = r" \u{a0}\u{2000}-\u{200a}\u{202f}\u{3000}().\-/\u{2010}-\u{2015}\u{2212}\u{b7}\u{ff08}\u{ff09}\u{ff0d}";
+    Regex::new(&format!("[+]?[(]?[0-9][0-9{between}]+")).expect("a pattern of ours is one")
 });
-static MAIL: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r#"[^\s<>"'(),;:@]+@[^\s<>"'(),;:@/]+"#).expect("a pattern of ours is one"));
+/// What a text could be a mail address for. The true ones are in ASCII, and so are their slips.
+static MAIL: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"[A-Za-z0-9._%+\-]+@[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)+").expect("a pattern of ours is one")
+});
 
 /// A telephone number as a customer dials it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +44,8 @@ pub struct Phone {
 impl Phone {
     /// Reads a number: international with a plus, or any other as it is dialled.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+        let dialled = if text.starts_with('+') { text.replace(HOME_ZERO, " ") } else { text.to_owned() };
+        let digits: String = dialled.chars().filter(char::is_ascii_digit).collect();
         let is_written = |c: char| c.is_ascii_digit() || " ()-./+".contains(c);
         let plus = text.starts_with('+');
         if !(3..=15).contains(&digits.len()) || !text.chars().all(is_written) || text[1..].contains('+') {
@@ -51,8 +55,12 @@ impl Phone {
         if plus {
             forms.push(format!("00{digits}"));
             let (code, national) = digits.split_at_checked(country_code_len(&digits))?;
-            // Many countries put a zero before a number that is dialled at home, and Russia an eight.
-            let trunk = if code == "7" { "8" } else { "0" };
+            // Most countries put a zero before a number that is dialled at home.
+            let trunk = match code {
+                "7" => "8",
+                "36" => "06",
+                _ => "0",
+            };
             forms.extend([format!("{trunk}{national}"), national.to_owned()]);
         }
         Some(Self { written: text.to_owned(), forms })
@@ -113,93 +121,124 @@ impl Contacts {
         self.phones.is_empty() && self.mails.is_empty() && self.urls.is_empty()
     }
 
-    /// Holds every contact against what a page says.
-    pub(super) fn check(&self, page: &Published<'_>) -> Vec<Finding> {
-        let (numbers, mails) = (numbers(page), mails(page));
+    /// Holds every contact against what a page says. It means nothing once the effort is spent.
+    pub(super) fn check(&self, page: &Published<'_>, effort: &Effort) -> Vec<Finding> {
+        let (numbers, mails) = (numbers(page, effort), mails(page));
         let phones = self.phones.iter().map(|phone| self.phone(phone, &numbers));
         let addresses = self.mails.iter().map(|mail| self.mail(mail, &mails));
-        let urls = self.urls.iter().map(|url| {
-            let held = page.links.contains(url);
-            let alike = page.links.iter().map(Url::as_str).filter(|link| differ_by_one(link, url.as_str()));
-            finding(format!("a link to {url}"), held, alike.take(1).map(str::to_owned).collect())
-        });
+        let links: BTreeSet<&str> = page.links.iter().map(bare).collect();
+        let urls = self.urls.iter().map(|url| self.url(url, &links));
         phones.chain(addresses).chain(urls).collect()
     }
 
     fn phone(&self, phone: &Phone, numbers: &[Number]) -> Finding {
-        let held = numbers.iter().any(|number| number.runs.iter().any(|run| phone.is(run)));
-        // A number of ours, however it is written, is no slip of another one of ours.
-        let strangers = numbers
-            .iter()
-            .filter(|number| !number.runs.iter().any(|run| self.phones.iter().any(|known| known.is(run))));
-        let alike = strangers.filter(|number| number.runs.iter().any(|run| phone.is_like(run)));
-        finding(
-            format!("the number {}", phone.written),
-            held,
-            alike.map(|number| number.written.clone()).collect(),
-        )
+        let held = numbers.iter().any(|number| number.runs.iter().any(|run| phone.is(&run.digits)));
+        let slips = numbers.iter().flat_map(|number| {
+            // What belongs to a number of ours, however it is written, is no slip of another one of ours.
+            let ours: Vec<&Run> = number.runs.iter().filter(|run| self.is_ours(run)).collect();
+            let strangers = number.runs.iter().filter(move |run| !ours.iter().any(|own| own.overlaps(run)));
+            strangers.filter(|run| phone.is_like(&run.digits)).map(|run| number.shown(run))
+        });
+        finding(format!("the number {}", phone.written), held, slips.map(str::to_owned).collect())
+    }
+
+    fn is_ours(&self, run: &Run) -> bool {
+        self.phones.iter().any(|phone| phone.is(&run.digits))
     }
 
     fn mail(&self, mail: &str, mails: &BTreeSet<String>) -> Finding {
         let known = |found: &String| self.mails.iter().any(|known| known.eq_ignore_ascii_case(found));
-        let alike = mails.iter().filter(|found| !known(found) && differ_by_one(found, &mail.to_lowercase()));
+        let slips = mails.iter().filter(|found| !known(found) && differ_by_one(found, &mail.to_lowercase()));
         let held = mails.contains(&mail.to_lowercase());
-        finding(format!("the address {mail}"), held, alike.cloned().collect())
+        finding(format!("the address {mail}"), held, slips.cloned().collect())
+    }
+
+    fn url(&self, url: &Url, links: &BTreeSet<&str>) -> Finding {
+        let strangers = links.iter().filter(|link| !self.urls.iter().any(|known| bare(known) == **link));
+        let slips = strangers.filter(|link| differ_by_one(link, bare(url))).map(|link| (*link).to_owned());
+        finding(format!("a link to {url}"), links.contains(bare(url)), slips.collect())
     }
 }
 
-fn finding(words: String, is_there: bool, alike: Vec<String>) -> Finding {
-    let seen = match (is_there, alike.first()) {
+/// An address without its fragment and the slash at its end, which make no other place of it.
+fn bare(url: &Url) -> &str {
+    url[..Position::AfterQuery].trim_end_matches('/')
+}
+
+fn finding(words: String, is_there: bool, slips: Vec<String>) -> Finding {
+    let seen = match (is_there, slips.first()) {
         (true, None) => String::new(),
         (true, Some(slip)) => format!("also {slip}"),
         (false, None) => "nothing like it".to_owned(),
         (false, Some(slip)) => slip.clone(),
     };
-    Finding { words, held: is_there && alike.is_empty(), seen }
+    Finding { words, held: is_there && slips.is_empty(), seen }
 }
 
-/// Something on a page that may be a telephone number.
+/// Something on a page that may be a telephone number, or several in a row.
 #[derive(Debug)]
 struct Number {
     written: String,
     /// The digits of every sequence of its groups: text beside a number may have digits too.
-    runs: Vec<String>,
+    runs: Vec<Run>,
 }
 
-fn numbers(page: &Published<'_>) -> Vec<Number> {
-    let text = with_ascii_digits(page.text);
-    let dialled = page.links.iter().filter(|link| link.scheme() == "tel").map(Url::path);
-    let pieces = std::iter::once(text.as_str()).chain(dialled);
-    let mut runs_left = RUNS_MAX;
-    let mut numbers = Vec::new();
-    for found in pieces.flat_map(|piece| NUMBER.find_iter(piece)) {
-        let number = Number::read(found.as_str(), runs_left);
-        runs_left -= number.runs.len();
-        numbers.push(number);
-        if runs_left == 0 {
-            break;
-        }
+#[derive(Debug)]
+struct Run {
+    digits: String,
+    /// Where it stands in what is written.
+    place: Range<usize>,
+}
+
+impl Run {
+    fn overlaps(&self, other: &Self) -> bool {
+        self.place.start < other.place.end && other.place.start < self.place.end
     }
-    numbers
+}
+
+/// Links come first: they are few, and meant to be dialled.
+fn numbers(page: &Published<'_>, effort: &Effort) -> Vec<Number> {
+    let text = with_ascii_digits(page.text);
+    let dialled = page.links.iter().filter(|link| link.scheme() == "tel").map(|link| {
+        let number = link.as_str()["tel:".len()..].trim_start_matches('/');
+        percent_encoding::percent_decode_str(number).decode_utf8_lossy().into_owned()
+    });
+    let pieces: Vec<String> = dialled.chain([text]).collect();
+    let found = pieces.iter().flat_map(|piece| NUMBER.find_iter(piece));
+    found.map(|found| Number::read(found.as_str(), effort)).collect()
 }
 
 impl Number {
-    fn read(written: &str, runs_max: usize) -> Self {
-        let written = written.trim_end_matches(|c: char| !c.is_ascii_digit());
-        // "+49 (0)30": the zero is for those who dial at home.
-        let dialled = if written.starts_with('+') { written.replace("(0)", " ") } else { written.to_owned() };
-        let groups: Vec<&str> =
-            dialled.split(|c: char| !c.is_ascii_digit()).filter(|group| !group.is_empty()).collect();
-        let from = |first: usize| {
-            let mut run = String::new();
-            groups[first..].iter().take(GROUPS_MAX).map_while(move |group| {
-                run.push_str(group);
-                (run.len() <= DIGITS_MAX).then(|| run.clone())
-            })
+    fn read(written: &str, effort: &Effort) -> Self {
+        // "+49 (0)30": the zero is for those who dial at home. Every place keeps its place.
+        let written = match written.starts_with('+') {
+            true => written.replace(HOME_ZERO, "   "),
+            false => written.to_owned(),
         };
-        let runs = (0..groups.len()).flat_map(from).take(runs_max).collect();
-        let shown = written.char_indices().nth(SHOWN_CHARS).map_or(written, |(at, _)| &written[..at]);
-        Self { written: shown.to_owned(), runs }
+        let mut groups: Vec<Range<usize>> = Vec::new();
+        for (at, _) in written.match_indices(|c: char| c.is_ascii_digit()) {
+            match groups.last_mut().filter(|group| group.end == at) {
+                Some(group) => group.end += 1,
+                None => groups.push(at..at + 1),
+            }
+        }
+        let mut runs = Vec::new();
+        for first in 0..groups.len() {
+            let mut digits = String::new();
+            for group in groups[first..].iter().take(GROUPS_MAX) {
+                digits.push_str(&written[group.clone()]);
+                if digits.len() > DIGITS_MAX || !effort.spend(RUN_UNITS) {
+                    break;
+                }
+                runs.push(Run { digits: digits.clone(), place: groups[first].start..group.end });
+            }
+        }
+        Self { written, runs }
+    }
+
+    fn shown(&self, run: &Run) -> &str {
+        let plus = usize::from(self.written[..run.place.start].ends_with('+'));
+        &self.written[run.place.start - plus..run.place.end]
     }
 }
 
@@ -227,12 +266,14 @@ fn with_ascii_digits(text: &str) -> String {
 }
 
 fn mails(page: &Published<'_>) -> BTreeSet<String> {
-    let written = MAIL.find_iter(page.text).map(|found| found.as_str().trim_end_matches('.').to_lowercase());
-    let linked = page.links.iter().filter(|link| link.scheme() == "mailto").flat_map(|link| {
-        let addresses = percent_encoding::percent_decode_str(link.path()).decode_utf8_lossy().to_lowercase();
-        addresses.split(',').map(|address| address.trim().to_owned()).collect::<Vec<_>>()
-    });
-    linked.chain(written).take(MAILS_MAX).collect()
+    let linked = page.links.iter().filter(|link| link.scheme() == "mailto");
+    let linked = linked.map(|link| percent_encoding::percent_decode_str(link.path()).decode_utf8_lossy());
+    let pieces = linked.chain([page.text.into()]);
+    pieces
+        .flat_map(|piece| {
+            MAIL.find_iter(&piece).map(|found| found.as_str().to_lowercase()).collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -250,7 +291,7 @@ mod tests {
     /// Of each contact what was seen instead of it; empty where it held.
     fn seen(contacts: &Contacts, text: &str, links: &[&str]) -> Vec<String> {
         let links: Vec<Url> = links.iter().map(|link| Url::parse(link).unwrap()).collect();
-        let findings = contacts.check(&Published { text, links: &links });
+        let findings = contacts.check(&Published { text, links: &links }, &Effort::default());
         findings.iter().for_each(|found| assert_eq!(found.held, found.seen.is_empty(), "{found:?}"));
         findings.into_iter().map(|found| found.seen).collect()
     }
@@ -267,12 +308,16 @@ mod tests {
             "Tel.: 030.90182060, Mo-Fr 9-17",
             "call 030 9018\u{a0}2060 24 hours",
             "٠٣٠ ٩٠١٨ ٢٠٦٠",
-            "０３０－９０１８２０６０ ".replace('－', "-").as_str(),
+            "（０３０）９０１８－２０６０",
             "In 2026 call 030 90182060",
         ] {
             assert_eq!(seen(&berlin, text, &[]), [""], "{text}");
         }
-        assert_eq!(seen(&berlin, "call us", &["tel:+493090182060"]), [""]);
+        for link in ["tel:+493090182060", "tel:+49%2030%209018%202060", "tel://+49-30-90182060"] {
+            assert_eq!(seen(&berlin, "call us", &[link]), [""], "{link}");
+        }
+        assert_eq!(seen(&contacts(&["+49 (0)30 9018 2060"], &[]), "+49 (0)30 9018 2060", &[]), [""]);
+        assert_eq!(seen(&contacts(&["+36 1 234 5678"], &[]), "06 1 234 5678", &[]), [""]);
         assert_eq!(seen(&contacts(&["+7 495 123-45-67"], &[]), "8 (495) 123-45-67", &[]), [""]);
         assert_eq!(seen(&contacts(&["+1 800 555 0100"], &[]), "800-555-0100", &[]), [""]);
         assert_eq!(seen(&contacts(&["110"], &[]), "dial 110", &[]), [""]);
@@ -285,6 +330,7 @@ mod tests {
         assert_eq!(seen(&berlin, right, &[]), ["", ""]);
         for (text, shown) in [
             ("030 9018 2060 and 030 9018 2061 and 030 9018 2960", ["also 030 9018 2960", ""]),
+            ("030 9018 2060 030 9018 2061 030 9018 2960", ["also 030 9018 2960", ""]),
             ("030 9013 2060, 030 9018 2061", ["030 9013 2060", ""]),
             ("030 9018 2006, 030 9018 2061", ["030 9018 2006", ""]),
             ("030 9018 260, 030 9018 2061", ["030 9018 260", ""]),
@@ -306,12 +352,40 @@ mod tests {
     #[test]
     fn an_address_is_known_as_text_and_as_link() {
         let mail = contacts(&[], &["Support@example.com"]);
-        assert_eq!(seen(&mail, "write to support@example.com.", &[]), [""]);
+        for text in [
+            "write to support@example.com.",
+            "Write to support@example.com!",
+            "[support@example.com]",
+            "请发邮件至support@example.com。",
+        ] {
+            assert_eq!(seen(&mail, text, &[]), [""], "{text}");
+        }
         assert_eq!(seen(&mail, "write to us", &["mailto:SUPPORT%40example.com?subject=Help"]), [""]);
         assert_eq!(seen(&mail, "suport@example.com", &[]), ["suport@example.com"]);
         assert_eq!(seen(&mail, "sales@example.com", &[]), ["nothing like it"]);
         let slip = seen(&mail, "support@example.com", &["mailto:support@exmaple.com"]);
         assert_eq!(slip, ["also support@exmaple.com"]);
+    }
+
+    #[test]
+    fn a_link_is_known_with_and_without_what_makes_no_other_place_of_it() {
+        let url = |text: &str| Url::parse(text).unwrap();
+        let help = Contacts {
+            urls: vec![url("https://shop.example.com/en/help"), url("https://shop.example.com/es/help")],
+            ..Contacts::default()
+        };
+        let both = ["https://shop.example.com/en/help/", "https://shop.example.com/es/help#top"];
+        assert_eq!(seen(&help, "", &both), ["", ""]);
+        let slip = ["https://shop.example.com/en/help", "https://shop.example.com/es/hepl"];
+        assert_eq!(seen(&help, "", &slip), ["", "https://shop.example.com/es/hepl"]);
+    }
+
+    #[test]
+    fn a_page_full_of_digits_is_given_up() {
+        let effort = Effort::default();
+        let text = "1 ".repeat(500_000);
+        contacts(&["+49 30 9018 2060"], &[]).check(&Published { text: &text, links: &[] }, &effort);
+        assert!(effort.is_spent());
     }
 
     #[test]

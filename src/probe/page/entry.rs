@@ -1,25 +1,24 @@
 //! Whether the entry is on the page as it was served, and whether a customer could use it. Judged by what the page
 //! itself says; what style sheets and scripts make of it, only a browser sees.
 
-use std::cell::Cell;
+use std::collections::HashSet;
 
 use cssparser::ToCss;
-use ego_tree::{NodeId, iter::Edge};
-use scraper::{ElementRef, Html, Node, Selector};
+use scraper::{ElementRef, Html, Selector};
 
-use crate::{domain::outcome::Reason, probe::page::style::InlineStyle};
+use crate::{
+    domain::outcome::Reason,
+    probe::page::{
+        style::InlineStyle,
+        text::{Effort, text_of},
+    },
+};
 
 /// What can be clicked, and so may be the entry that has a text.
 const CLICKABLE: &str = "a, button, summary, label, input[type=button], input[type=submit], input[type=image], \
                          [role=button], [role=link], [onclick], [tabindex]";
 /// How much of an element is shown, in characters.
 const SHOWN_CHARS: usize = 100;
-/// Elements whose text is for machines, or for browsers without scripts.
-const UNREAD: [&str; 4] = ["script", "style", "template", "noscript"];
-/// So many nodes are looked at for their text, each as often as something holds it.
-const NODES_MAX: usize = 2_000_000;
-/// So many elements at most are judged; a page has one or two entries, for small screens and for large ones.
-const CANDIDATES_MAX: usize = 20;
 
 /// How the entry is known.
 #[derive(Debug)]
@@ -78,96 +77,50 @@ impl Entry {
         })
     }
 
-    /// The entry on a page. Of several the one that can be used: a page may have one for each size of screen.
-    pub(super) fn find(&self, page: &Html) -> Option<Found> {
-        let effort = Effort::default();
-        let mut found: Vec<ElementRef<'_>> = page
-            .select(&self.selector)
-            .filter(|element| !is_inert_markup(*element) && self.says(*element, &effort))
-            .take(CANDIDATES_MAX)
-            .collect();
+    /// The entry on a page. Of several the one that can be used: a page may have one for each size of screen. It means
+    /// nothing once the effort is spent.
+    pub(super) fn find(&self, page: &Html, effort: &Effort) -> Option<Found> {
+        let says = |element: ElementRef<'_>| {
+            self.text.as_ref().is_none_or(|text| folded(&text_of(element, effort)).contains(text))
+        };
+        let candidates = page.select(&self.selector);
+        let candidates = candidates.take_while(|_| effort.spend(1));
+        let mut found: Vec<ElementRef<'_>> =
+            candidates.filter(|element| !is_inert_markup(*element, effort) && says(*element)).collect();
         if !self.has_selector {
             // Of elements within each other the innermost is what a customer clicks.
-            let all = found.clone();
-            found.retain(|outer| {
-                !all.iter().any(|inner| inner.ancestors().any(|ancestor| ancestor.id() == outer.id()))
-            });
+            let outer: HashSet<_> = found
+                .iter()
+                .flat_map(|element| element.ancestors().take_while(|_| effort.spend(1)))
+                .map(|ancestor| ancestor.id())
+                .collect();
+            found.retain(|element| !outer.contains(&element.id()));
         }
-        let mut judged = found.into_iter().map(|element| Found {
-            shown: shown(element),
-            text: text_of(element, &effort),
-            obstacle: obstacle(element),
-        });
-        let first = judged.next()?;
-        if first.obstacle.is_none() {
-            return Some(first);
-        }
-        Some(judged.find(|other| other.obstacle.is_none()).unwrap_or(first))
-    }
-
-    fn says(&self, element: ElementRef<'_>, effort: &Effort) -> bool {
-        self.text.as_ref().is_none_or(|text| folded(&text_of(element, effort)).contains(text))
-    }
-}
-
-/// How many nodes may still be looked at: a page can be made so that every element holds nearly all of the others.
-#[derive(Debug)]
-pub(super) struct Effort(Cell<usize>);
-
-impl Default for Effort {
-    fn default() -> Self {
-        Self(Cell::new(NODES_MAX))
-    }
-}
-
-impl Effort {
-    fn is_spent(&self) -> bool {
-        self.0.set(self.0.get().saturating_sub(1));
-        self.0.get() == 0
-    }
-}
-
-/// The text of a page or an element as a customer may read it, names for screen readers and values of buttons included.
-pub(super) fn text_of(element: ElementRef<'_>, effort: &Effort) -> String {
-    let mut text = String::new();
-    // Within something whose text is for machines.
-    let mut unread: Option<NodeId> = None;
-    for edge in element.traverse() {
-        match edge {
-            Edge::Open(node) if unread.is_none() => {
-                if effort.is_spent() {
+        let judged = |element| (element, obstacle(element, effort));
+        let mut first = None;
+        for (element, obstacle) in found.into_iter().map(judged) {
+            if first.is_none() || obstacle.is_none() {
+                let is_clear = obstacle.is_none();
+                first = Some(Found { shown: shown(element), text: text_of(element, effort), obstacle });
+                if is_clear {
                     break;
                 }
-                match node.value() {
-                    Node::Text(words) => text.extend([&**words, " "]),
-                    Node::Element(inner) if UNREAD.contains(&inner.name()) => unread = Some(node.id()),
-                    Node::Element(inner) => push_names(inner, &mut text),
-                    _ => {}
-                }
             }
-            Edge::Close(node) if unread == Some(node.id()) => unread = None,
-            Edge::Open(_) | Edge::Close(_) => {}
         }
-    }
-    text
-}
-
-fn push_names(element: &scraper::node::Element, text: &mut String) {
-    let is_button = element.name() == "input" && element.attr("type") != Some("hidden");
-    let names = ["aria-label", "title", "alt"].into_iter().filter_map(|name| element.attr(name));
-    for name in names.chain(element.attr("value").filter(|_| is_button)) {
-        text.extend([name, " "]);
+        first
     }
 }
 
-/// One space between words, lower case.
-pub(super) fn folded(text: &str) -> String {
+/// Case does not matter.
+fn folded(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
 /// In a template nothing is on the page yet.
-fn is_inert_markup(element: ElementRef<'_>) -> bool {
-    upwards(element).any(|around| matches!(around.value().name(), "template" | "noscript"))
+fn is_inert_markup(element: ElementRef<'_>, effort: &Effort) -> bool {
+    upwards(element)
+        .take_while(|_| effort.spend(1))
+        .any(|around| matches!(around.value().name(), "template" | "noscript"))
 }
 
 /// The element, and all around it, from the inside out.
@@ -176,72 +129,105 @@ fn upwards(element: ElementRef<'_>) -> impl Iterator<Item = ElementRef<'_>> {
 }
 
 /// The first thing that stands in the way; what cannot be seen comes before what cannot be clicked.
-fn obstacle(element: ElementRef<'_>) -> Option<Obstacle> {
+fn obstacle(element: ElementRef<'_>, effort: &Effort) -> Option<Obstacle> {
+    let around: Vec<Around<'_>> = upwards(element).map_while(|around| Around::read(around, effort)).collect();
     let of = |reason: Reason| {
-        move |(around, why): (ElementRef<'_>, &str)| {
-            let detail = match around.id() == element.id() {
+        move |(culprit, why): (ElementRef<'_>, &str)| {
+            let detail = match culprit.id() == element.id() {
                 true => format!("{} has {why}", shown(element)),
-                false => format!("{} is in {}, which has {why}", shown(element), shown(around)),
+                false => format!("{} is in {}, which has {why}", shown(element), shown(culprit)),
             };
             Obstacle::new(reason, detail)
         }
     };
-    hidden(element).map(of(Reason::Obscured)).or_else(|| disabled(element).map(of(Reason::Disabled)))
+    hidden(&around).map(of(Reason::Obscured)).or_else(|| disabled(&around).map(of(Reason::Disabled)))
 }
 
-fn hidden(element: ElementRef<'_>) -> Option<(ElementRef<'_>, &'static str)> {
-    let mut visibility = None;
-    for around in upwards(element) {
-        let style = style_of(around);
-        let is_itself = around.id() == element.id();
-        if around.attr("hidden").is_some() {
-            return Some((around, "the attribute hidden"));
-        }
-        if is_itself && around.value().name() == "input" && around.attr("type") == Some("hidden") {
-            return Some((around, "the type hidden"));
-        }
-        let why = style.hides_all_within().or_else(|| style.takes_no_place().filter(|_| is_itself));
-        if let Some(why) = why {
-            return Some((around, why));
-        }
-        // The nearest one that says anything counts.
-        if visibility.is_none()
-            && let Some(word) = style.word("visibility")
-        {
-            visibility = Some((around, matches!(word, "hidden" | "collapse")));
-        }
-    }
-    visibility.filter(|(_, hides)| *hides).map(|(around, _)| (around, "visibility: hidden"))
+/// An element with what its `style` attribute says.
+struct Around<'p> {
+    element: ElementRef<'p>,
+    style: InlineStyle,
 }
 
-fn disabled(element: ElementRef<'_>) -> Option<(ElementRef<'_>, &'static str)> {
-    let can_be = |around: ElementRef<'_>| {
-        matches!(around.value().name(), "button" | "input" | "select" | "textarea" | "optgroup" | "option")
-    };
-    if can_be(element) && element.attr("disabled").is_some() {
-        return Some((element, "the attribute disabled"));
+impl<'p> Around<'p> {
+    fn read(element: ElementRef<'p>, effort: &Effort) -> Option<Self> {
+        let style = element.attr("style").unwrap_or_default();
+        effort.spend(1 + style.len()).then(|| Self { element, style: InlineStyle::read(style) })
     }
-    let mut pointer_events = None;
-    let mut inner: Option<ElementRef<'_>> = None;
-    for around in upwards(element) {
-        if around.attr("inert").is_some() {
-            return Some((around, "the attribute inert"));
-        }
-        if around.attr("aria-disabled").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
-            return Some((around, "aria-disabled"));
-        }
-        let is_fieldset = around.value().name() == "fieldset" && around.attr("disabled").is_some();
-        if is_fieldset && can_be(element) && !inner.is_some_and(|inner| is_first_legend(inner, around)) {
-            return Some((around, "the attribute disabled"));
-        }
-        if pointer_events.is_none()
-            && let Some(word) = style_of(around).word("pointer-events")
-        {
-            pointer_events = Some((around, word == "none"));
-        }
-        inner = Some(around);
+
+    fn name(&self) -> &'p str {
+        self.element.value().name()
     }
-    pointer_events.filter(|(_, none)| *none).map(|(around, _)| (around, "pointer-events: none"))
+
+    fn attr(&self, name: &str) -> Option<&'p str> {
+        self.element.attr(name)
+    }
+
+    /// Whether it is a control that an attribute can disable.
+    fn is_control(&self) -> bool {
+        matches!(self.name(), "button" | "input" | "select" | "textarea" | "optgroup" | "option")
+    }
+}
+
+/// Who says it, and what.
+type Culprit<'p> = (ElementRef<'p>, &'static str);
+
+fn hidden<'p>(around: &[Around<'p>]) -> Option<Culprit<'p>> {
+    // What is fixed to the window does not move with what it stands in.
+    let mut is_fixed = false;
+    for (depth, one) in around.iter().enumerate() {
+        let is_itself = depth == 0;
+        if one.attr("hidden").is_some() {
+            return Some((one.element, "the attribute hidden"));
+        }
+        if is_itself && one.name() == "input" && one.attr("type") == Some("hidden") {
+            return Some((one.element, "the type hidden"));
+        }
+        let away = one.style.is_off_screen().filter(|_| !is_fixed);
+        let empty = one.style.is_of_no_size().filter(|_| is_itself);
+        if let Some(why) = one.style.hides_all_within().or(away).or(empty) {
+            return Some((one.element, why));
+        }
+        is_fixed |= one.style.word("position") == Some("fixed");
+    }
+    let hides = |word: &str| matches!(word, "hidden" | "collapse");
+    inherited(around, "visibility")
+        .filter(|(_, word)| hides(word))
+        .map(|(one, _)| (one, "visibility: hidden"))
+}
+
+fn disabled<'p>(around: &[Around<'p>]) -> Option<Culprit<'p>> {
+    let mut is_in_control = false;
+    for (depth, one) in around.iter().enumerate() {
+        if one.attr("inert").is_some() {
+            return Some((one.element, "the attribute inert"));
+        }
+        if one.attr("aria-disabled").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+            return Some((one.element, "aria-disabled"));
+        }
+        is_in_control |= one.is_control();
+        if one.attr("disabled").is_some() {
+            let inner = depth.checked_sub(1).map(|inner| around[inner].element);
+            let is_shut = match one.name() {
+                // A part of a button cannot be clicked either.
+                "fieldset" => {
+                    is_in_control && !inner.is_some_and(|inner| is_first_legend(inner, one.element))
+                }
+                _ => one.is_control(),
+            };
+            if is_shut {
+                return Some((one.element, "the attribute disabled"));
+            }
+        }
+    }
+    let none = inherited(around, "pointer-events").filter(|(_, word)| *word == "none");
+    none.map(|(one, _)| (one, "pointer-events: none"))
+}
+
+/// Of a property that is handed down, the nearest word that says anything, and who says it.
+fn inherited<'a, 'p>(around: &'a [Around<'p>], property: &str) -> Option<(ElementRef<'p>, &'a str)> {
+    let words = around.iter().filter_map(|one| Some((one.element, one.style.word(property)?)));
+    words.into_iter().find(|(_, word)| !matches!(*word, "inherit" | "unset" | "revert" | "revert-layer"))
 }
 
 /// What stands in the first legend of a disabled fieldset can be used (HTML, 4.10.15).
@@ -250,15 +236,11 @@ fn is_first_legend(inner: ElementRef<'_>, fieldset: ElementRef<'_>) -> bool {
     legends.next().is_some_and(|legend| legend.id() == inner.id())
 }
 
-fn style_of(element: ElementRef<'_>) -> InlineStyle {
-    element.attr("style").map(InlineStyle::read).unwrap_or_default()
-}
-
-/// The tag with which an element begins.
+/// The tag with which an element begins, without its address, where tokens travel.
 fn shown(element: ElementRef<'_>) -> String {
     let name = element.value().name();
     let mut tag = format!("<{name}");
-    for attribute in ["id", "class", "type", "name", "href"] {
+    for attribute in ["id", "class", "type", "name"] {
         if let Some(value) = element.attr(attribute) {
             tag.push_str(&format!(" {attribute}={value:?}"));
         }

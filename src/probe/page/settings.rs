@@ -1,6 +1,6 @@
 //! A page in `probes.toml`.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -66,11 +66,11 @@ pub struct ScriptSettings {
 #[serde(deny_unknown_fields, expecting = "a table, such as { phones = [\"+49 30 9018 2060\"] }")]
 pub struct ContactSettings {
     /// Telephone numbers, best with a plus and the country: "+49 30 9018 2060". They are known in any notation.
-    phones: Option<Vec<PhoneNumber>>,
+    phones: Option<At<Vec<PhoneNumber>>>,
     /// Mail addresses.
-    mails: Option<Vec<MailAddress>>,
+    mails: Option<At<Vec<MailAddress>>>,
     /// Addresses that the page links to.
-    urls: Option<Vec<HttpUrl>>,
+    urls: Option<At<Vec<HttpUrl>>>,
 }
 
 /// A telephone number.
@@ -100,12 +100,12 @@ impl PageSettings {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn build(&self, context: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
+    pub fn build(at: &At<Self>, context: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
         let mut problems = Vec::new();
         let mut warnings = Vec::new();
-        let page = self.http.single(context, &mut problems, &mut warnings);
-        let config = self.config.as_ref().map(|config| config.single(context, &mut problems, &mut warnings));
-        let entry = self.entry.as_ref().and_then(|entry| {
+        let page = at.http.single(context, &mut problems, &mut warnings);
+        let config = at.config.as_ref().map(|config| config.single(context, &mut problems, &mut warnings));
+        let entry = at.entry.as_ref().and_then(|entry| {
             entry.value.build().or_else(|| {
                 let problem = entry.problem("it does not say how the entry is known");
                 problems
@@ -113,16 +113,16 @@ impl PageSettings {
                 None
             })
         });
-        if let Some(script) = self.script.as_ref().filter(|script| script.src.trim().is_empty()) {
+        if let Some(script) = at.script.as_ref().filter(|script| script.src.trim().is_empty()) {
             let problem = script.src.problem("every script has this in its address");
             problems.push(problem.hint("write a part that no other script has, such as \"widget.js\""));
         }
-        if let Some(contacts) = self.contacts.as_ref().filter(|contacts| contacts.names_none()) {
-            let problem = contacts.problem("it names no contact");
+        for nothing in at.contacts.iter().flat_map(|contacts| contacts.value.empty(&contacts.span)) {
+            let problem = Problem::at(nothing, "it names no contact");
             problems.push(problem.hint("write phones = [\"+49 30 9018 2060\"], mails or urls"));
         }
-        if self.looks_for_nothing() {
-            let problem = self.http.url.problem("nothing is looked for on this page");
+        if at.looks_for_nothing() {
+            let problem = at.problem("nothing is looked for on this page");
             problems.push(problem.hint(
                 "add entry = { css = \"#chat-launcher\" }, script, config, closed or contacts; for a request alone write http",
             ));
@@ -134,7 +134,7 @@ impl PageSettings {
         let (Some(page), Ok(config)) = (page, config.map(|config| config.ok_or(())).transpose()) else {
             return Err(problems);
         };
-        Ok(self.assemble(context, page, config, entry, warnings))
+        Ok(at.assemble(context, page, config, entry, warnings))
     }
 
     fn looks_for_nothing(&self) -> bool {
@@ -178,15 +178,34 @@ impl EntrySettings {
 }
 
 impl ContactSettings {
-    fn names_none(&self) -> bool {
-        self.phones.is_none() && self.mails.is_none() && self.urls.is_none()
+    /// Where nothing is named: lists without an entry, or the whole if there is none.
+    fn empty(&self, whole: &Range<usize>) -> Vec<Range<usize>> {
+        let lists = [
+            self.phones.as_ref().map(|phones| (&phones.span, phones.is_empty())),
+            self.mails.as_ref().map(|mails| (&mails.span, mails.is_empty())),
+            self.urls.as_ref().map(|urls| (&urls.span, urls.is_empty())),
+        ];
+        if lists.iter().all(Option::is_none) {
+            return vec![whole.clone()];
+        }
+        lists.into_iter().flatten().filter(|(_, is_empty)| *is_empty).map(|(span, _)| span.clone()).collect()
     }
 
     fn contacts(&self) -> Contacts {
         Contacts {
-            phones: self.phones.iter().flatten().map(|phone| phone.0.clone()).collect(),
-            mails: self.mails.iter().flatten().map(|mail| mail.0.email.to_string()).collect(),
-            urls: self.urls.iter().flatten().map(|url| url.0.clone()).collect(),
+            phones: self
+                .phones
+                .iter()
+                .flat_map(|phones| &phones.value)
+                .map(|phone| phone.0.clone())
+                .collect(),
+            mails: self
+                .mails
+                .iter()
+                .flat_map(|mails| &mails.value)
+                .map(|mail| mail.0.email.to_string())
+                .collect(),
+            urls: self.urls.iter().flat_map(|urls| &urls.value).map(|url| url.0.clone()).collect(),
         }
     }
 }

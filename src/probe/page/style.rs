@@ -70,13 +70,16 @@ impl InlineStyle {
         self.number("opacity").is_some_and(|opacity| opacity < OPACITY_MIN).then_some("opacity: 0")
     }
 
-    /// Why this very element has no place on the screen.
-    pub(super) fn takes_no_place(&self) -> Option<&'static str> {
+    /// Why this element, and what stands in it, is not on the screen.
+    pub(super) fn is_off_screen(&self) -> Option<&'static str> {
         let is_positioned = matches!(self.word("position"), Some("absolute" | "fixed" | "relative"));
         let is_away = |side: &str| self.number(side).is_some_and(|length| length <= -OFF_SCREEN_PX);
-        if is_positioned && ["left", "top", "right", "bottom"].into_iter().any(is_away) {
-            return Some("a position off the screen");
-        }
+        let is_off = is_positioned && ["left", "top", "right", "bottom"].into_iter().any(is_away);
+        is_off.then_some("a position off the screen")
+    }
+
+    /// Why this very element cannot be hit; what stands in it may be larger.
+    pub(super) fn is_of_no_size(&self) -> Option<&'static str> {
         let is_nothing = |side: &str| self.number(side) == Some(0.0);
         (is_nothing("width") || is_nothing("height")).then_some("a size of zero")
     }
@@ -168,7 +171,8 @@ mod tests {
             ("height: 0px", Some("a size of zero")),
             ("width: 100%; height: 40px", None),
         ] {
-            assert_eq!(InlineStyle::read(text).takes_no_place(), why, "{text}");
+            let style = InlineStyle::read(text);
+            assert_eq!(style.is_off_screen().or(style.is_of_no_size()), why, "{text}");
         }
     }
 }

@@ -66,7 +66,7 @@ fn place(request: &Prepared) -> (Method, Url) {
 }
 
 /// Why a URL is not followed to.
-fn refusal(from: &Url, to: &Url) -> Option<&'static str> {
+pub(super) fn refusal(from: &Url, to: &Url) -> Option<&'static str> {
     match (from.scheme(), to.scheme()) {
         ("https", "http") => Some("from https to http"),
         (_, "http" | "https") if !to.username().is_empty() || to.password().is_some() => {
@@ -117,7 +117,7 @@ fn moved(current: &Prepared, status: StatusCode, url: Url) -> Result<Prepared, B
 
 /// A URL for a detail: without the user in it and without what follows the path, where tokens travel. An ellipsis stands
 /// where something was left out.
-fn shown(url: &Url) -> String {
+pub(super) fn shown(url: &Url) -> String {
     let user = if url.username().is_empty() && url.password().is_none() { "" } else { "…@" };
     let rest = match (url.query(), url.fragment()) {
         (Some(_), _) => "?…",

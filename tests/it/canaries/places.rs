@@ -17,8 +17,9 @@ pub const WATCHED: usize = 18;
 pub const CORRUPT_KEY: usize = GENERATED;
 
 /// Where a canary stands.
-pub const PLACES: [(usize, &str); 25] = [
+pub const PLACES: [(usize, &str); 26] = [
     (1, "basic user"),
+    (1, "basic user, for a page"),
     (2, "basic password"),
     (3, "header"),
     (4, "query parameter"),
@@ -143,6 +144,13 @@ impl Vault {
                  http = {{ url = \"{url}\", expect = {EXPECT}, {settings}{tls} }}\n"
             );
         }
+        let (_, settings) = &self.requests()[0];
+        let _infallible = write!(
+            text,
+            "[{channel}.probe.page]\ntimeout = \"{timeout}\"\n\
+             page = {{ script = {{ src = \"widget\" }}, closed = [\"never said\"], \
+             http = {{ url = \"{url}\", {settings}{tls} }} }}\n"
+        );
         let secrets: Vec<String> =
             (12..=WATCHED).map(|number| format!("s{number} = {}", self.reference(number))).collect();
         let _infallible = write!(
