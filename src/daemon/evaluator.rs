@@ -1,8 +1,8 @@
 //! Turns outcomes into verdicts, and owns everything judged; nobody else writes it.
 //!
 //! A verdict is decided by a pure function, committed together with the mails it owes, and only then adopted. One
-//! commit is under way at a time, of whatever has been decided by then, beside the intake of further outcomes. A store that refuses is asked again every
-//! second: what has been seen is still known, so a verdict comes late and is not lost.
+//! commit is under way at a time, of whatever has been decided by then, beside the intake of further outcomes. A store
+//! that refuses is asked again every second: what has been seen is still known, so a verdict comes late and is not lost.
 
 mod absent;
 pub(super) mod history;
@@ -126,8 +126,8 @@ pub(crate) struct Evaluator {
     commit: Option<Commit>,
     /// The store has refused; it is asked again at the next look.
     refused: bool,
-    /// It has refused and taken nothing since: verdicts are put to it one by one, so that one it does not like holds up no
-    /// other.
+    /// It has refused and taken nothing since: verdicts are put to it one by one, so that one it does not like holds up none
+    /// that was decided before it.
     doubted: bool,
     ticks: u32,
     /// The place from which windows are shown next.

@@ -36,7 +36,7 @@ use crate::{
         Check, Probe, Report, RunFuture,
         captured::Captured,
         document,
-        expect::{Judged, worse},
+        expect::{Judged, excerpt, worse},
         jar::Jar,
         request::single::Single,
         timeline::Timeline,
@@ -54,8 +54,6 @@ const PAGE: &str = "page";
 const SCRIPT: &str = "script";
 const CONFIG: &str = "config";
 
-/// How much of what a page says is shown, in characters.
-const SHOWN_CHARS: usize = 120;
 /// Longer addresses in a page are not made for customers.
 const ADDRESS_LEN_MAX: usize = 2_048;
 /// What a browser sends with the page and with its scripts; nothing else is meant for both.
@@ -102,8 +100,12 @@ impl Findings {
         if let Some(Obstacle { reason, cause, detail }) = obstacle {
             let (step, detail) = (self.step.clone(), Detail::new(&detail));
             let failure = Failure { stage: Stage::Expect, step, reason, cause, detail };
-            self.verdict = worse(std::mem::replace(&mut self.verdict, Verdict::Ok), Verdict::Failed(failure));
+            self.worsen(Verdict::Failed(failure));
         }
+    }
+
+    fn worsen(&mut self, next: Verdict) {
+        self.verdict = worse(std::mem::replace(&mut self.verdict, Verdict::Ok), next);
     }
 
     fn take(&mut self, judged: Judged) {
@@ -113,7 +115,7 @@ impl Findings {
         }
         let step = self.step.clone();
         self.checks.extend(checks.into_iter().map(|check| Check { step: step.clone(), ..check }));
-        self.verdict = worse(std::mem::replace(&mut self.verdict, Verdict::Ok), verdict);
+        self.worsen(verdict);
     }
 
     /// Names what could not be judged.
@@ -141,7 +143,7 @@ impl Findings {
                 failure.reason = meaning;
             }
         }
-        self.verdict = worse(self.verdict, verdict);
+        self.worsen(verdict);
         Report { checks: self.checks, ..Report::without_answer(self.verdict) }
     }
 }
@@ -336,18 +338,22 @@ struct ScriptTag {
 impl ScriptTag {
     /// A page over https may ask a browser to load all it needs over https too.
     fn upgraded(mut self, page: &Html, answer: &Answer) -> Self {
-        let asks = |policy: &str| policy.to_ascii_lowercase().contains("upgrade-insecure-requests");
-        let by_header = answer.headers.get_all(CONTENT_SECURITY_POLICY).iter();
-        let metas = Selector::parse("meta[http-equiv=content-security-policy i][content]");
-        let metas = metas.expect("a selector of ours is one");
-        let by_page = page.select(&metas).filter_map(|meta| meta.attr("content"));
-        let is_asked = by_header.filter_map(|policy| policy.to_str().ok()).chain(by_page).any(asks);
-        if answer.url.scheme() == "https" && self.url.scheme() == "http" && is_asked {
+        if (answer.url.scheme(), self.url.scheme()) == ("https", "http") && asks_to_upgrade(page, answer) {
             // It fails only between schemes of which one is not for the web.
             let _changed = self.url.set_scheme("https");
         }
         self
     }
+}
+
+/// Whether the policy of a page, in its header or in itself, has insecure requests upgraded.
+fn asks_to_upgrade(page: &Html, answer: &Answer) -> bool {
+    let metas = Selector::parse("meta[http-equiv=content-security-policy i][content]");
+    let metas = metas.expect("a selector of ours is one");
+    let by_page = page.select(&metas).filter_map(|meta| meta.attr("content"));
+    let by_header = answer.headers.get_all(CONTENT_SECURITY_POLICY).iter();
+    let mut policies = by_header.filter_map(|policy| policy.to_str().ok()).chain(by_page);
+    policies.any(|policy| policy.to_ascii_lowercase().contains("upgrade-insecure-requests"))
 }
 
 impl Script {
@@ -397,13 +403,6 @@ fn is_run(kind: &str, is_strict: bool) -> bool {
         .iter()
         .any(|other| essence.starts_with(other));
     is_named || (!is_strict && !is_other)
-}
-
-fn excerpt(text: &str) -> String {
-    match text.char_indices().nth(SHOWN_CHARS) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
-    }
 }
 
 impl Probe for PageProbe {

@@ -34,7 +34,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use tokio::time::Instant;
-use url::Url;
+use url::{Position, Url};
 
 use self::{
     address::{Chosen, refusal},
@@ -244,10 +244,18 @@ impl Transport {
     }
 }
 
-/// An address as it may be told: without the user in it and without what follows the path, where tokens travel.
+/// A URL for a detail: without the user in it and without what follows the path, where tokens travel. An ellipsis stands
+/// where something was left out.
 #[must_use]
 pub fn shown(url: &Url) -> String {
-    redirect::shown(url)
+    let user = if url.username().is_empty() && url.password().is_none() { "" } else { "…@" };
+    let rest = match (url.query(), url.fragment()) {
+        (Some(_), _) => "?…",
+        (None, Some(_)) => "#…",
+        (None, None) => "",
+    };
+    let (scheme, place) = (&url[..Position::BeforeUsername], &url[Position::BeforeHost..Position::AfterPath]);
+    format!("{scheme}{user}{place}{rest}")
 }
 
 /// Whom a hop was made with.

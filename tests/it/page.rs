@@ -47,6 +47,13 @@ impl Shop {
             .route("/", get(|| async { Html(page) }))
             .route("/gone", get(|| async { (StatusCode::NOT_FOUND, Html("<button id=chat>Chat</button>")) }))
             .route("/widget.js", get(|| script("text/javascript; charset=utf-8", "show()")))
+            .route("/plain.js", get(|| script("text/plain", "show()")))
+            .route(
+                "/strict.js",
+                get(|| async {
+                    ([("x-content-type-options", "nosniff"), ("content-type", "text/plain")], "show()")
+                }),
+            )
             .route("/empty.js", get(|| script("text/javascript", "")))
             .route("/page.js", get(|| script("text/html", "<h1>Not found</h1>")))
             .route("/hanging.js", get(std::future::pending::<String>))
@@ -155,6 +162,9 @@ async fn an_entry_that_a_script_makes_is_missing_where_the_script_does_not_load(
     for (src, expected) in [
         ("widget.js?v=2", None),
         ("moved.js", None),
+        ("plain.js", None),
+        ("plain.js' type='module", Some((Reason::Missing, Some(Reason::Content), Some("script")))),
+        ("strict.js", Some((Reason::Missing, Some(Reason::Content), Some("script")))),
         ("nowhere.js", Some((Reason::Missing, Some(Reason::Status), Some("script")))),
         ("empty.js", Some((Reason::Missing, Some(Reason::Content), Some("script")))),
         ("page.js", Some((Reason::Missing, Some(Reason::Content), Some("script")))),

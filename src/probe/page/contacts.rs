@@ -74,6 +74,13 @@ impl Phone {
         let long = self.forms.iter().filter(|form| form.len() >= ALIKE_DIGITS_MIN);
         long.map(String::as_str).any(|form| differ_by_one(form, digits))
     }
+
+    fn finding(&self, numbers: &[Number], strangers: &[(&Number, &Run)]) -> Finding {
+        let held = numbers.iter().any(|number| number.runs.iter().any(|run| self.is(&run.digits)));
+        let slips = strangers.iter().filter(|(_, run)| self.is_like(&run.digits));
+        let slips = slips.map(|(number, run)| number.shown(run).to_owned());
+        finding(format!("the number {}", self.written), held, slips.collect())
+    }
 }
 
 /// How many digits of an international number are the country's (ITU-T E.164, annex).
@@ -124,26 +131,34 @@ impl Contacts {
     /// Holds every contact against what a page says. It means nothing once the effort is spent.
     pub(super) fn check(&self, page: &Published<'_>, effort: &Effort) -> Vec<Finding> {
         let (numbers, mails) = (numbers(page, effort), mails(page));
-        let phones = self.phones.iter().map(|phone| self.phone(phone, &numbers));
+        let strangers = self.strangers(&numbers);
+        let phones = self.phones.iter().map(|phone| phone.finding(&numbers, &strangers));
         let addresses = self.mails.iter().map(|mail| self.mail(mail, &mails));
         let links: BTreeSet<&str> = page.links.iter().map(bare).collect();
         let urls = self.urls.iter().map(|url| self.url(url, &links));
         phones.chain(addresses).chain(urls).collect()
     }
 
-    fn phone(&self, phone: &Phone, numbers: &[Number]) -> Finding {
-        let held = numbers.iter().any(|number| number.runs.iter().any(|run| phone.is(&run.digits)));
-        let slips = numbers.iter().flat_map(|number| {
-            // What belongs to a number of ours, however it is written, is no slip of another one of ours.
-            let ours: Vec<&Run> = number.runs.iter().filter(|run| self.is_ours(run)).collect();
-            let strangers = number.runs.iter().filter(move |run| !ours.iter().any(|own| own.overlaps(run)));
-            strangers.filter(|run| phone.is_like(&run.digits)).map(|run| number.shown(run))
-        });
-        finding(format!("the number {}", phone.written), held, slips.map(str::to_owned).collect())
-    }
-
-    fn is_ours(&self, run: &Run) -> bool {
-        self.phones.iter().any(|phone| phone.is(&run.digits))
+    /// What belongs to no number of ours: it may be a slip of one. A part of one, with or without what stands beside it, is
+    /// none, however it is written.
+    fn strangers<'n>(&self, numbers: &'n [Number]) -> Vec<(&'n Number, &'n Run)> {
+        let is_ours = |run: &&Run| self.phones.iter().any(|phone| phone.is(&run.digits));
+        let of_number = |number: &'n Number| {
+            // Disjoint and in order, since the runs are in the order of their beginnings.
+            let mut ours: Vec<Range<usize>> = Vec::new();
+            for run in number.runs.iter().filter(is_ours) {
+                match ours.last_mut().filter(|last| run.place.start < last.end) {
+                    Some(last) => last.end = last.end.max(run.place.end),
+                    None => ours.push(run.place.clone()),
+                }
+            }
+            let is_apart = move |run: &&Run| {
+                let next = ours.partition_point(|own| own.end <= run.place.start);
+                ours.get(next).is_none_or(|own| run.place.end <= own.start)
+            };
+            number.runs.iter().filter(is_apart).map(move |run| (number, run))
+        };
+        numbers.iter().flat_map(of_number).collect()
     }
 
     fn mail(&self, mail: &str, mails: &BTreeSet<String>) -> Finding {
@@ -188,12 +203,6 @@ struct Run {
     digits: String,
     /// Where it stands in what is written.
     place: Range<usize>,
-}
-
-impl Run {
-    fn overlaps(&self, other: &Self) -> bool {
-        self.place.start < other.place.end && other.place.start < self.place.end
-    }
 }
 
 /// Links come first: they are few, and meant to be dialled.
@@ -378,6 +387,14 @@ mod tests {
         assert_eq!(seen(&help, "", &both), ["", ""]);
         let slip = ["https://shop.example.com/en/help", "https://shop.example.com/es/hepl"];
         assert_eq!(seen(&help, "", &slip), ["", "https://shop.example.com/es/hepl"]);
+    }
+
+    #[test]
+    fn a_number_that_is_repeated_without_end_costs_no_more_than_others() {
+        let berlin = contacts(&["+49 30 9018 2060"], &[]);
+        let text = "030 90182060 ".repeat(5_000);
+        assert_eq!(seen(&berlin, &text, &[]), [""]);
+        assert_eq!(seen(&berlin, &format!("{text} 030 90182960"), &[]), ["also 030 90182960"]);
     }
 
     #[test]

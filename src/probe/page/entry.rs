@@ -8,17 +8,18 @@ use scraper::{ElementRef, Html, Selector};
 
 use crate::{
     domain::outcome::Reason,
-    probe::page::{
-        style::InlineStyle,
-        text::{Effort, text_of},
+    probe::{
+        expect::excerpt,
+        page::{
+            style::InlineStyle,
+            text::{Effort, collapsed, text_of},
+        },
     },
 };
 
 /// What can be clicked, and so may be the entry that has a text.
 const CLICKABLE: &str = "a, button, summary, label, input[type=button], input[type=submit], input[type=image], \
                          [role=button], [role=link], [onclick], [tabindex]";
-/// How much of an element is shown, in characters.
-const SHOWN_CHARS: usize = 100;
 
 /// How the entry is known.
 #[derive(Debug)]
@@ -72,7 +73,7 @@ impl Entry {
         Some(Self {
             has_selector: selector.is_some(),
             selector: selector.map_or_else(clickable, Selector::clone),
-            text: text.map(folded),
+            text: text.map(|text| collapsed(text).to_lowercase()),
             words,
         })
     }
@@ -81,7 +82,7 @@ impl Entry {
     /// nothing once the effort is spent.
     pub(super) fn find(&self, page: &Html, effort: &Effort) -> Option<Found> {
         let says = |element: ElementRef<'_>| {
-            self.text.as_ref().is_none_or(|text| folded(&text_of(element, effort)).contains(text))
+            self.text.as_ref().is_none_or(|text| text_of(element, effort).to_lowercase().contains(text))
         };
         let candidates = page.select(&self.selector);
         let candidates = candidates.take_while(|_| effort.spend(1));
@@ -109,11 +110,6 @@ impl Entry {
         }
         first
     }
-}
-
-/// Case does not matter.
-fn folded(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
 /// In a template nothing is on the page yet.
@@ -226,8 +222,8 @@ fn disabled<'p>(around: &[Around<'p>]) -> Option<Culprit<'p>> {
 
 /// Of a property that is handed down, the nearest word that says anything, and who says it.
 fn inherited<'a, 'p>(around: &'a [Around<'p>], property: &str) -> Option<(ElementRef<'p>, &'a str)> {
-    let words = around.iter().filter_map(|one| Some((one.element, one.style.word(property)?)));
-    words.into_iter().find(|(_, word)| !matches!(*word, "inherit" | "unset" | "revert" | "revert-layer"))
+    let mut words = around.iter().filter_map(|one| Some((one.element, one.style.word(property)?)));
+    words.find(|(_, word)| !matches!(*word, "inherit" | "unset" | "revert" | "revert-layer"))
 }
 
 /// What stands in the first legend of a disabled fieldset can be used (HTML, 4.10.15).
@@ -246,10 +242,7 @@ fn shown(element: ElementRef<'_>) -> String {
         }
     }
     tag.push('>');
-    match tag.char_indices().nth(SHOWN_CHARS) {
-        Some((at, _)) => format!("{}…", &tag[..at]),
-        None => tag,
-    }
+    excerpt(&tag)
 }
 
 #[cfg(test)]

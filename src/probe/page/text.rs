@@ -111,7 +111,7 @@ fn push_names(element: &scraper::node::Element, text: &mut String, effort: &Effo
 }
 
 /// One space between words, and nothing of what only says where a word may break.
-fn collapsed(text: &str) -> String {
+pub(super) fn collapsed(text: &str) -> String {
     let mut words = String::with_capacity(text.len());
     for word in text.split_whitespace() {
         if !words.is_empty() {

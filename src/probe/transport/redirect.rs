@@ -7,11 +7,12 @@ use http::{
         PROXY_AUTHORIZATION,
     },
 };
-use url::{Position, Url};
+use url::Url;
 
 use super::{
     fault::Broken,
     prepared::{Prepared, Target},
+    shown,
 };
 use crate::domain::outcome::{Reason, Stage};
 
@@ -115,20 +116,7 @@ fn moved(current: &Prepared, status: StatusCode, url: Url) -> Result<Prepared, B
     Ok(next)
 }
 
-/// A URL for a detail: without the user in it and without what follows the path, where tokens travel. An ellipsis stands
-/// where something was left out.
-pub(super) fn shown(url: &Url) -> String {
-    let user = if url.username().is_empty() && url.password().is_none() { "" } else { "…@" };
-    let rest = match (url.query(), url.fragment()) {
-        (Some(_), _) => "?…",
-        (None, Some(_)) => "#…",
-        (None, None) => "",
-    };
-    let (scheme, place) = (&url[..Position::BeforeUsername], &url[Position::BeforeHost..Position::AfterPath]);
-    format!("{scheme}{user}{place}{rest}")
-}
-
-/// The same for a text that is no URL.
+/// As [`shown`], a text that is no URL.
 fn shown_unread(text: &str) -> String {
     let end = text.find(['?', '#']).unwrap_or(text.len());
     let user_end = text[..end].rfind('@');

@@ -76,6 +76,30 @@ async fn of_many_channels_that_fall_at_once_each_is_told_once_and_none_is_said_t
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_verdict_that_the_store_refuses_holds_up_none_that_was_decided_before_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let doors = doors(["chat", "hotline", "ticket"]);
+    let play = Play::start(plan(&doors, |_| {}), directory.path()).await;
+    pass(20).await;
+    let saboteur = rusqlite::Connection::open(directory.path().join("play.db")).unwrap();
+    saboteur.execute_batch("ALTER TABLE channel RENAME TO hidden").unwrap();
+    doors.values().for_each(|door| door.set(Door::Fails));
+    pass(60).await;
+    let refuse_one = "CREATE TRIGGER refuse BEFORE INSERT ON incident WHEN new.channel = 'hotline' \
+                      BEGIN SELECT raise(ABORT, 'refused'); END";
+    saboteur.execute_batch(refuse_one).unwrap();
+    saboteur.execute_batch("ALTER TABLE hidden RENAME TO channel").unwrap();
+    pass(10).await;
+    assert_eq!(play.mailbox.news(), ["opened chat"]);
+    saboteur.execute_batch("DROP TRIGGER refuse").unwrap();
+    pass(10).await;
+    let mut news = play.mailbox.news();
+    news.sort();
+    assert_eq!(news, ["opened chat", "opened hotline", "opened ticket"]);
+    play.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_restart_announces_nothing_again_and_forgets_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let doors = doors(["chat", "hotline"]);

@@ -87,6 +87,13 @@ fn a_button_that_only_looks_odd_can_be_used() {
 }
 
 #[test]
+fn one_that_can_be_used_is_found_behind_many_that_cannot() {
+    let page = format!("{}<a id=chat>Chat</a>", "<a id=chat hidden>Chat</a>".repeat(50));
+    assert_eq!(stands(&entry("#chat", ""), &page), None);
+    assert_eq!(stands(&entry("", "chat"), &page), None);
+}
+
+#[test]
 fn an_entry_is_known_by_what_it_says_where_it_can_be_clicked() {
     let chat = entry("", "chat with us");
     for html in [
