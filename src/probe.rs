@@ -5,7 +5,9 @@
 //! run's [`timeline::Timeline`]; when the deadline strikes, the runner drops the kind's future, which closes its
 //! sockets, and reads from the timeline in which phase the run died.
 
+pub mod browser;
 pub mod captured;
+pub mod chromium;
 pub mod document;
 pub mod expect;
 pub mod http;
@@ -20,7 +22,9 @@ pub mod transport;
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -42,6 +46,11 @@ pub trait Probe: Send + Sync + std::fmt::Debug {
     fn time_to_clean_up(&self) -> Duration {
         Duration::ZERO
     }
+
+    /// What lets only a few runs in at once. A run's time begins when it is its turn.
+    fn turns(&self) -> Option<&Arc<Semaphore>> {
+        None
+    }
 }
 
 /// What a kind of probe reports of one run.
@@ -54,13 +63,30 @@ pub struct Report {
     pub checks: Vec<Check>,
     /// What it has taken from the target's answers, to be kept out of all that is shown.
     pub captured: Captured,
+    /// What its window showed.
+    pub pictures: Vec<Picture>,
+}
+
+/// What a window showed after a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// The step.
+    pub step: Arc<str>,
+    /// The picture, as a PNG. It may show what the page shows, whatever that is.
+    pub png: Bytes,
 }
 
 impl Report {
     /// Of a run that has not come as far as an answer.
     #[must_use]
     pub fn without_answer(verdict: Verdict) -> Self {
-        Self { verdict, certificate_expires_at: None, checks: Vec::new(), captured: Captured::default() }
+        Self {
+            verdict,
+            certificate_expires_at: None,
+            checks: Vec::new(),
+            captured: Captured::default(),
+            pictures: Vec::new(),
+        }
     }
 }
 

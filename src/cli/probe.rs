@@ -5,7 +5,12 @@ mod json;
 mod sheet;
 mod target;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{runtime::Runtime, select, signal::ctrl_c};
 use tokio_util::sync::CancellationToken;
@@ -14,8 +19,11 @@ use crate::{
     cli::{Exit, LogFormat, check::print_problems, logging, print},
     clock::Clock,
     config::{self, plan::ProbePlan},
-    domain::outcome::{Outcome, Verdict},
-    probe::{Check, run},
+    domain::{channel::ProbeKey, outcome::Verdict},
+    probe::{
+        Picture,
+        run::{self, Ended},
+    },
 };
 
 /// How wide a sheet is where there is no terminal.
@@ -33,6 +41,10 @@ pub struct ProbeArgs {
     /// Which configuration to work by.
     #[command(flatten)]
     pub config: crate::cli::ConfigArgs,
+    /// Write the pictures that browser probes take into this directory, as PNG files: that of the failure, and those
+    /// of steps with screenshot = true.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub screenshots: Option<PathBuf>,
     /// Print JSON instead of text.
     #[arg(long)]
     pub json: bool,
@@ -68,10 +80,16 @@ pub fn execute(args: &ProbeArgs, log: LogFormat) -> Exit {
     };
     let runs = runtime.block_on(run_until_interrupted(&probes));
     runtime.shutdown_timeout(STRAGGLERS);
+    if let Some(directory) = &args.screenshots
+        && let Err(problem) = write_pictures(directory, &runs)
+    {
+        eprintln!("{problem}");
+        return Exit::CouldNot;
+    }
     match if args.json { print_json(&runs) } else { print_sheets(&runs) } {
         Exit::Well => {
             let unlooked_at = (runs.len() < probes.len()).then_some(Exit::CouldNot);
-            let exits = runs.iter().map(|(outcome, _)| exit_of(&outcome.verdict));
+            let exits = runs.iter().map(|run| exit_of(&run.outcome.verdict));
             exits.chain(unlooked_at).max_by_key(gravity)
         }
         unprinted => Some(unprinted),
@@ -79,8 +97,21 @@ pub fn execute(args: &ProbeArgs, log: LogFormat) -> Exit {
     .unwrap_or(Exit::Well)
 }
 
+fn write_pictures(directory: &Path, runs: &[Ended]) -> Result<(), String> {
+    let failed = |path: &Path, error| format!("failed to write {}: {error}", path.display());
+    fs::create_dir_all(directory).map_err(|error| failed(directory, error))?;
+    for run in runs {
+        let ProbeKey { channel, probe } = &*run.outcome.probe;
+        for Picture { step, png } in &run.pictures {
+            let path = directory.join(format!("{channel}.{probe}.{step}.png"));
+            fs::write(&path, png).map_err(|error| failed(&path, error))?;
+        }
+    }
+    Ok(())
+}
+
 /// Runs them all; at Ctrl-C, those that are done, after the one under way has cleaned up.
-async fn run_until_interrupted(probes: &[&Arc<ProbePlan>]) -> Vec<(Outcome, Vec<Check>)> {
+async fn run_until_interrupted(probes: &[&Arc<ProbePlan>]) -> Vec<Ended> {
     let stop = CancellationToken::new();
     let mut runs = std::pin::pin!(run_all(probes, &stop));
     select! {
@@ -90,7 +121,7 @@ async fn run_until_interrupted(probes: &[&Arc<ProbePlan>]) -> Vec<(Outcome, Vec<
     runs.await
 }
 
-async fn run_all(probes: &[&Arc<ProbePlan>], stop: &CancellationToken) -> Vec<(Outcome, Vec<Check>)> {
+async fn run_all(probes: &[&Arc<ProbePlan>], stop: &CancellationToken) -> Vec<Ended> {
     let mut runs = Vec::with_capacity(probes.len());
     for plan in probes {
         let key = Arc::clone(&plan.key);
@@ -101,18 +132,17 @@ async fn run_all(probes: &[&Arc<ProbePlan>], stop: &CancellationToken) -> Vec<(O
     runs
 }
 
-fn print_json(runs: &[(Outcome, Vec<Check>)]) -> Exit {
-    let runs = runs.iter().map(|(outcome, checks)| json::Run::of(outcome, checks)).collect();
+fn print_json(runs: &[Ended]) -> Exit {
+    let runs = runs.iter().map(|run| json::Run::of(&run.outcome, &run.checks)).collect();
     let mut text =
         serde_json::to_vec_pretty(&json::Runs { runs }).expect("texts and numbers are always JSON");
     text.push(b'\n');
     print::bytes(&text)
 }
 
-fn print_sheets(runs: &[(Outcome, Vec<Check>)]) -> Exit {
+fn print_sheets(runs: &[Ended]) -> Exit {
     let width = terminal_size::terminal_size().map_or(WIDTH, |(width, _)| usize::from(width.0));
-    let sheets: Vec<String> =
-        runs.iter().map(|(outcome, checks)| sheet::draw(outcome, checks, width)).collect();
+    let sheets: Vec<String> = runs.iter().map(|run| sheet::draw(&run.outcome, &run.checks, width)).collect();
     let sheets = sheets.join("\n");
     let styled = anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never;
     if styled {

@@ -16,15 +16,18 @@ use crate::{
         report::Report,
         settings::MonitorSettings,
         syntax,
-        tables::{Intake, Tables},
+        tables::{Entry, Intake, Tables},
         value::Count,
         warnings,
     },
     domain::channel::{ChannelId, Location, TeamId, is_id},
     notify::mail::MailServer,
-    probe::transport::{
-        Transport,
-        resolve::{Resolver, SYSTEM_FILES},
+    probe::{
+        chromium::{Chromium, ChromiumSettings},
+        transport::{
+            Transport,
+            resolve::{Resolver, SYSTEM_FILES},
+        },
     },
     secret::{Redactor, Secret, Sources},
     setting::Problem,
@@ -115,7 +118,8 @@ fn read(
         };
         let drafting = drafting.get_or_insert_with(|| {
             let transport = Transport::new(resolver(&tables.monitor, report));
-            Drafting::new(transport, tables.defaults.as_ref(), report)
+            let chromium = chromium(tables.browser.as_ref(), report);
+            Drafting::new(transport, chromium, tables.defaults.as_ref(), report)
         });
         if let Some(channels) = channels {
             drafting.take(channels, outside, Intake { file, report });
@@ -154,6 +158,16 @@ fn resolver(monitor: &MonitorSettings, report: &mut Report) -> Resolver {
         Some(servers) => Resolver::asking(servers.iter().map(|server| server.0).collect()),
         None => Resolver::system(),
     }
+}
+
+fn chromium(entry: Option<&Entry<'_, ChromiumSettings>>, report: &mut Report) -> Arc<Chromium> {
+    let nothing = ChromiumSettings::default();
+    let settings = entry.and_then(|entry| entry.section.settings.as_ref()).unwrap_or(&nothing);
+    let mut problems = Vec::new();
+    let chromium = Chromium::new(settings, &mut problems);
+    // [browser] stands in the first file only.
+    problems.into_iter().for_each(|problem| report.error(0, problem));
+    chromium
 }
 
 fn teams(tables: &Tables<'_>) -> BTreeMap<TeamId, Team> {

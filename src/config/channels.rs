@@ -25,6 +25,7 @@ use crate::{
         evaluation::{Quorum, Rules, WINDOW_MAX},
     },
     probe::{
+        chromium::Chromium,
         settings::{BuildContext, Built, EVERY_MAX, EVERY_MIN, KINDS, ProbeSettings, TIMEOUT_MAX},
         transport::Transport,
     },
@@ -110,6 +111,7 @@ impl Defaults {
 /// times the memory of what is built of it.
 pub struct Drafting {
     transport: Arc<Transport>,
+    chromium: Arc<Chromium>,
     defaults: Defaults,
     /// Every channel so far, by its id as written.
     pub drafted: BTreeMap<String, Drafted>,
@@ -119,10 +121,11 @@ impl Drafting {
     /// Nothing yet. `defaults` is the table `[defaults]`, if there is one.
     pub fn new(
         transport: Arc<Transport>,
+        chromium: Arc<Chromium>,
         defaults: Option<&Entry<'_, DefaultSettings>>,
         report: &mut Report,
     ) -> Self {
-        Self { transport, defaults: Defaults::check(defaults, report), drafted: BTreeMap::new() }
+        Self { transport, chromium, defaults: Defaults::check(defaults, report), drafted: BTreeMap::new() }
     }
 
     /// Builds the channels of one file. `outside` is what that file refers to.
@@ -217,7 +220,7 @@ impl Drafting {
                 lacks: &|key| entry.section.lacks(&["probe", &name.0, key]),
             };
             let mut problems = Vec::new();
-            let plan = draft.build(outside, &self.transport, self.defaults.pace, &mut problems);
+            let plan = draft.build(outside, self, &mut problems);
             problems.into_iter().for_each(|problem| report.error(entry.file, problem));
             if let Some((plan, warnings)) = plan {
                 warnings.into_iter().for_each(|warning| report.warning(entry.file, warning));
@@ -267,11 +270,11 @@ impl ProbeDraft<'_, '_> {
     fn build(
         &self,
         sources: &Sources,
-        transport: &Arc<Transport>,
-        defaults: Pace,
+        drafting: &Drafting,
         problems: &mut Vec<Problem>,
     ) -> Option<(ProbePlan, Vec<Problem>)> {
         let settings = self.settings;
+        let defaults = drafting.defaults.pace;
         // One that could not be read is taken for the longest there may be: what does not fit into that fits into none.
         let defaults = match (self.lacks)("timeout") {
             true => Pace { timeout: settings.timeout_max(), ..defaults },
@@ -286,7 +289,13 @@ impl ProbeDraft<'_, '_> {
             problems,
         );
         self.one_kind(problems);
-        let context = BuildContext { key: &self.key, timeout: pace.timeout, sources, transport };
+        let context = BuildContext {
+            key: &self.key,
+            timeout: pace.timeout,
+            sources,
+            transport: &drafting.transport,
+            chromium: &drafting.chromium,
+        };
         // Of several kinds each is built, so that what is wrong with the second is told too.
         let (kind, built) = settings
             .build(&context)
@@ -324,7 +333,7 @@ impl ProbeDraft<'_, '_> {
                 let problem =
                     Problem::at(self.place.clone(), format!("the probe `{name}` does not say what to do"));
                 problems.push(
-                    problem.hint("add http = { url = \"https://...\" }, page = { http = { ... } } or journey = { steps = [ ... ] }"),
+                    problem.hint("add http = { url = \"https://...\" }, page = { http = { ... } }, browser = { steps = [ ... ] } or journey = { steps = [ ... ] }"),
                 );
             }
             [_] => {}

@@ -12,7 +12,7 @@ use crate::{
         value::{Count, Id, LabelName, LabelValue, Listen, TimeZone, Title},
     },
     domain::channel::ChannelKind,
-    probe::settings::ProbeSettings,
+    probe::{chromium::ChromiumSettings, settings::ProbeSettings},
     secret::SecretRef,
     setting::{At, HttpUrl, MailAddress, Span},
 };
@@ -33,6 +33,9 @@ pub struct FileSettings {
     /// The monitor itself.
     #[schemars(default)]
     pub monitor: MonitorSettings,
+    /// The Chromium in which probes of the kind `browser` look.
+    #[schemars(default)]
+    pub browser: ChromiumSettings,
     /// How mail leaves.
     pub mail: Option<MailSettings>,
     /// The people who are told, by id.
@@ -47,7 +50,7 @@ pub struct FileSettings {
 }
 
 /// The keys of [`FileSettings`]; a test holds them against the schema.
-pub const TABLES: [&str; 6] = ["include", "monitor", "mail", "team", "defaults", "channel"];
+pub const TABLES: [&str; 7] = ["include", "monitor", "browser", "mail", "team", "defaults", "channel"];
 
 /// `[monitor]`: the monitor itself.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

@@ -20,6 +20,10 @@ pub fn stand_in<'f>(path: &[impl AsRef<str>], span: &Range<usize>) -> Option<Ent
         [.., "capture", _] | [.., "expect"] => "{}",
         [.., "url"] => "'https://unreadable.invalid/'",
         [.., "http"] => "{ url = 'https://unreadable.invalid/' }",
+        [.., "into" | "from"] => "'#unreadable'",
+        [.., "option" | "text" | "file"] => "'unreadable'",
+        [.., "width" | "height"] => "1000",
+        [.., "matches"] => "''",
         [.., "src"] => "'unreadable.js'",
         [.., "name" | "user"] => "'unreadable'",
         [.., "path"] => "'$'",
@@ -78,7 +82,7 @@ mod tests {
         let mut keys = BTreeSet::new();
         required(&serde_json::from_str(&schema()).unwrap(), &mut keys);
         // These are optional to serde and looked for where the plan is put together.
-        for checked_later in ["from", "smtp", "kind", "probe", "page", "journey"] {
+        for checked_later in ["from", "smtp", "kind", "probe", "page", "browser", "journey"] {
             assert!(keys.remove(checked_later), "{checked_later} must be there");
         }
         assert!(keys.len() > 8, "{keys:?}");

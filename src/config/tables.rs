@@ -23,6 +23,7 @@ use crate::{
         value::Id,
         wording::{Complaint, in_backticks},
     },
+    probe::chromium::ChromiumSettings,
     setting::{At, Problem, suggest},
 };
 
@@ -47,6 +48,8 @@ pub struct Tables<'f> {
     pub incomplete: bool,
     /// `[monitor]`.
     pub monitor: MonitorSettings,
+    /// `[browser]`.
+    pub browser: Option<Entry<'f, ChromiumSettings>>,
     /// `[mail]`.
     pub mail: Option<Entry<'f, MailSettings>>,
     /// `[defaults]`.
@@ -74,7 +77,7 @@ impl<'f> Tables<'f> {
                 }
                 "team" => intake.teams(value, &mut self.teams),
                 "channel" => channels = Some(value),
-                word @ ("monitor" | "mail" | "defaults") if !is_first => intake.refuse(
+                word @ ("monitor" | "browser" | "mail" | "defaults") if !is_first => intake.refuse(
                     Problem::at(
                         span,
                         format!("[{word}] belongs into the first file, not into an included one"),
@@ -82,6 +85,7 @@ impl<'f> Tables<'f> {
                     .hint("an included file holds teams and channels"),
                 ),
                 "monitor" => self.monitor = intake.read(span, value).section.settings.unwrap_or_default(),
+                "browser" => self.browser = Some(intake.read(span, value)),
                 "mail" => self.mail = Some(intake.read(span, value)),
                 "defaults" => self.defaults = Some(intake.read(span, value)),
                 word => {

@@ -36,7 +36,7 @@ use crate::{
         Metrics,
         instruments::{Count, Level, Spread},
     },
-    probe,
+    probe::run::{self, Ended},
 };
 
 /// The loop turns at least this often, for its pulse.
@@ -338,8 +338,8 @@ async fn look(
 ) -> Ending {
     lag.observe(due_at.elapsed().as_secs_f64());
     let key = Arc::clone(&plan.key);
-    let run = probe::run::run(&*plan.probe, key, plan.timeout, clock, &plan.redactor, &stop);
-    let Some((outcome, _)) = run.await else { return Ending::Void };
+    let run = run::run(&*plan.probe, key, plan.timeout, clock, &plan.redactor, &stop);
+    let Some(Ended { outcome, .. }) = run.await else { return Ending::Void };
     let ending = match outcome.verdict {
         Verdict::Ok | Verdict::Degraded(_) => Ending::Passed,
         Verdict::Failed(_) => Ending::Failed,

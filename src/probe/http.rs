@@ -57,6 +57,7 @@ impl HttpProbe {
                     certificate_expires_at: answer.certificate_expires_at,
                     checks,
                     captured: Captured::default(),
+                    pictures: Vec::new(),
                 }
             }
             Err(broken) => Report::without_answer(broken.into()),

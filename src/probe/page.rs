@@ -130,6 +130,7 @@ impl Findings {
             certificate_expires_at: page.certificate_expires_at,
             checks: self.checks,
             captured: Captured::default(),
+            pictures: Vec::new(),
         }
     }
 

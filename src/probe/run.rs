@@ -6,6 +6,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use futures_util::FutureExt;
 use tokio::{
     select,
+    sync::OwnedSemaphorePermit,
     time::{sleep, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
@@ -17,7 +18,7 @@ use crate::{
         outcome::{Detail, Failure, Inconclusive, InconclusiveReason, Outcome, Verdict},
     },
     probe::{
-        Check, Probe, Report,
+        Check, Picture, Probe, Report,
         captured::Captured,
         timeline::{Reached, Timeline},
         transport::fault::{stage_of, timeout_in},
@@ -27,6 +28,17 @@ use crate::{
 
 /// A run that has been told to stop is over after this time, whatever it has left to clean up.
 const STOPPED_MAX: Duration = Duration::from_secs(3);
+
+/// A run that has ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// What it saw.
+    pub outcome: Outcome,
+    /// Every expectation with what became of it.
+    pub checks: Vec<Check>,
+    /// What its window showed.
+    pub pictures: Vec<Picture>,
+}
 
 /// Runs a probe once. It ends at the deadline at the latest: then its future is dropped, and with it everything that
 /// it had opened. Details and checks are handed on without the secrets that `redactor` knows and without the tokens that
@@ -38,7 +50,8 @@ pub async fn run(
     clock: Clock,
     redactor: &Redactor,
     stop: &CancellationToken,
-) -> Option<(Outcome, Vec<Check>)> {
+) -> Option<Ended> {
+    let turn = turn(probe, stop).await?;
     let started_at = clock.now();
     let timeline = Timeline::start();
     let looking = AssertUnwindSafe(probe.run(&timeline, stop)).catch_unwind();
@@ -52,7 +65,8 @@ pub async fn run(
     }
     let duration = timeline.elapsed();
     let reached = timeline.finish();
-    let Report { mut verdict, certificate_expires_at, mut checks, captured } = match ended {
+    drop(turn);
+    let Report { mut verdict, certificate_expires_at, mut checks, captured, pictures } = match ended {
         Ok(Ok(report)) => report,
         Ok(Err(_panic)) => Report::without_answer(panicked(&key)),
         Err(_elapsed) => Report::without_answer(Verdict::Failed(out_of_time(&reached, timeout))),
@@ -61,7 +75,18 @@ pub async fn run(
     shown.for_each(|detail| clean(detail, redactor, &captured));
     let outcome =
         Outcome { probe: key, started_at, duration, verdict, phases: reached.phases, certificate_expires_at };
-    Some((outcome, checks))
+    Some(Ended { outcome, checks, pictures })
+}
+
+/// Waits until a run may begin. None if it is told to stop before.
+async fn turn(probe: &dyn Probe, stop: &CancellationToken) -> Option<Option<OwnedSemaphorePermit>> {
+    let Some(turns) = probe.turns() else { return Some(None) };
+    select! {
+        biased;
+        () = stop.cancelled() => None,
+        // Nobody closes it.
+        turn = Arc::clone(turns).acquire_owned() => Some(turn.ok()),
+    }
 }
 
 /// Ends when a run that was told to stop has had its time to clean up.
@@ -148,10 +173,11 @@ mod tests {
     }
 
     async fn outcome(act: impl Fn(Timeline) -> RunFuture<'static> + Send + Sync) -> (Outcome, Vec<Check>) {
-        run_until(&CancellationToken::new(), Acts(act, Duration::ZERO)).await.unwrap()
+        let ended = run_until(&CancellationToken::new(), Acts(act, Duration::ZERO)).await.unwrap();
+        (ended.outcome, ended.checks)
     }
 
-    async fn run_until(stop: &CancellationToken, probe: impl Probe) -> Option<(Outcome, Vec<Check>)> {
+    async fn run_until(stop: &CancellationToken, probe: impl Probe) -> Option<Ended> {
         let key = ProbeKey { channel: ChannelId::new("web-chat"), probe: ProbeName::new("launcher") };
         let clock = Clock::following("2026-01-31T12:00:00Z".parse().unwrap());
         let redactor = Redactor::new(&[Secret::new("hunter2-canary".to_owned())]);

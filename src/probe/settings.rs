@@ -12,8 +12,8 @@ use serde::Deserialize;
 use crate::{
     domain::{channel::ProbeKey, outcome::PhaseWords},
     probe::{
-        Probe, http, journey::JourneySettings, page::PageSettings, request::settings::RequestSettings,
-        transport::Transport,
+        Probe, browser::BrowserSettings, chromium::Chromium, http, journey::JourneySettings,
+        page::PageSettings, request::settings::RequestSettings, transport::Transport,
     },
     secret::Sources,
     setting::{At, Problem, Span},
@@ -29,12 +29,12 @@ pub const TIMEOUT_MAX: Duration = Duration::from_secs(120);
 const WAITING_TIMEOUT_MAX: Duration = Duration::from_secs(30 * 60);
 
 /// The words of the kinds, as the keys of their settings.
-pub const KINDS: [&str; 3] = ["http", "page", "journey"];
+pub const KINDS: [&str; 4] = ["http", "page", "browser", "journey"];
 
 /// `[channel.ID.probe.NAME]`: one scheduled check of a channel. It has exactly one kind, named by its key.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table, such as { http = { url = \"https://...\" } }")]
-#[schemars(extend("oneOf" = [{ "required": ["http"] }, { "required": ["page"] }, { "required": ["journey"] }]))]
+#[schemars(extend("oneOf" = [{ "required": ["http"] }, { "required": ["page"] }, { "required": ["browser"] }, { "required": ["journey"] }]))]
 pub struct ProbeSettings {
     /// How often it runs: "100ms" to "1d".
     pub every: Option<At<Span>>,
@@ -47,6 +47,8 @@ pub struct ProbeSettings {
     /// A page as it is served: is the entry there, can it be used, are the contacts right?
     // Boxed: few probes are pages, and each of the others would keep room for one.
     pub page: Option<Box<At<PageSettings>>>,
+    /// The entry as it behaves, in real Chromium.
+    pub browser: Option<Box<At<BrowserSettings>>>,
     /// Ordered steps, as a customer takes them.
     pub journey: Option<JourneySettings>,
 }
@@ -64,7 +66,9 @@ impl ProbeSettings {
         let http = self.http.as_ref().map(|settings| ("http", http::build(settings, context)));
         let journey = self.journey.as_ref().map(|settings| ("journey", settings.build(context)));
         let page = self.page.as_ref().map(|settings| ("page", PageSettings::build(settings, context)));
-        http.into_iter().chain(page).chain(journey).collect()
+        let browser =
+            self.browser.as_ref().map(|settings| ("browser", BrowserSettings::build(settings, context)));
+        http.into_iter().chain(page).chain(browser).chain(journey).collect()
     }
 }
 
@@ -79,6 +83,8 @@ pub struct BuildContext<'a> {
     pub sources: &'a Sources,
     /// The way to the targets that all probes share.
     pub transport: &'a Arc<Transport>,
+    /// The browser that all probes share.
+    pub chromium: &'a Arc<Chromium>,
 }
 
 /// A probe, built.

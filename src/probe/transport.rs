@@ -51,6 +51,12 @@ use crate::{
     probe::{jar::Jar, timeline::Timeline},
 };
 
+/// Why an address is never connected to, whoever has chosen it; none if it may be.
+#[must_use]
+pub fn never_reached(address: IpAddr) -> Option<&'static str> {
+    refusal(address, Chosen::ByOperator)
+}
+
 /// What every probe shares: the name servers to ask and the TLS settings in use.
 #[derive(Debug)]
 pub struct Transport {

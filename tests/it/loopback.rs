@@ -13,7 +13,9 @@ use lamplighter::{
         outcome::Outcome,
     },
     probe::{
-        Check, Probe, http,
+        Check, Probe,
+        chromium::{Chromium, ChromiumSettings},
+        http,
         request::settings::RequestSettings,
         run::run,
         settings::BuildContext,
@@ -117,6 +119,11 @@ pub fn no_names() -> Arc<Transport> {
     Transport::new(Resolver::asking(Vec::new()))
 }
 
+/// The browser of this machine, as configured where nothing is said of it; it is not started.
+pub fn browser() -> Arc<Chromium> {
+    Chromium::new(&ChromiumSettings::default(), &mut Vec::new())
+}
+
 /// Builds a probe from its settings as they stand in `probes.toml`; relative paths start at `base`.
 pub fn build(
     settings: &str,
@@ -124,9 +131,14 @@ pub fn build(
     transport: &Arc<Transport>,
 ) -> Result<Arc<dyn Probe>, Vec<Problem>> {
     let settings: RequestSettings = toml::from_str(settings).unwrap();
-    let sources = Sources::new(base);
-    let context =
-        BuildContext { key: &key(), timeout: Duration::from_secs(10), sources: &sources, transport };
+    let (sources, chromium) = (Sources::new(base), browser());
+    let context = BuildContext {
+        key: &key(),
+        timeout: Duration::from_secs(10),
+        sources: &sources,
+        transport,
+        chromium: &chromium,
+    };
     http::build(&settings, &context).map(|built| built.probe)
 }
 
@@ -147,7 +159,8 @@ impl Door {
         let stop = CancellationToken::new();
         let redactor = Redactor::default();
         let run = run(&*self.probe, Arc::new(key()), self.timeout, Clock::system(), &redactor, &stop);
-        run.await.expect("nobody stops it")
+        let ended = run.await.expect("nobody stops it");
+        (ended.outcome, ended.checks)
     }
 }
 

@@ -29,7 +29,7 @@ use lamplighter::{
 use tokio::{io::AsyncWriteExt, net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::loopback::{Server, no_names, read_request};
+use crate::loopback::{Server, browser, no_names, read_request};
 
 const PATIENT: Duration = Duration::from_secs(10);
 
@@ -73,7 +73,8 @@ impl Shop {
             .unwrap_or_else(|problems| panic!("{problems:?} in {settings}"));
         let (redactor, stop) = (Redactor::default(), CancellationToken::new());
         let looking = run(&*built.probe, Arc::new(key()), timeout, Clock::system(), &redactor, &stop);
-        looking.await.expect("nobody stops it")
+        let ended = looking.await.expect("nobody stops it");
+        (ended.outcome, ended.checks)
     }
 }
 
@@ -88,8 +89,9 @@ fn key() -> ProbeKey {
 fn build(settings: &str, timeout: Duration) -> Result<Built, Vec<Problem>> {
     let value: page::PageSettings = toml::from_str(settings).unwrap_or_else(|error| panic!("{error}"));
     let settings = At { span: 0..settings.len(), value };
-    let (sources, transport) = (Sources::new(Path::new(".")), no_names());
-    let context = BuildContext { key: &key(), timeout, sources: &sources, transport: &transport };
+    let (sources, transport, chromium) = (Sources::new(Path::new(".")), no_names(), browser());
+    let context =
+        BuildContext { key: &key(), timeout, sources: &sources, transport: &transport, chromium: &chromium };
     page::PageSettings::build(&settings, &context)
 }
 
@@ -216,9 +218,9 @@ async fn what_is_meant_for_the_page_does_not_go_along_to_its_script() {
     );
     let built = build(&settings, PATIENT).unwrap_or_else(|problems| panic!("{problems:?}"));
     let (redactor, stop) = (Redactor::default(), CancellationToken::new());
-    let (outcome, _) =
+    let ended =
         run(&*built.probe, Arc::new(key()), PATIENT, Clock::system(), &redactor, &stop).await.unwrap();
-    assert_eq!(outcome.verdict, Verdict::Ok);
+    assert_eq!(ended.outcome.verdict, Verdict::Ok);
     let asked = asked.lock().unwrap();
     let [page, script] = &asked[..] else { panic!("{asked:?}") };
     assert_eq!(page.matches("canary-4711").count(), 4, "{page}");

@@ -98,6 +98,7 @@ impl<'j> Course<'j> {
             certificate_expires_at: self.certificate_expires_at,
             checks: self.checks,
             captured: self.variables.into_captured(),
+            pictures: Vec::new(),
         }
     }
 

@@ -24,6 +24,8 @@ use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::loopback::browser;
+
 pub(super) const AGENTS_SECRET: &str = "agents-canary-5f1e";
 
 /// A target, and a directory with the file `agents-secret` for the journeys against it.
@@ -64,7 +66,9 @@ impl Served {
             )
         });
         let redactor = Redactor::new(&[Secret::new(AGENTS_SECRET.to_owned())]);
-        run::run(&*built.probe, Arc::new(key()), timeout, Clock::system(), &redactor, stop).await
+        run::run(&*built.probe, Arc::new(key()), timeout, Clock::system(), &redactor, stop)
+            .await
+            .map(|ended| (ended.outcome, ended.checks))
     }
 }
 
@@ -99,8 +103,14 @@ impl Centre {
 pub(super) fn build(journey: &str, timeout: Duration, directory: &Path) -> Result<Built, Vec<Problem>> {
     let settings: JourneySettings = toml::from_str(journey).unwrap_or_else(|error| panic!("{error}"));
     let sources = Sources::new(directory);
-    let transport = Transport::new(Resolver::system());
-    settings.build(&BuildContext { key: &key(), timeout, sources: &sources, transport: &transport })
+    let (transport, chromium) = (Transport::new(Resolver::system()), browser());
+    settings.build(&BuildContext {
+        key: &key(),
+        timeout,
+        sources: &sources,
+        transport: &transport,
+        chromium: &chromium,
+    })
 }
 
 fn key() -> ProbeKey {

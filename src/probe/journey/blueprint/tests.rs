@@ -5,7 +5,10 @@ use std::path::Path;
 use super::*;
 use crate::{
     domain::channel::{ChannelId, ProbeKey, ProbeName},
-    probe::transport::{Transport, resolve::Resolver},
+    probe::{
+        chromium::{Chromium, ChromiumSettings},
+        transport::{Transport, resolve::Resolver},
+    },
     secret::Sources,
 };
 
@@ -14,8 +17,15 @@ fn draw(toml: &str) -> Result<Built, Vec<Problem>> {
     let key = ProbeKey { channel: ChannelId::new("ticket-form"), probe: ProbeName::new("submit") };
     let sources = Sources::new(Path::new("/nowhere"));
     let transport = Transport::new(Resolver::asking(vec![]));
+    let chromium = Chromium::new(&ChromiumSettings::default(), &mut Vec::new());
     let timeout = Duration::from_secs(10);
-    settings.build(&BuildContext { key: &key, timeout, sources: &sources, transport: &transport })
+    settings.build(&BuildContext {
+        key: &key,
+        timeout,
+        sources: &sources,
+        transport: &transport,
+        chromium: &chromium,
+    })
 }
 
 /// A journey of one step `first` and what `rest` adds; the texts pointed at, and what is said of each.

@@ -1,0 +1,46 @@
+//! The kind `browser`: the entry as it behaves, in real Chromium, used as a customer uses it. Every run is a new customer:
+//! nothing is left of the run before. Steps are taken one after the other; each waits for what it needs, and none
+//! waits for a time. What stands in the way of a click is named.
+//!
+//! What is wrong with the browser itself, and not with a page, is inconclusive.
+
+mod blueprint;
+mod course;
+mod settings;
+mod step;
+mod trouble;
+
+use std::{sync::Arc, time::Duration};
+
+use regex::Regex;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+pub use self::settings::BrowserSettings;
+use self::{course::Course, step::Step};
+use crate::probe::{
+    Probe, RunFuture,
+    chromium::{Chromium, visit::Device},
+    timeline::Timeline,
+};
+
+/// A browser probe, ready to run.
+#[derive(Debug)]
+struct BrowserProbe {
+    chromium: Arc<Chromium>,
+    timeout: Duration,
+    device: Arc<Device>,
+    /// What means that nobody is there.
+    closed: Vec<Regex>,
+    steps: Vec<Step>,
+}
+
+impl Probe for BrowserProbe {
+    fn run<'a>(&'a self, timeline: &'a Timeline, _stop: &'a CancellationToken) -> RunFuture<'a> {
+        Box::pin(Course::run(self, timeline))
+    }
+
+    fn turns(&self) -> Option<&Arc<Semaphore>> {
+        Some(&self.chromium.turns)
+    }
+}

@@ -1,0 +1,249 @@
+//! From the settings of a browser probe to the probe: all that can be wrong with it besides what a page does is found
+//! here, and all of it at once.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use super::{
+    BrowserProbe,
+    settings::{BrowserSettings, ExpectSettings, Selector, StepSettings, TargetSettings, WindowSettings},
+    step::{Action, Element, Expectation, Spot, Step},
+};
+use crate::{
+    domain::channel::{ID_LEN_MAX, is_id},
+    probe::{
+        chromium::{look::Target, not_installed, visit::Device},
+        settings::{BuildContext, Built},
+    },
+    setting::{At, Problem, Span},
+};
+
+/// The most steps.
+const STEPS_MAX: usize = 32;
+/// How long a step may take that does not say.
+const WITHIN: Duration = Duration::from_secs(5);
+/// How long a page may take to open where nothing is said.
+const OPEN_WITHIN: Duration = Duration::from_secs(10);
+/// The sizes that a window can have, in CSS pixels.
+const WINDOW: std::ops::RangeInclusive<u32> = 100..=4_000;
+
+const ACTIONS: &str = "open, click, type, press, select, upload, wait_for, expect";
+
+/// Checks the whole probe.
+pub(super) fn draw(at: &At<BrowserSettings>, context: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
+    let mut blueprint = Blueprint { context, problems: Vec::new(), names: BTreeSet::new() };
+    let steps = blueprint.steps(&at.steps);
+    let device = blueprint.device(at);
+    if !blueprint.problems.is_empty() {
+        return Err(blueprint.problems);
+    }
+    let addresses = at.steps.iter().filter_map(|step| step.open.as_ref());
+    let hosts: BTreeSet<Arc<str>> = addresses.filter_map(|url| url.0.host_str()).map(Arc::from).collect();
+    let warnings =
+        if context.chromium.is_installed() { vec![] } else { vec![not_installed(at.span.clone())] };
+    let phases = steps.iter().map(|step| (*step.name).into()).collect();
+    let probe = BrowserProbe {
+        chromium: Arc::clone(context.chromium),
+        timeout: context.timeout,
+        device: Arc::new(device),
+        closed: at.closed.iter().map(|pattern| pattern.0.clone()).collect(),
+        steps,
+    };
+    Ok(Built { probe: Arc::new(probe), hosts: hosts.into_iter().collect(), phases, warnings })
+}
+
+struct Blueprint<'a> {
+    context: &'a BuildContext<'a>,
+    problems: Vec<Problem>,
+    names: BTreeSet<String>,
+}
+
+impl Blueprint<'_> {
+    fn steps(&mut self, settings: &At<Vec<At<StepSettings>>>) -> Vec<Step> {
+        if settings.is_empty() {
+            let problem = settings.problem("a browser needs steps");
+            self.problems
+                .push(problem.hint("write at least one: { name = \"open\", open = \"https://...\" }"));
+        } else if settings.len() > STEPS_MAX {
+            let count = settings.len();
+            let problem =
+                settings.problem(format!("{count} steps are more than the {STEPS_MAX} of a browser probe"));
+            self.problems.push(problem.hint("split it into several probes"));
+        }
+        if let Some(first) = settings.first().filter(|first| first.open.is_none()) {
+            let problem = first.name.problem("there is no page yet");
+            self.problems.push(problem.hint("begin with a step that opens one: open = \"https://...\""));
+        }
+        settings.iter().filter_map(|step| self.step(step)).collect()
+    }
+
+    fn step(&mut self, settings: &At<StepSettings>) -> Option<Step> {
+        self.name(&settings.name);
+        let otherwise = if settings.open.is_some() { OPEN_WITHIN } else { WITHIN };
+        let within = settings.within.as_ref().map_or(otherwise.min(self.context.timeout), |within| within.0);
+        if let Some(within) = settings.within.as_ref().filter(|within| within.0 > self.context.timeout) {
+            let run = Span(self.context.timeout);
+            let problem = within.problem(format!("the run is over after {run}"));
+            self.problems.push(problem.hint("raise the probe's timeout, or wait a shorter time"));
+        }
+        if let Some(late) = settings.late_after.as_ref().filter(|late| late.0 >= within) {
+            let problem = late.problem("nothing can be late when the step is over by then");
+            self.problems.push(problem.hint("write a shorter time than that of within"));
+        }
+        if let Some(opens) = settings.opens.as_ref().filter(|_| settings.click.is_none()) {
+            let problem = opens.problem("nothing is clicked that could open it");
+            self.problems.push(problem.hint("add click = \"#chat\", or write wait_for"));
+        }
+        if settings.optional && settings.click.is_none() {
+            let problem = settings.name.problem("only a click can be optional");
+            self.problems.push(problem.hint("leave optional out, or make a click of it"));
+        }
+        let action = self.action(settings)?;
+        Some(Step {
+            name: settings.name.as_str().into(),
+            action,
+            within,
+            late_after: settings.late_after.as_ref().map(|late| late.0),
+            is_optional: settings.optional,
+            otherwise: settings.otherwise,
+            has_picture: settings.screenshot,
+        })
+    }
+
+    fn name(&mut self, name: &At<String>) {
+        if !is_id(name) {
+            let problem = name.problem(format!("{:?} cannot name a step", name.value));
+            let hint =
+                format!("write 1 to {ID_LEN_MAX} of a-z, 0-9, - and _, beginning with a letter or digit");
+            self.problems.push(problem.hint(hint));
+        } else if !self.names.insert(name.value.clone()) {
+            let problem = name.problem(format!("there are two steps named {:?}", name.value));
+            self.problems.push(problem.hint("give each a name of its own: failures and phases tell it"));
+        }
+    }
+
+    /// The one thing that a step does.
+    fn action(&mut self, settings: &At<StepSettings>) -> Option<Action> {
+        let before = self.problems.len();
+        let open = settings.open.as_ref().map(|url| Action::Open(url.0.as_str().into()));
+        let click = settings.click.as_ref().map(|on| Action::Click {
+            on: spot(on),
+            opens: settings.opens.as_ref().map(|opens| spot(&opens.value)),
+        });
+        let writes =
+            settings.writes.as_ref().and_then(|writes| match self.context.sources.text(&writes.text) {
+                Ok(text) => Some(Action::Type { into: spot(&writes.into), text }),
+                Err(problem) => {
+                    self.problems.push(problem);
+                    None
+                }
+            });
+        let press = settings.press.map(Action::Press);
+        let select = settings
+            .select
+            .as_ref()
+            .map(|select| Action::Select { from: spot(&select.from), option: select.option.as_str().into() });
+        let upload = settings.upload.as_ref().and_then(|upload| {
+            // Read only to say now what is wrong with it; the browser reads it anew.
+            if let Err(problem) = self.context.sources.file(&upload.file) {
+                self.problems.push(problem);
+            }
+            let file = std::path::absolute(self.context.sources.resolve(&upload.file)).ok()?;
+            Some(Action::Upload { into: spot(&upload.into), file: file.to_str()?.into() })
+        });
+        let wait_for = settings.wait_for.as_ref().map(|target| Action::WaitFor(spot(target)));
+        let expect = settings.expect.as_ref().map(|expect| Action::Expect(self.expectation(expect)));
+        let mut actions =
+            [open, click, writes, press, select, upload, wait_for, expect].into_iter().flatten();
+        match (actions.next(), actions.next()) {
+            (Some(action), None) => Some(action),
+            (None, _) => {
+                if self.problems.len() == before {
+                    let problem = settings.problem("this step does nothing");
+                    self.problems.push(problem.hint(format!("add one of {ACTIONS}")));
+                }
+                None
+            }
+            (Some(_), Some(_)) => {
+                let problem = settings.name.problem("a step does one thing");
+                self.problems.push(problem.hint(format!("make a step of its own of each: {ACTIONS}")));
+                None
+            }
+        }
+    }
+
+    fn expectation(&mut self, at: &At<ExpectSettings>) -> Expectation {
+        let has_detail = at.matches.is_some()
+            || at.not_matches.is_some()
+            || at.attribute.is_some()
+            || at.count.is_some()
+            || at.hidden;
+        if at.element.is_none() && has_detail {
+            let problem = at.problem("it does not say of which element this is expected");
+            self.problems.push(problem.hint("add element = \"#panel\""));
+        } else if at.element.is_none() && at.url.is_none() && !at.no_errors && at.request.is_none() {
+            let problem = at.problem("nothing is expected");
+            self.problems.push(problem.hint("add element = \"#panel\", url, no_errors or request"));
+        }
+        if at.hidden && (at.matches.is_some() || at.attribute.is_some() || at.count.is_some()) {
+            let problem = at.problem("what is not seen cannot be looked at more closely");
+            self.problems.push(problem.hint("leave hidden out, or all but element and hidden"));
+        }
+        let element = at.element.as_ref().map(|element| Element {
+            spot: spot(element),
+            matches: at.matches.as_ref().map(|pattern| pattern.0.clone()),
+            not_matches: at.not_matches.as_ref().map(|pattern| pattern.0.clone()),
+            attribute: at
+                .attribute
+                .as_ref()
+                .map(|attribute| (attribute.name.as_str().into(), attribute.matches.0.clone())),
+            count: at.count,
+            is_hidden: at.hidden,
+        });
+        Expectation {
+            element,
+            url: at.url.as_ref().map(|pattern| pattern.0.clone()),
+            no_errors: at.no_errors,
+            request: at.request.as_ref().map(|request| (request.url.0.clone(), request.status)),
+        }
+    }
+
+    fn device(&mut self, at: &At<BrowserSettings>) -> Device {
+        if let Some(window) = &at.window
+            && !(WINDOW.contains(&window.width) && WINDOW.contains(&window.height))
+        {
+            let (least, most) = (WINDOW.start(), WINDOW.end());
+            let problem = window.problem(format!("a window has from {least} to {most} pixels each way"));
+            self.problems.push(problem.hint("write such as { width = 1280, height = 800 }"));
+        }
+        if let Some(zone) = at.time_zone.as_ref().filter(|zone| jiff::tz::TimeZone::get(zone).is_err()) {
+            let problem = zone.problem(format!("{:?} is not a time zone", zone.value));
+            self.problems.push(problem.hint("write one of the IANA database, such as \"Europe/Berlin\""));
+        }
+        if let Some(agent) = &at.user_agent
+            && !agent.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+        {
+            let problem = agent.problem("a browser cannot call itself so");
+            self.problems.push(problem.hint("write plain ASCII without line breaks"));
+        }
+        let (width, height) = if at.mobile { (390, 844) } else { (1280, 800) };
+        let window = at.window.as_ref().map_or(WindowSettings { width, height }, |window| window.value);
+        Device {
+            width: window.width,
+            height: window.height,
+            is_mobile: at.mobile,
+            scale: if at.mobile { 2.0 } else { 1.0 },
+            is_dark: at.dark,
+            locale: at.locale.as_ref().map(|locale| locale.0.as_str().into()),
+            time_zone: at.time_zone.as_ref().map(|zone| zone.as_str().into()),
+            user_agent: at.user_agent.as_ref().map(|agent| agent.as_str().into()),
+        }
+    }
+}
+
+fn spot(settings: &TargetSettings) -> Spot {
+    let css = |selector: &Selector| Arc::from(selector.0.as_str());
+    let target =
+        Target { css: settings.css.as_ref().map(css), text: settings.text.as_deref().map(Arc::from) };
+    let frames = settings.frame.iter().map(|frame| Target { css: Some(css(frame)), text: None }).collect();
+    Spot { frames, target }
+}

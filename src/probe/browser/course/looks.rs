@@ -1,0 +1,178 @@
+//! Looking at one thing again and again, until it is as it should be or the step's time is up.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::{ANSWER_WITHIN, Course, End, of_hitch};
+use crate::{
+    domain::outcome::Reason,
+    probe::{
+        browser::{step::Spot, trouble::Trouble},
+        chromium::{
+            events::Log,
+            look::{Aim, Seen},
+            visit::{Hitch, Looked, Visit},
+        },
+        transport::fault::Broken,
+    },
+};
+
+/// From one look to the next: the shortest time, and the longest, to which it grows.
+const LOOK_EVERY: Duration = Duration::from_millis(40);
+const LOOK_EVERY_MAX: Duration = Duration::from_millis(200);
+
+/// A customer sees a page for so long before using it, if it goes on loading all the time.
+const SETTLE_MAX: Duration = Duration::from_secs(2);
+
+/// How far, in pixels, an element may have moved between two looks and still be where it was.
+const STILL: f64 = 1.0;
+
+/// A row of looks at one thing.
+pub(super) struct Looks {
+    until: Instant,
+    every: Duration,
+    count: u32,
+    last: Option<Trouble>,
+}
+
+impl Looks {
+    pub(super) fn until(until: Instant) -> Self {
+        Self { until, every: LOOK_EVERY, count: 0, last: None }
+    }
+
+    pub(super) async fn look(
+        &mut self,
+        visit: &mut Visit,
+        spot: &Spot,
+        aim: Aim,
+        filled: bool,
+    ) -> Result<Option<Looked>, End> {
+        self.look_for(visit, spot, aim, filled, None).await
+    }
+
+    /// Looks once; none if the page changed under it, or did not answer in time.
+    pub(super) async fn look_for(
+        &mut self,
+        visit: &mut Visit,
+        spot: &Spot,
+        aim: Aim,
+        filled: bool,
+        attribute: Option<&str>,
+    ) -> Result<Option<Looked>, End> {
+        self.count += 1;
+        let looking = visit.look(&spot.frames, &spot.target, aim, filled, attribute);
+        let asked_until = self.until.max(Instant::now() + ANSWER_WITHIN);
+        match timeout_at(asked_until, looking).await {
+            Ok(Ok(looked)) => Ok(Some(looked)),
+            Ok(Err(Hitch::Refused(why))) if why.contains("is not a valid selector") => Err(End::Broken(
+                Broken::local(format_args!("the browser does not know this selector: {why}")),
+            )),
+            Ok(Err(Hitch::Refused(why))) => {
+                self.last = Some(Trouble::Unseen(why));
+                Ok(None)
+            }
+            Ok(Err(hitch)) => Err(of_hitch(hitch)),
+            Err(_) => {
+                // What was seen before holds only for a page that still answers.
+                self.last = None;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Lets the page go on for a while.
+    pub(super) async fn pause(&mut self, visit: &mut Visit) -> Result<(), End> {
+        visit.linger(self.until.min(Instant::now() + self.every)).await.map_err(of_hitch)?;
+        self.every = (self.every * 5 / 4).min(LOOK_EVERY_MAX);
+        Ok(())
+    }
+}
+
+impl Course<'_> {
+    /// What can be used: clear of obstacles, at rest, on a page that has settled. None if it is not there and need not
+    /// be.
+    pub(super) async fn clear(
+        &mut self,
+        spot: &Spot,
+        aim: Aim,
+        is_optional: bool,
+        until: Instant,
+    ) -> Result<Option<Seen>, End> {
+        let settled_at = until.min(Instant::now() + SETTLE_MAX);
+        let mut before: Option<(f64, f64)> = None;
+        let mut looks = Looks::until(until);
+        loop {
+            let looked = looks.look(&mut self.visit, spot, aim, false).await?;
+            let trouble = looked.as_ref().and_then(|looked| Trouble::of(looked, spot, &self.probe.closed));
+            let is_settled = |seen: &Seen, log: &Log| {
+                (seen.is_complete && !log.is_loading()) || Instant::now() >= settled_at
+            };
+            match (looked, trouble) {
+                (Some(Looked::There(seen)), None) => {
+                    let point = (seen.x, seen.y);
+                    let is_still = before
+                        .is_some_and(|(x, y)| (x - point.0).abs() < STILL && (y - point.1).abs() < STILL);
+                    before = Some(point);
+                    // What goes on moving is clicked where it is, as people do.
+                    let is_at_rest = is_still || Instant::now() >= settled_at;
+                    if is_at_rest && is_settled(&seen, &self.visit.log) {
+                        return Ok(Some(seen));
+                    }
+                    looks.last = None;
+                }
+                (Some(Looked::There(seen) | Looked::NoFrame { seen, .. }), Some(trouble)) => {
+                    let is_absent = matches!(&trouble, Trouble::Missing(_))
+                        || matches!(&trouble, Trouble::InTheWay(obstacle) if obstacle.reason == Reason::Obscured);
+                    if is_optional && is_absent && looks.count > 2 && is_settled(&seen, &self.visit.log) {
+                        return Ok(None);
+                    }
+                    before = None;
+                    looks.last = Some(trouble);
+                }
+                _ => before = None,
+            }
+            if Instant::now() >= until {
+                return match looks.last.take() {
+                    _ if is_optional => Ok(None),
+                    Some(trouble) => Err(trouble.into()),
+                    None => Err(self.hung().await),
+                };
+            }
+            looks.pause(&mut self.visit).await?;
+        }
+    }
+
+    /// Looks until it is as it should be.
+    pub(super) async fn look_until(
+        &mut self,
+        spot: &Spot,
+        aim: Aim,
+        filled: bool,
+        until: Instant,
+    ) -> Result<Seen, End> {
+        let mut looks = Looks::until(until);
+        loop {
+            let looked = looks.look(&mut self.visit, spot, aim, filled).await?;
+            let trouble = looked.as_ref().and_then(|looked| Trouble::of(looked, spot, &self.probe.closed));
+            match (looked, trouble) {
+                (Some(Looked::There(seen)), None) => return Ok(seen),
+                // What says that it is closed may say so only until it has connected.
+                (_, Some(trouble)) => looks.last = Some(trouble),
+                _ => {}
+            }
+            if Instant::now() >= until {
+                return match looks.last.take() {
+                    Some(trouble) => Err(trouble.into()),
+                    None => Err(self.hung().await),
+                };
+            }
+            looks.pause(&mut self.visit).await?;
+        }
+    }
+
+    pub(super) async fn seen(&mut self, spot: &Spot, filled: bool, until: Instant) -> Result<String, End> {
+        let seen = self.look_until(spot, Aim::See, filled, until).await?;
+        Ok(seen.shown.unwrap_or_default())
+    }
+}

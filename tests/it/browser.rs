@@ -1,0 +1,119 @@
+//! Probes of the kind `browser` in real Chromium, against pages from real sockets.
+
+mod site;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use futures_util::{StreamExt, stream};
+use lamplighter::{
+    clock::Clock,
+    domain::{
+        channel::{ChannelId, ProbeKey, ProbeName},
+        outcome::{Reason, Verdict},
+    },
+    probe::{
+        browser::BrowserSettings,
+        chromium::Chromium,
+        run::{Ended, run},
+        settings::{BuildContext, Built},
+    },
+    secret::{Redactor, Sources},
+    setting::{At, Problem},
+};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use self::site::{Page, Site};
+use crate::loopback::{browser, no_names};
+
+const PATIENT: Duration = Duration::from_secs(30);
+
+fn key() -> ProbeKey {
+    ProbeKey { channel: ChannelId::new("web-chat"), probe: ProbeName::new("launcher") }
+}
+
+fn build(
+    settings: &str,
+    base: &Path,
+    timeout: Duration,
+    chromium: &Arc<Chromium>,
+) -> Result<Built, Vec<Problem>> {
+    let value: BrowserSettings = toml::from_str(settings).unwrap_or_else(|error| panic!("{error}"));
+    let settings = At { span: 0..settings.len(), value };
+    let (sources, transport) = (Sources::new(base), no_names());
+    let context = BuildContext { key: &key(), timeout, sources: &sources, transport: &transport, chromium };
+    BrowserSettings::build(&settings, &context)
+}
+
+async fn look(settings: &str, timeout: Duration, chromium: &Arc<Chromium>) -> Ended {
+    let built = build(settings, site::directory(), timeout, chromium)
+        .unwrap_or_else(|problems| panic!("{problems:?} in {settings}"));
+    let (redactor, stop) = (Redactor::default(), CancellationToken::new());
+    let looking = run(&*built.probe, Arc::new(key()), timeout, Clock::system(), &redactor, &stop);
+    looking.await.expect("nobody stops it")
+}
+
+fn words(verdict: &Verdict) -> (String, String) {
+    let technical = |cause: Option<Reason>| cause.map_or_else(String::new, |cause| format!(" by {cause}"));
+    match verdict {
+        Verdict::Ok => ("ok".to_owned(), String::new()),
+        Verdict::Degraded(failure) => {
+            (format!("degraded {}{}", failure.reason, technical(failure.cause)), failure.detail.to_string())
+        }
+        Verdict::Failed(failure) => {
+            (format!("{}{}", failure.reason, technical(failure.cause)), failure.detail.to_string())
+        }
+        Verdict::Inconclusive(inconclusive) => {
+            (format!("inconclusive {}", inconclusive.reason), inconclusive.detail.to_string())
+        }
+    }
+}
+
+fn expected(page: &Page) -> String {
+    let Some(reason) = page.reason else { return "ok".to_owned() };
+    let degraded = page.verdict.as_ref().map_or_else(String::new, |verdict| format!("{verdict} "));
+    let cause = page.cause.map_or_else(String::new, |cause| format!(" by {cause}"));
+    format!("{degraded}{reason}{cause}")
+}
+
+/// What is asked for in the environment; the documentation for developers says what there is.
+fn asked(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.into_string().unwrap())
+}
+
+/// Looks at every page of a directory, two at once, as many times as LAMPLIGHTER_ROUNDS says, and prints what came of
+/// each; gives what is not as expected. LAMPLIGHTER_PAGE may name a part of the name of the only pages to look at.
+async fn look_at_all(kind: &str) -> Vec<String> {
+    let (site, chromium) = (Site::open().await, browser());
+    let rounds: usize = asked("LAMPLIGHTER_ROUNDS").map_or(1, |rounds| rounds.parse().unwrap());
+    let only = asked("LAMPLIGHTER_PAGE");
+    let pages =
+        Page::all(kind).into_iter().filter(|page| only.as_ref().is_none_or(|only| page.name.contains(only)));
+    let pages: Vec<Page> = pages.collect();
+    let looking = (0..rounds).flat_map(|_| pages.clone()).map(|page| {
+        let (site, chromium) = (&site, &chromium);
+        async move {
+            let began = Instant::now();
+            let ended = look(&page.settings(site), PATIENT, chromium).await;
+            let (got, detail) = words(&ended.outcome.verdict);
+            let wanted = expected(&page);
+            let seconds = began.elapsed().as_secs_f64();
+            println!("{:<32} {wanted:<36} {got:<36} {seconds:>5.1} s  {detail}", page.name);
+            let is_right = got == wanted && detail.contains(&page.says);
+            (!is_right).then(|| format!("{}: {got}, not {wanted}: {detail:?} for {:?}", page.name, page.says))
+        }
+    });
+    stream::iter(looking).buffer_unordered(2).filter_map(async |wrong| wrong).collect().await
+}
+
+#[tokio::test]
+async fn every_broken_page_is_told_with_its_one_right_reason() {
+    let wrong = look_at_all("broken").await;
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn healthy_pages_that_look_odd_raise_no_alarm() {
+    let wrong = look_at_all("healthy").await;
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
