@@ -1,5 +1,8 @@
 //! Probes of the kind `browser` in real Chromium, against pages from real sockets.
 
+mod hostile;
+mod processes;
+mod runs;
 mod site;
 
 use std::{path::Path, sync::Arc, time::Duration};

@@ -124,7 +124,7 @@ impl Blueprint<'_> {
     /// The one thing that a step does.
     fn action(&mut self, settings: &At<StepSettings>) -> Option<Action> {
         let before = self.problems.len();
-        let open = settings.open.as_ref().map(|url| Action::Open(url.0.as_str().into()));
+        let open = settings.open.as_ref().map(|url| Action::Open(url.0.clone()));
         let click = settings.click.as_ref().map(|on| Action::Click {
             on: spot(on),
             opens: settings.opens.as_ref().map(|opens| spot(&opens.value)),

@@ -6,11 +6,12 @@
 mod expectations;
 mod looks;
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, timeout, timeout_at};
+use url::{Host, Url};
 
-use self::looks::Looks;
+use self::looks::{LOOK_EVERY, Looks, Need};
 use super::{
     BrowserProbe,
     step::{Action, Spot, Step},
@@ -28,7 +29,7 @@ use crate::{
             visit::{Hitch, Looked, Visit},
         },
         timeline::Timeline,
-        transport::fault::Broken,
+        transport::{fault::Broken, never_reached},
     },
 };
 
@@ -36,10 +37,14 @@ use crate::{
 /// whether the browser is well, what stands before the page, a picture, and the end of the visit.
 const RESERVE_MAX: Duration = Duration::from_secs(2);
 
-/// A page that is asked when a step's time is up has this time to answer, and so has the browser.
+/// A page that is asked when a step's time is up has this time to answer.
 const ANSWER_WITHIN: Duration = Duration::from_millis(300);
 
-/// A picture takes no longer.
+/// A browser that is asked whether it is well when a page has not answered has this time: the page may keep the machine
+/// busy.
+const ALIVE_WITHIN: Duration = Duration::from_millis(900);
+
+/// The picture of a failure takes no longer.
 const PICTURE_WITHIN: Duration = Duration::from_millis(600);
 
 /// The most pictures of a run.
@@ -54,6 +59,8 @@ pub(super) struct Course<'b> {
     limit: Instant,
     step: Arc<str>,
     has_clicked: bool,
+    /// What might have been clicked and was not there.
+    skipped: Vec<&'b Spot>,
     checks: Vec<Check>,
     pictures: Vec<Picture>,
     /// The first thing over its budget.
@@ -107,6 +114,7 @@ impl<'b> Course<'b> {
             limit: deadline - reserve,
             step: "".into(),
             has_clicked: false,
+            skipped: Vec::new(),
             checks: Vec::new(),
             pictures: Vec::new(),
             blemish: None,
@@ -116,7 +124,7 @@ impl<'b> Course<'b> {
         let certificate_expires_at = course.certificate();
         let Self { visit, checks, pictures, blemish, .. } = course;
         let clearance = reserve / 5;
-        visit.leave(deadline - clearance).await;
+        visit.leave((deadline - clearance).min(Instant::now() + reserve)).await;
         let verdict = match (ended, blemish) {
             (Err(broken), _) => broken.into(),
             (Ok(()), Some(blemish)) => Verdict::Degraded(blemish),
@@ -140,24 +148,29 @@ impl<'b> Course<'b> {
             }
             self.mind_lateness(step, began.elapsed());
             if step.has_picture {
-                self.picture(Instant::now() + PICTURE_WITHIN).await;
+                if let Err(end) = self.settle().await {
+                    return Err(self.fail(step, end).await);
+                }
+                self.picture(self.limit).await;
             }
         }
         Ok(())
     }
 
-    async fn take(&mut self, step: &Step, until: Instant) -> Result<(), End> {
+    async fn take(&mut self, step: &'b Step, until: Instant) -> Result<(), End> {
         let shown = match &step.action {
             Action::Open(url) => self.open(url, until).await?,
             Action::Click { on, opens } => {
-                let Some(seen) = self.clear(on, Aim::Click, step.is_optional, until).await? else {
+                let need = if step.is_optional { Need::May } else { Need::Must };
+                let Some(seen) = self.clear(on, Aim::Click, need, until).await? else {
                     self.note(step, None, "not there, and it need not be");
+                    self.skipped.push(on);
                     return Ok(());
                 };
                 self.click(&seen, until).await?;
                 if let Some(opens) = opens {
                     self.has_clicked = true;
-                    self.seen(opens, true, until).await?;
+                    self.seen(opens, Aim::Use, until).await?;
                 }
                 self.has_clicked |= !step.is_optional;
                 seen.shown.unwrap_or_default()
@@ -170,7 +183,7 @@ impl<'b> Course<'b> {
                 String::new()
             }
             Action::Select { from, option } => {
-                let seen = self.look_until(from, Aim::Fill, false, until).await?;
+                let seen = self.look_until(from, Aim::Fill, until).await?;
                 let choosing = self.visit.choose(&from.frames, option);
                 match Self::done(timeout_at(until, choosing).await)? {
                     Some(obstacle) => return Err(Trouble::InTheWay(obstacle).into()),
@@ -178,7 +191,7 @@ impl<'b> Course<'b> {
                 }
             }
             Action::Upload { into, file } => self.upload(into, file, until).await?,
-            Action::WaitFor(spot) => self.seen(spot, false, until).await?,
+            Action::WaitFor(spot) => self.seen(spot, Aim::See, until).await?,
             Action::Expect(expectation) => self.expect(expectation, until).await?,
         };
         if let Some(why) = &self.visit.log.forbidden {
@@ -191,8 +204,12 @@ impl<'b> Course<'b> {
 
     /// Goes to a page. What does not come in time may still be looked at by the steps that follow, once the answer has
     /// begun.
-    async fn open(&mut self, url: &str, until: Instant) -> Result<String, End> {
-        let error = match timeout_at(until, self.visit.navigate(url)).await {
+    async fn open(&mut self, url: &Url, until: Instant) -> Result<String, End> {
+        if let Some((address, why)) = address_of(url).and_then(|it| Some((it, never_reached(it)?))) {
+            let why = format_args!("{address} is {why}");
+            return Err(End::Broken(Broken::failed(Stage::Connect, Reason::PolicyBlocked, why)));
+        }
+        let error = match timeout_at(until, self.visit.navigate(url.as_str())).await {
             Ok(Ok(error)) => error,
             Ok(Err(hitch)) => return Err(of_hitch(hitch)),
             Err(_) => return Err(self.no_answer().await),
@@ -224,7 +241,7 @@ impl<'b> Course<'b> {
     }
 
     async fn no_answer(&mut self) -> End {
-        if !self.visit.is_browser_alive(ANSWER_WITHIN).await {
+        if !self.visit.is_browser_alive(ALIVE_WITHIN).await {
             return End::Broken(Broken::local("the browser does not answer"));
         }
         let (stage, reason) = match self.visit.log.is_document_asked_for() {
@@ -245,7 +262,9 @@ impl<'b> Course<'b> {
     }
 
     async fn write(&mut self, into: &Spot, text: &str, until: Instant) -> Result<String, End> {
-        let Some(seen) = self.clear(into, Aim::Fill, false, until).await? else { return Ok(String::new()) };
+        let Some(seen) = self.clear(into, Aim::Fill, Need::Must, until).await? else {
+            return Ok(String::new());
+        };
         self.click(&seen, until).await?;
         Self::done(timeout_at(until, self.visit.write(text)).await)?;
         let words = into.words();
@@ -261,7 +280,7 @@ impl<'b> Course<'b> {
         // Such fields are hidden behind a button of the page's own, and take a file all the same.
         let mut looks = Looks::until(until);
         loop {
-            let looked = looks.look(&mut self.visit, into, Aim::See, false).await?;
+            let looked = looks.look(&mut self.visit, into, Aim::See).await?;
             if let Some(Looked::There(Seen { shown: Some(shown), .. })) = looked {
                 Self::done(timeout_at(until, self.visit.upload(&into.frames, file)).await)?;
                 return Ok(shown);
@@ -275,7 +294,7 @@ impl<'b> Course<'b> {
 
     /// Nothing has come from the page in time. If nothing comes from the browser either, that is ours.
     async fn hung(&mut self) -> End {
-        match self.visit.is_browser_alive(ANSWER_WITHIN).await {
+        match self.visit.is_browser_alive(ALIVE_WITHIN).await {
             true => Trouble::Hung.into(),
             false => End::Broken(Broken::local("the browser does not answer")),
         }
@@ -328,10 +347,15 @@ impl<'b> Course<'b> {
     }
 
     async fn picture(&mut self, until: Instant) {
-        if self.pictures.len() < PICTURES_MAX
-            && let Ok(Ok(png)) = timeout_at(until, self.visit.picture()).await
-        {
-            self.pictures.push(Picture { step: Arc::clone(&self.step), png });
+        while self.pictures.len() < PICTURES_MAX {
+            match timeout_at(until, self.visit.picture()).await {
+                Ok(Ok(png)) => return self.pictures.push(Picture { step: Arc::clone(&self.step), png }),
+                // A page that has just come cannot be drawn yet.
+                Ok(Err(Hitch::Refused(_))) if Instant::now() < until => {
+                    let _gone = self.visit.linger(until.min(Instant::now() + LOOK_EVERY)).await;
+                }
+                _ => return,
+            }
         }
     }
 
@@ -360,6 +384,15 @@ impl<'b> Course<'b> {
     fn certificate(&self) -> Option<jiff::Timestamp> {
         let documents = self.visit.log.documents.values();
         documents.filter_map(|document| document.certificate_expires_at).min()
+    }
+}
+
+/// The address that is written in place of a name.
+fn address_of(url: &Url) -> Option<IpAddr> {
+    match url.host()? {
+        Host::Ipv4(address) => Some(address.into()),
+        Host::Ipv6(address) => Some(address.into()),
+        Host::Domain(_) => None,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use regex::Regex;
+use url::Url;
 
 use super::settings::Key;
 use crate::{domain::outcome::Reason, probe::chromium::look::Target, secret::Secret};
@@ -24,7 +25,7 @@ pub(super) struct Step {
 /// What a customer does.
 #[derive(Debug)]
 pub(super) enum Action {
-    Open(Box<str>),
+    Open(Url),
     Click { on: Spot, opens: Option<Spot> },
     Type { into: Spot, text: Secret },
     Press(Key),

@@ -19,6 +19,10 @@ use crate::{
 
 /// How many entries each list keeps.
 const KEPT_MAX: usize = 64;
+/// How much of what a page says is kept, in characters.
+const SAID_MAX: usize = 300;
+/// How much of an address.
+const URL_BYTES_MAX: usize = 4096;
 /// How many requests are followed at once; of more, the end is not known.
 const UNDER_WAY_MAX: usize = 1_000;
 /// What has been under way for longer is waited for no more.
@@ -100,15 +104,20 @@ impl Log {
             "Runtime.exceptionThrown" => {
                 let thrown = &params["exceptionDetails"];
                 let said = thrown["exception"]["description"].as_str().unwrap_or(text(&thrown["text"]));
-                keep(&mut self.errors, said.lines().next().unwrap_or_default().to_owned());
+                let said = said.lines().next().unwrap_or_default();
+                keep(&mut self.errors, said.chars().take(SAID_MAX).collect());
             }
             "Runtime.consoleAPICalled" if text(&params["type"]) == "error" => {
                 let said = params["args"].as_array().into_iter().flatten();
                 let said = said.map(|part| part["value"].as_str().unwrap_or(text(&part["description"])));
-                keep(&mut self.errors, said.collect::<Vec<_>>().join(" "));
+                let said = said.collect::<Vec<_>>().join(" ");
+                keep(&mut self.errors, said.chars().take(SAID_MAX).collect());
             }
             "Page.javascriptDialogOpening" => {
-                keep(&mut self.dialogs, text(&params["message"]).chars().take(300).collect());
+                let said = text(&params["message"]);
+                if !said.is_empty() {
+                    keep(&mut self.dialogs, said.chars().take(SAID_MAX).collect());
+                }
             }
             _ => {}
         }
@@ -146,13 +155,16 @@ impl Log {
         if redirect.is_object() {
             self.judge_address(redirect);
         }
-        self.follow(id, text(&params["request"]["url"]), text(&params["type"]));
+        // The end of what a worker asks for is told to the worker.
+        if !text(&params["loaderId"]).is_empty() {
+            self.follow(id, text(&params["request"]["url"]), text(&params["type"]));
+        }
     }
 
     fn follow(&mut self, id: &str, url: &str, kind: &str) {
         if self.under_way.len() < UNDER_WAY_MAX {
-            let request =
-                Request { url: url.into(), kind: kind.into(), begun_at: Instant::now(), is_sent: false };
+            let (url, begun_at) = (clipped(url).into(), Instant::now());
+            let request = Request { url, kind: kind.into(), begun_at, is_sent: false };
             self.under_way.insert(id.to_owned(), request);
         }
     }
@@ -165,7 +177,7 @@ impl Log {
         if self.answers.len() == KEPT_MAX {
             self.answers.pop_front();
         }
-        self.answers.push_back((url.into(), status));
+        self.answers.push_back((clipped(url).into(), status));
         if kind == "Document" && self.documents.len() < KEPT_MAX {
             let expires_at = response["securityDetails"]["validTo"].as_f64();
             #[expect(
@@ -235,6 +247,11 @@ impl Log {
             self.forbidden.get_or_insert_with(|| format!("{url} is at {address}, {why}"));
         }
     }
+}
+
+/// The beginning of an address: one may hold a whole picture.
+fn clipped(url: &str) -> &str {
+    url.get(..url.floor_char_boundary(URL_BYTES_MAX)).unwrap_or(url)
 }
 
 fn keep<T>(list: &mut Vec<T>, entry: T) {

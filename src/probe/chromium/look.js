@@ -183,7 +183,7 @@ function (wanted, ...closed) {
   const judge = (element) => {
     const nodes = around(element);
     let obstacle = hidden(element, nodes);
-    const acts = wanted.aim !== "see" && wanted.aim !== "frame";
+    const acts = wanted.aim === "click" || wanted.aim === "fill";
     if (!obstacle && acts) obstacle = grey(element, nodes);
     let point = { x: 0, y: 0 };
     if (!obstacle) {
@@ -194,7 +194,7 @@ function (wanted, ...closed) {
       if (acts) obstacle = covered(element, point.x, point.y);
       else if (away) obstacle = obscured(`${tag(element)} is off the screen, at ${Math.round(point.x)}, ${Math.round(point.y)}`);
     }
-    if (!obstacle && wanted.filled && is_empty(element)) {
+    if (!obstacle && wanted.aim === "use" && is_empty(element)) {
       obstacle = { reason: "unresponsive", why: `${tag(element)} is open and empty` };
     }
     return { element, obstacle, point };

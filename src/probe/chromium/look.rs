@@ -41,6 +41,8 @@ pub enum Aim {
     Fill,
     /// To be seen.
     See,
+    /// To be used: seen, and not empty.
+    Use,
     /// To be entered.
     Frame,
 }
@@ -54,8 +56,6 @@ pub(super) struct Wanted<'a> {
     pub(super) css: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) text: Option<&'a str>,
-    /// Whether an empty element is an obstacle.
-    pub(super) filled: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) attribute: Option<&'a str>,
 }

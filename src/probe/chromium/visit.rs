@@ -229,7 +229,6 @@ impl Visit {
             ("Page.enable", json!({})),
             ("Runtime.enable", json!({})),
             ("Network.enable", network),
-            ("Inspector.enable", json!({})),
             ("Target.setAutoAttach", frames),
             ("Emulation.setUserAgentOverride", agent),
             ("Emulation.setEmulatedMedia", colours),
@@ -305,9 +304,6 @@ impl Visit {
             "Target.targetCrashed" if self.is_in_front(text(&params["targetId"])) => {
                 let is_killed = text(&params["status"]) == "killed";
                 self.crash = Some(if is_killed { Crash::Killed } else { Crash::OfPage });
-            }
-            "Inspector.targetCrashed" if session == self.front().ok() => {
-                self.crash.get_or_insert(Crash::OfPage);
             }
             _ => {}
         }

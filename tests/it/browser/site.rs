@@ -4,15 +4,17 @@
 //! of the probe that differ. In a page, SHOP stands for its origin, OTHER for another one, REFUSED for one where nobody
 //! listens, and PAGE for its own address.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use axum::{
     Router,
+    body::Body,
     extract::{self, State},
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
+use futures_util::{StreamExt, stream};
 use lamplighter::domain::outcome::Reason;
 use serde::Deserialize;
 use tokio::{
@@ -64,6 +66,11 @@ impl Page {
         let mut page: Self = toml::from_str(front).unwrap_or_else(|error| panic!("{name}: {error}"));
         page.name = name.to_owned();
         (page, html)
+    }
+
+    /// One of them.
+    pub(super) fn named(name: &str) -> Self {
+        Self::read(name).0
     }
 
     /// All of a directory.
@@ -136,6 +143,7 @@ impl Site {
         let own = Router::new()
             .route("/parts/{file}", get(part))
             .route("/slow/{milliseconds}/parts/{file}", get(slow_part))
+            .route("/endless", get(endless))
             .route("/never.js", get(std::future::pending::<String>))
             .route("/never.png", get(std::future::pending::<String>))
             .route("/worker.js", get(|names| part(names, extract::Path("worker.js".to_owned()))))
@@ -149,6 +157,13 @@ impl Site {
             served.spawn(async move { axum::serve(listener, routes).await.unwrap() });
         }
         Self { names, _refuses: refuses, _served: served }
+    }
+}
+
+impl Site {
+    /// Its first origin.
+    pub(super) fn shop(&self) -> &str {
+        &self.names.shop
     }
 }
 
@@ -183,6 +198,16 @@ async fn part(State(names): State<Arc<Names>>, extract::Path(file): extract::Pat
         Ok(text) => ([(header::CONTENT_TYPE, kind)], names.replace(&text, "parts")).into_response(),
         Err(_) => StatusCode::NOT_FOUND.into_response(),
     }
+}
+
+/// A document that never ends.
+async fn endless() -> Response {
+    let more = stream::repeat_with(|| Ok::<_, Infallible>("<p>More and more</p>\n".repeat(20)));
+    let more = more.then(async |more| {
+        sleep(Duration::from_millis(1)).await;
+        more
+    });
+    ([(header::CONTENT_TYPE, "text/html")], Body::from_stream(more)).into_response()
 }
 
 async fn slow_part(

@@ -62,7 +62,7 @@ impl Course<'_> {
 
     async fn unmet_element(&mut self, element: &Element, looks: &mut Looks) -> Result<Option<Trouble>, End> {
         let attribute = element.attribute.as_ref().map(|(name, _)| &**name);
-        let looked = looks.look_for(&mut self.visit, &element.spot, Aim::See, false, attribute).await?;
+        let looked = looks.look_for(&mut self.visit, &element.spot, Aim::See, attribute).await?;
         let Some(looked) = looked else { return Ok(Some(Trouble::Hung)) };
         let words = element.spot.words();
         if element.is_hidden {

@@ -11,7 +11,7 @@ use crate::{
         browser::{step::Spot, trouble::Trouble},
         chromium::{
             events::Log,
-            look::{Aim, Seen},
+            look::{Aim, Seen, Target},
             visit::{Hitch, Looked, Visit},
         },
         transport::fault::Broken,
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// From one look to the next: the shortest time, and the longest, to which it grows.
-const LOOK_EVERY: Duration = Duration::from_millis(40);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(40);
 const LOOK_EVERY_MAX: Duration = Duration::from_millis(200);
 
 /// A customer sees a page for so long before using it, if it goes on loading all the time.
@@ -27,6 +27,13 @@ const SETTLE_MAX: Duration = Duration::from_secs(2);
 
 /// How far, in pixels, an element may have moved between two looks and still be where it was.
 const STILL: f64 = 1.0;
+
+/// Whether a run goes on without it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    Must,
+    May,
+}
 
 /// A row of looks at one thing.
 pub(super) struct Looks {
@@ -46,9 +53,8 @@ impl Looks {
         visit: &mut Visit,
         spot: &Spot,
         aim: Aim,
-        filled: bool,
     ) -> Result<Option<Looked>, End> {
-        self.look_for(visit, spot, aim, filled, None).await
+        self.look_for(visit, spot, aim, None).await
     }
 
     /// Looks once; none if the page changed under it, or did not answer in time.
@@ -57,11 +63,10 @@ impl Looks {
         visit: &mut Visit,
         spot: &Spot,
         aim: Aim,
-        filled: bool,
         attribute: Option<&str>,
     ) -> Result<Option<Looked>, End> {
         self.count += 1;
-        let looking = visit.look(&spot.frames, &spot.target, aim, filled, attribute);
+        let looking = visit.look(&spot.frames, &spot.target, aim, attribute);
         let asked_until = self.until.max(Instant::now() + ANSWER_WITHIN);
         match timeout_at(asked_until, looking).await {
             Ok(Ok(looked)) => Ok(Some(looked)),
@@ -96,14 +101,14 @@ impl Course<'_> {
         &mut self,
         spot: &Spot,
         aim: Aim,
-        is_optional: bool,
+        need: Need,
         until: Instant,
     ) -> Result<Option<Seen>, End> {
         let settled_at = until.min(Instant::now() + SETTLE_MAX);
         let mut before: Option<(f64, f64)> = None;
         let mut looks = Looks::until(until);
         loop {
-            let looked = looks.look(&mut self.visit, spot, aim, false).await?;
+            let looked = looks.look(&mut self.visit, spot, aim).await?;
             let trouble = looked.as_ref().and_then(|looked| Trouble::of(looked, spot, &self.probe.closed));
             let is_settled = |seen: &Seen, log: &Log| {
                 (seen.is_complete && !log.is_loading()) || Instant::now() >= settled_at
@@ -124,17 +129,21 @@ impl Course<'_> {
                 (Some(Looked::There(seen) | Looked::NoFrame { seen, .. }), Some(trouble)) => {
                     let is_absent = matches!(&trouble, Trouble::Missing(_))
                         || matches!(&trouble, Trouble::InTheWay(obstacle) if obstacle.reason == Reason::Obscured);
-                    if is_optional && is_absent && looks.count > 2 && is_settled(&seen, &self.visit.log) {
+                    if need == Need::May && is_absent && looks.count > 2 && is_settled(&seen, &self.visit.log)
+                    {
                         return Ok(None);
                     }
                     before = None;
                     looks.last = Some(trouble);
+                    if need == Need::Must && is_absent {
+                        self.make_up_for(until).await?;
+                    }
                 }
                 _ => before = None,
             }
             if Instant::now() >= until {
                 return match looks.last.take() {
-                    _ if is_optional => Ok(None),
+                    _ if need == Need::May => Ok(None),
                     Some(trouble) => Err(trouble.into()),
                     None => Err(self.hung().await),
                 };
@@ -143,17 +152,44 @@ impl Course<'_> {
         }
     }
 
+    /// Clicks what was not there when its turn came, and need not have been, and is there now: a banner that comes
+    /// late.
+    async fn make_up_for(&mut self, until: Instant) -> Result<(), End> {
+        for at in 0..self.skipped.len() {
+            let spot = self.skipped[at];
+            let looked = Looks::until(until).look(&mut self.visit, spot, Aim::Click).await?;
+            if let Some(Looked::There(seen)) = looked
+                && seen.is_clear()
+            {
+                self.skipped.remove(at);
+                return self.click(&seen, until).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the page has loaded what it shows, or has had its time for that.
+    pub(super) async fn settle(&mut self) -> Result<(), End> {
+        let page = Spot { frames: Vec::new(), target: Target { css: Some("html".into()), text: None } };
+        let mut looks = Looks::until(self.limit.min(Instant::now() + SETTLE_MAX));
+        while Instant::now() < looks.until {
+            let looked = looks.look(&mut self.visit, &page, Aim::See).await?;
+            if let Some(Looked::There(seen)) = looked
+                && seen.is_complete
+                && !self.visit.log.is_loading()
+            {
+                break;
+            }
+            looks.pause(&mut self.visit).await?;
+        }
+        Ok(())
+    }
+
     /// Looks until it is as it should be.
-    pub(super) async fn look_until(
-        &mut self,
-        spot: &Spot,
-        aim: Aim,
-        filled: bool,
-        until: Instant,
-    ) -> Result<Seen, End> {
+    pub(super) async fn look_until(&mut self, spot: &Spot, aim: Aim, until: Instant) -> Result<Seen, End> {
         let mut looks = Looks::until(until);
         loop {
-            let looked = looks.look(&mut self.visit, spot, aim, filled).await?;
+            let looked = looks.look(&mut self.visit, spot, aim).await?;
             let trouble = looked.as_ref().and_then(|looked| Trouble::of(looked, spot, &self.probe.closed));
             match (looked, trouble) {
                 (Some(Looked::There(seen)), None) => return Ok(seen),
@@ -171,8 +207,8 @@ impl Course<'_> {
         }
     }
 
-    pub(super) async fn seen(&mut self, spot: &Spot, filled: bool, until: Instant) -> Result<String, End> {
-        let seen = self.look_until(spot, Aim::See, filled, until).await?;
+    pub(super) async fn seen(&mut self, spot: &Spot, aim: Aim, until: Instant) -> Result<String, End> {
+        let seen = self.look_until(spot, aim, until).await?;
         Ok(seen.shown.unwrap_or_default())
     }
 }

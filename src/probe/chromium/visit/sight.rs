@@ -55,23 +55,22 @@ impl Visit {
         frames: &[Target],
         target: &Target,
         aim: Aim,
-        filled: bool,
         attribute: Option<&str>,
     ) -> Result<Looked, Hitch> {
         let mut place = self.top().await?;
         for (at, frame) in frames.iter().enumerate() {
-            let seen = self.examine(&place, frame, Aim::Frame, false, None).await?;
+            let seen = self.examine(&place, frame, Aim::Frame, None).await?;
             if !(seen.is_clear() && seen.is_frame) {
                 return Ok(Looked::NoFrame { frame: at, seen });
             }
             place = self.enter(place).await?;
         }
-        let mut seen = self.examine(&place, target, aim, filled, attribute).await?;
-        if filled && seen.is_clear() && seen.is_frame {
+        let mut seen = self.examine(&place, target, aim, attribute).await?;
+        if aim == Aim::Use && seen.is_clear() && seen.is_frame {
             let body = Target { css: Some("body".into()), text: None };
             let inner = Place { around: Vec::new(), ..place };
             place = self.enter(inner).await?;
-            let inner = self.examine(&place, &body, Aim::See, true, None).await?;
+            let inner = self.examine(&place, &body, Aim::Use, None).await?;
             // A body without anything in it has no size.
             if inner.is_failed || !inner.is_clear() {
                 let what = if inner.is_failed {
@@ -156,17 +155,10 @@ impl Visit {
         place: &Place,
         target: &Target,
         aim: Aim,
-        filled: bool,
         attribute: Option<&str>,
     ) -> Result<Seen, Hitch> {
-        let wanted = Wanted {
-            act: "look",
-            aim,
-            css: target.css.as_deref(),
-            text: target.text.as_deref(),
-            filled,
-            attribute,
-        };
+        let wanted =
+            Wanted { act: "look", aim, css: target.css.as_deref(), text: target.text.as_deref(), attribute };
         let wanted = serde_json::to_value(wanted).expect("texts and flags are always JSON");
         let mut seen = self.ask(place, wanted.clone(), &[]).await?;
         if seen["shown"].is_null() {

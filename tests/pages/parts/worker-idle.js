@@ -1,0 +1,2 @@
+// It waits for messages that never come.
+onmessage = () => {};
