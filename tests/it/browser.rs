@@ -4,6 +4,7 @@ mod hostile;
 mod processes;
 mod runs;
 mod site;
+mod widgets;
 
 use std::{path::Path, sync::Arc, time::Duration};
 

@@ -140,14 +140,11 @@ fn explanation(log: &Log) -> (Option<Reason>, String) {
     if let Some(url) = log.pending_script() {
         return (Some(Reason::TransferTimeout), format!("; the script {url} has not arrived"));
     }
-    if let Some(error) = log.errors.first() {
-        return (None, format!("; a script failed: {}", excerpt(error)));
-    }
-    if let Some(failure) = log.failures.first() {
-        return (Some(failure.reason), format!("; {} {}", failure.url, failure.why));
-    }
-    match log.dialogs.first() {
-        Some(dialog) => (None, format!("; a dialog said {:?}", excerpt(dialog))),
-        None => (None, String::new()),
-    }
+    let failed = log.failures.last();
+    let told = [
+        failed.map(|failure| format!("; {} {}", failure.url, failure.why)),
+        log.errors.first().map(|error| format!("; a script failed: {}", excerpt(error))),
+        log.dialogs.first().map(|dialog| format!("; a dialog said {:?}", excerpt(dialog))),
+    ];
+    (failed.map(|failure| failure.reason), told.into_iter().flatten().collect())
 }

@@ -140,10 +140,10 @@ function (wanted, ...closed) {
       : is_clear ? "the transparent " : "";
     return `${kind}${tag(outermost)}${text ? ` that says “${text}”` : ""}`;
   };
+  const off_screen = (element, x, y) =>
+    obscured(`${tag(element)} is off the screen, at ${Math.round(x)}, ${Math.round(y)}`);
   const covered = (element, x, y) => {
-    if (x < 0 || y < 0 || x >= innerWidth || y >= innerHeight) {
-      return obscured(`${tag(element)} is off the screen, at ${Math.round(x)}, ${Math.round(y)}`);
-    }
+    if (x < 0 || y < 0 || x >= innerWidth || y >= innerHeight) return off_screen(element, x, y);
     const scopes = [];
     for (let node = element; ;) {
       const root = node.getRootNode();
@@ -175,10 +175,18 @@ function (wanted, ...closed) {
     return busy || clip(said, 10) === "";
   };
 
-  const scroll_to = (element) => {
+  const is_inside = (element) => {
     const box = element.getBoundingClientRect();
-    const inside = box.left >= 0 && box.top >= 0 && box.right <= innerWidth && box.bottom <= innerHeight;
-    if (!inside) element.scrollIntoView({ block: "center", inline: "center", behavior: "instant" });
+    return box.left >= 0 && box.top >= 0 && box.right <= innerWidth && box.bottom <= innerHeight;
+  };
+  const scroll_to = (element) => element.scrollIntoView({ block: "center", inline: "center", behavior: "instant" });
+  // What lies half under an edge or a header is scrolled to, and looked at again.
+  const reach = (element, obstacle_at) => {
+    if (!is_inside(element)) scroll_to(element);
+    const first = obstacle_at();
+    if (!first.obstacle) return first;
+    scroll_to(element);
+    return obstacle_at();
   };
   const judge = (element) => {
     const nodes = around(element);
@@ -187,12 +195,13 @@ function (wanted, ...closed) {
     if (!obstacle && acts) obstacle = grey(element, nodes);
     let point = { x: 0, y: 0 };
     if (!obstacle) {
-      scroll_to(element);
-      const box = box_of(element);
-      point = { x: box.left + box.width / 2, y: box.top + box.height / 2 };
-      const away = box.right <= 0 || box.bottom <= 0 || box.left >= innerWidth || box.top >= innerHeight;
-      if (acts) obstacle = covered(element, point.x, point.y);
-      else if (away) obstacle = obscured(`${tag(element)} is off the screen, at ${Math.round(point.x)}, ${Math.round(point.y)}`);
+      ({ obstacle, point } = reach(element, () => {
+        const box = box_of(element);
+        const point = { x: box.left + box.width / 2, y: box.top + box.height / 2 };
+        const is_away = box.right <= 0 || box.bottom <= 0 || box.left >= innerWidth || box.top >= innerHeight;
+        if (acts) return { obstacle: covered(element, point.x, point.y), point };
+        return { obstacle: is_away ? off_screen(element, point.x, point.y) : null, point };
+      }));
     }
     if (!obstacle && wanted.aim === "use" && is_empty(element)) {
       obstacle = { reason: "unresponsive", why: `${tag(element)} is open and empty` };
@@ -224,13 +233,21 @@ function (wanted, ...closed) {
   // Seen from the page around a frame: where a point of the frame is, and what covers it there.
   const hold = () => {
     const frame = kept.found;
-    scroll_to(frame);
-    const box = frame.getBoundingClientRect();
-    const style = getComputedStyle(frame);
-    const x = box.left + frame.clientLeft + Number.parseFloat(style.paddingLeft) + wanted.x;
-    const y = box.top + frame.clientTop + Number.parseFloat(style.paddingTop) + wanted.y;
-    const grip = wanted.acts ? hidden(frame, around(frame)) ?? covered(frame, x, y) : null;
-    return { x, y, obstacle: grip };
+    const at_point = () => {
+      const box = frame.getBoundingClientRect();
+      const style = getComputedStyle(frame);
+      const x = box.left + frame.clientLeft + Number.parseFloat(style.paddingLeft) + wanted.x;
+      const y = box.top + frame.clientTop + Number.parseFloat(style.paddingTop) + wanted.y;
+      const obstacle = wanted.acts ? hidden(frame, around(frame)) ?? covered(frame, x, y) : null;
+      return { x, y, obstacle };
+    };
+    const first = at_point();
+    if (!first.obstacle) return first;
+    // A frame may be taller than the window: the point is what is scrolled to.
+    frame.scrollIntoView({ block: "nearest", inline: "nearest", behavior: "instant" });
+    const { x, y } = at_point();
+    scrollBy({ left: x - innerWidth / 2, top: y - innerHeight / 2, behavior: "instant" });
+    return at_point();
   };
 
   const choose = () => {
