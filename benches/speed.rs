@@ -2,7 +2,7 @@
 //!
 //!     cargo bench --bench speed [-- FIGURE...]
 //!
-//! Needs Debian's nginx, prometheus, prometheus-blackbox-exporter and strace, and a machine that does nothing else.
+//! Needs Debian's nginx, chromium, prometheus, prometheus-blackbox-exporter and strace, and a machine that does nothing else.
 
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on says so by a panic")]
 
@@ -12,6 +12,8 @@ mod alarm;
 mod ask;
 #[path = "speed/blackbox.rs"]
 mod blackbox;
+#[path = "speed/browser.rs"]
+mod browser;
 #[path = "speed/daemon.rs"]
 mod daemon;
 #[path = "speed/delay.rs"]
@@ -39,7 +41,7 @@ use table::Table;
 /// A figure's name and what measures it.
 type Figure = (&'static str, fn(&Nginx, &mut Table));
 
-const FIGURES: [Figure; 9] = [
+const FIGURES: [Figure; 10] = [
     ("cpu", load::cpu),
     ("calls", load::system_calls),
     ("rate", rate::figures),
@@ -47,6 +49,7 @@ const FIGURES: [Figure; 9] = [
     ("many", load::many_probes),
     ("latency", delay::figures),
     ("start", start::first_probe),
+    ("browser", browser::figures),
     ("mail", alarm::quick),
     ("mail-at-defaults", alarm::defaults),
 ];

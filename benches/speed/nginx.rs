@@ -11,6 +11,13 @@ use std::{
 
 use crate::{ask, process::Process};
 
+/// A page with the entry to a chat, made by a script.
+const SHOP: &str = "<!doctype html><title>Shop</title><h1>Shop</h1><script src=/widget.js></script>";
+const WIDGET: &str = "const chat = document.createElement(\"button\"); chat.id = \"chat\"; \
+    chat.textContent = \"Chat with us\"; document.body.append(chat); chat.onclick = () => { \
+    const panel = document.createElement(\"section\"); panel.id = \"panel\"; \
+    panel.innerHTML = \"Hello <input>\"; document.body.append(panel); };";
+
 /// A running nginx.
 pub struct Nginx {
     /// Address that speaks HTTP.
@@ -45,6 +52,8 @@ http {{
     listen {http} backlog=16384; listen {https} ssl backlog=16384;
     ssl_certificate {at}/server.pem; ssl_certificate_key {at}/server.key; ssl_protocols TLSv1.3;
     location = /status {{ stub_status; }}
+    location = /shop {{ default_type text/html; return 200 '{SHOP}'; }}
+    location = /widget.js {{ default_type text/javascript; return 200 '{WIDGET}'; }}
     location / {{ default_type application/json; return 200 '{{\"enabled\": true}}'; }}
   }}
 }}

@@ -54,6 +54,21 @@ impl Process {
         tree(self.child.id()).into_iter().map(memory_of).sum()
     }
 
+    /// Processor time used so far by it alone.
+    pub fn own_cpu(&self) -> Duration {
+        cpu_of_alone(self.child.id())
+    }
+
+    /// Memory of it and everything it has started, in bytes: what they share is counted once.
+    pub fn shared_memory(&self) -> u64 {
+        tree(self.child.id()).into_iter().map(proportional_memory_of).sum()
+    }
+
+    /// Memory of it alone, counted in the same way.
+    pub fn own_memory(&self) -> u64 {
+        proportional_memory_of(self.child.id())
+    }
+
     /// Ends it as an operator would, and waits for it.
     pub fn stop(mut self, signal: Signal) {
         kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
@@ -88,11 +103,27 @@ fn tree(root: u32) -> Vec<u32> {
 
 /// User and system time of a process and of those of its children that have ended (`proc(5)`, fields 14 to 17).
 fn cpu_of(id: u32) -> Duration {
+    ticks_of(id, 4)
+}
+
+/// User and system time of a process.
+fn cpu_of_alone(id: u32) -> Duration {
+    ticks_of(id, 2)
+}
+
+fn ticks_of(id: u32, fields: usize) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let ticks: u64 =
-        after_name.split_whitespace().skip(11).take(4).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    let ticks = after_name.split_whitespace().skip(11).take(fields);
+    let ticks: u64 = ticks.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
     Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND)
+}
+
+/// Proportional set size of one process, in bytes (`proc_pid_smaps(5)`).
+fn proportional_memory_of(id: u32) -> u64 {
+    let rollup = fs::read_to_string(format!("/proc/{id}/smaps_rollup")).unwrap_or_default();
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
+    line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()).unwrap_or(0) * 1024
 }
 
 /// Resident memory of one process, in bytes.

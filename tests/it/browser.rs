@@ -1,5 +1,6 @@
 //! Probes of the kind `browser` in real Chromium, against pages from real sockets.
 
+mod commands;
 mod hostile;
 mod processes;
 mod runs;
