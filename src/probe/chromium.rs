@@ -36,7 +36,7 @@ const RUNS_MAX_MAX: u64 = 64;
 const RECYCLE_AFTER: u32 = 200;
 /// Memory over which a browser is replaced where nothing else is said.
 const MEMORY_MAX: u64 = 1 << 30;
-/// How many runs pass from one look at its memory to the next: a look costs a few milliseconds.
+/// How many runs pass from one look at its memory to the next: a look costs tens of milliseconds.
 const MEMORY_EVERY: u32 = 5;
 
 /// What is told where there is none.
@@ -125,7 +125,7 @@ impl Chromium {
     pub async fn running(&self) -> Result<Arc<Running>, Broken> {
         let mut current = self.current.lock().await;
         if let Some(running) = &*current
-            && running.takes_another(self)
+            && running.takes_another(self).await
         {
             return Ok(Arc::clone(running));
         }
@@ -148,12 +148,18 @@ impl Chromium {
 
 impl Running {
     /// Counts a run in, unless another browser should be had for it.
-    fn takes_another(&self, shared: &Chromium) -> bool {
+    async fn takes_another(&self, shared: &Chromium) -> bool {
         let runs = self.runs.fetch_add(1, Relaxed);
-        let mut process = self.lock();
-        let is_large = || runs.is_multiple_of(MEMORY_EVERY) && process.memory() > shared.memory_max;
-        let is_spent = self.is_spent.load(Relaxed) || runs >= shared.recycle_after || is_large();
-        !is_spent && process.is_running()
+        let is_spent = self.is_spent.load(Relaxed) || runs >= shared.recycle_after;
+        if is_spent || !self.lock().is_running() {
+            return false;
+        }
+        if !runs.is_multiple_of(MEMORY_EVERY) {
+            return true;
+        }
+        let group = self.lock().group();
+        let memory = tokio::task::spawn_blocking(move || process::memory(group)).await;
+        memory.is_ok_and(|memory| memory <= shared.memory_max)
     }
 
     /// It is not to be used for another run: it has not done what it was told.
@@ -161,12 +167,9 @@ impl Running {
         self.is_spent.store(true, Relaxed);
     }
 
-    async fn connect(&self) -> Result<Wire, wire::Lost> {
-        let (port, path) = {
-            let process = self.lock();
-            (process.port, process.path.clone())
-        };
-        Wire::connect(port, &path).await
+    /// A connection for one more run.
+    fn wire(&self) -> Wire {
+        self.lock().pipes.wire()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Process> {

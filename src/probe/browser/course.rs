@@ -86,9 +86,12 @@ impl<'b> Course<'b> {
     pub(super) async fn run(probe: &'b BrowserProbe, timeline: &'b Timeline) -> Report {
         let reserve = RESERVE_MAX.min(probe.timeout / 4);
         let deadline = timeline.started() + probe.timeout;
-        let running = match probe.chromium.running().await {
-            Ok(running) => running,
-            Err(broken) => return Report::without_answer(broken.into()),
+        let running = match timeout_at(deadline - reserve, probe.chromium.running()).await {
+            Ok(Ok(running)) => running,
+            Ok(Err(broken)) => return Report::without_answer(broken.into()),
+            Err(_) => {
+                return Report::without_answer(Broken::local("the browser did not start in time").into());
+            }
         };
         let device = Arc::clone(&probe.device);
         let beginning = Visit::begin(Arc::clone(&running), device);

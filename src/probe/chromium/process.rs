@@ -10,6 +10,7 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -23,16 +24,17 @@ use nix::{
     },
     unistd::{Pid, geteuid},
 };
+use serde_json::json;
 use tempfile::TempDir;
-use tokio::time::{Instant, sleep};
+use tokio::time::timeout;
+
+use super::wire::{Lost, Pipes};
 
 /// The names under which distributions install it.
 const NAMES: [&str; 5] = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome"];
 
-/// It must listen by then. A cold start from a slow disk takes seconds.
+/// It must take commands by then. A cold start from a slow disk takes seconds.
 const START_MAX: Duration = Duration::from_secs(20);
-/// How often to look whether it listens: it says so by writing a file.
-const START_LOOK: Duration = Duration::from_millis(10);
 
 /// How much of what it printed is quoted when it does not start.
 const PRINTED_BYTES_MAX: u64 = 64 << 10;
@@ -45,10 +47,9 @@ const NEVER: [&str; 5] =
     ["169.254.*", "100.100.100.200", "192.0.0.192", "[fd00:ec2::254]", "metadata.google.internal"];
 
 /// Nothing that talks to its maker, asks the user, or keeps a hidden page from running as a shown one.
-const SWITCHES: [&str; 28] = [
+const SWITCHES: [&str; 27] = [
     "--headless",
     "--no-startup-window",
-    "--remote-debugging-port=0",
     "--remote-debugging-pipe",
     "--no-first-run",
     "--no-default-browser-check",
@@ -76,6 +77,9 @@ const SWITCHES: [&str; 28] = [
     "--password-store=basic",
 ];
 
+/// What it is told of our environment.
+const KEPT: [&str; 4] = ["PATH", "LANG", "TZ", "TMPDIR"];
+
 /// Where it is, if it is on this machine: at the path given, or under one of its usual names.
 #[must_use]
 pub fn find(executable: Option<&Path>) -> Option<PathBuf> {
@@ -95,11 +99,7 @@ pub struct Process {
     /// Its profile; thrown away with it.
     profile: Option<TempDir>,
     /// Our ends of its pipes. When they close, because we are gone in whatever way, it ends by itself.
-    _lifelines: (io::PipeWriter, io::PipeReader),
-    /// The port of 127.0.0.1 on which it takes commands.
-    pub port: u16,
-    /// The path of its WebSocket, which nobody can guess.
-    pub path: String,
+    pub pipes: Arc<Pipes>,
 }
 
 impl Process {
@@ -113,70 +113,35 @@ impl Process {
         let printed = profile.path().join("printed");
         // A program without a subreaper above it leaves its orphans to process 1, which in a container waits for none.
         prctl::set_child_subreaper(true).map_err(|errno| failed(errno.into()))?;
-        let (read_by_it, ours_to_write) = io::pipe().map_err(failed)?;
-        let (ours_to_read, written_by_it) = io::pipe().map_err(failed)?;
-        let pipes = vec![
-            FdMapping { parent_fd: read_by_it.into(), child_fd: 3 },
-            FdMapping { parent_fd: written_by_it.into(), child_fd: 4 },
+        let (commands, ours_to_write) = io::pipe().map_err(failed)?;
+        let (ours_to_read, answers) = io::pipe().map_err(failed)?;
+        let pipes = Pipes::new(ours_to_write.into(), ours_to_read.into()).map_err(failed)?;
+        let mut command = command(executable, is_sandboxed, profile.path());
+        let ends = vec![
+            FdMapping { parent_fd: commands.into(), child_fd: 3 },
+            FdMapping { parent_fd: answers.into(), child_fd: 4 },
         ];
-        let mut command = Command::new(executable);
-        command.fd_mappings(pipes).map_err(|error| failed(io::Error::other(error)))?;
-        let child = command
-            .args(SWITCHES)
-            .arg(switch("--user-data-dir=", profile.path()))
-            .arg(format!("--js-flags=--max-old-space-size={SCRIPT_HEAP_MIB}"))
-            .arg(format!(
-                "--host-resolver-rules={}",
-                NEVER.map(|host| format!("MAP {host} ~NOTFOUND")).join(",")
-            ))
-            .args((!is_sandboxed).then_some("--no-sandbox"))
-            // What stands in our environment may be secret.
-            .env_clear()
-            .envs(
-                ["PATH", "LANG", "TZ", "TMPDIR"]
-                    .into_iter()
-                    .filter_map(|name| Some((name, std::env::var_os(name)?))),
-            )
-            .env("HOME", profile.path())
-            .current_dir(profile.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(File::create(&printed).map_err(failed)?)
-            .process_group(0)
-            .spawn()
-            .map_err(failed)?;
-        let _lifelines = (ours_to_write, ours_to_read);
-        let mut process = Self { child, profile: Some(profile), _lifelines, port: 0, path: String::new() };
-        let (port, path) = process
-            .listening()
-            .await
-            .map_err(|why| format!("{} {why}{}", executable.display(), last_words(&printed)))?;
-        process.port = port;
-        process.path = path;
-        Ok(process)
+        command.fd_mappings(ends).map_err(|error| failed(io::Error::other(error)))?;
+        command.stderr(File::create(&printed).map_err(failed)?);
+        let child = command.spawn().map_err(failed)?;
+        // It still holds the other ends of the pipes, as if there were somebody to answer.
+        drop(command);
+        let mut process = Self { child, profile: Some(profile), pipes };
+        let why = match timeout(START_MAX, process.greet()).await {
+            Ok(Ok(())) => return Ok(process),
+            _ if !process.is_running() => "ended while it started",
+            _ => "did not take commands in time",
+        };
+        Err(format!("{} {why}{}", executable.display(), last_words(&printed)))
     }
 
-    /// Its port and path, as soon as it has written them down.
-    async fn listening(&mut self) -> Result<(u16, String), &'static str> {
-        let Some(profile) = &self.profile else { return Err("has no profile") };
-        let file = profile.path().join("DevToolsActivePort");
-        let until = Instant::now() + START_MAX;
-        loop {
-            let written = fs::read_to_string(&file).unwrap_or_default();
-            if let Some((port, path)) = written.split_once('\n')
-                && let Ok(port) = port.parse()
-                && !path.is_empty()
-            {
-                return Ok((port, path.trim().to_owned()));
-            }
-            if !self.is_running() {
-                return Err("ended while it started");
-            }
-            if Instant::now() > until {
-                return Err("did not take commands in time");
-            }
-            sleep(START_LOOK).await;
-        }
+    /// Has it answer, and tell of every tab that opens from now on.
+    async fn greet(&self) -> Result<(), Lost> {
+        let mut wire = self.pipes.wire();
+        let tabs = json!({ "discover": true, "filter": [{ "type": "page" }, { "exclude": true }] });
+        let id = wire.send(None, "Target.setDiscoverTargets", tabs).await?;
+        while wire.receive().await?.id != Some(id) {}
+        Ok(())
     }
 
     /// Whether it has not ended.
@@ -185,19 +150,20 @@ impl Process {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// The memory that all its processes hold together, in bytes: what they share is counted once.
+    /// The process group of all its processes.
     #[must_use]
-    pub fn memory(&self) -> u64 {
-        self.processes().iter().filter_map(|process| proportional_set_size(process)).sum()
+    pub fn group(&self) -> u32 {
+        self.child.id()
     }
+}
 
-    /// The directories in /proc of all its processes.
-    fn processes(&self) -> Vec<PathBuf> {
-        let group = self.child.id();
-        let Ok(all) = fs::read_dir("/proc") else { return Vec::new() };
-        let directories = all.flatten().map(|entry| entry.path());
-        directories.filter(|directory| group_of(directory) == Some(group)).collect()
-    }
+/// The memory that all processes of a group hold together, in bytes: what they share is counted once.
+#[must_use]
+pub fn memory(group: u32) -> u64 {
+    let Ok(all) = fs::read_dir("/proc") else { return 0 };
+    let processes =
+        all.flatten().map(|entry| entry.path()).filter(|process| group_of(process) == Some(group));
+    processes.filter_map(|process| proportional_set_size(&process)).sum()
 }
 
 impl Drop for Process {
@@ -219,6 +185,26 @@ impl Drop for Process {
 #[must_use]
 pub fn can_be_sandboxed() -> bool {
     !geteuid().is_root()
+}
+
+/// How it is started.
+fn command(executable: &Path, is_sandboxed: bool, profile: &Path) -> Command {
+    let mut command = Command::new(executable);
+    command
+        .args(SWITCHES)
+        .arg(switch("--user-data-dir=", profile))
+        .arg(format!("--js-flags=--max-old-space-size={SCRIPT_HEAP_MIB}"))
+        .arg(format!("--host-resolver-rules={}", NEVER.map(|host| format!("MAP {host} ~NOTFOUND")).join(",")))
+        .args((!is_sandboxed).then_some("--no-sandbox"))
+        // What stands in our environment may be secret.
+        .env_clear()
+        .envs(KEPT.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
+        .env("HOME", profile)
+        .current_dir(profile)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .process_group(0);
+    command
 }
 
 fn switch(name: &str, value: &Path) -> OsString {

@@ -94,7 +94,7 @@ impl Visit {
     /// # Errors
     /// When the browser does not do as it is told; nothing has been asked of the target.
     pub async fn begin(running: Arc<Running>, device: Arc<Device>) -> Result<Self, Hitch> {
-        let wire = running.connect().await?;
+        let wire = running.wire();
         let mut visit = Self {
             wire,
             running,
@@ -109,8 +109,7 @@ impl Visit {
         let version = visit.call(None, "Browser.getVersion", json!({})).await?;
         // Pages turn away what calls itself headless, though they would serve the same browser with a window.
         visit.agent = text(&version["userAgent"]).replace("HeadlessChrome", "Chrome");
-        let context = json!({ "disposeOnDetach": true });
-        let context = visit.call(None, "Target.createBrowserContext", context).await?;
+        let context = visit.call(None, "Target.createBrowserContext", json!({})).await?;
         visit.context = text(&context["browserContextId"]).to_owned();
         let downloads = json!({ "behavior": "deny", "browserContextId": visit.context });
         visit.tell(None, "Browser.setDownloadBehavior", downloads).await?;
@@ -129,8 +128,6 @@ impl Visit {
         // Answered in turn: when this is, the page's process knows what it is to tell. A document that is loaded before
         // is silent about its first requests.
         visit.call(Some(&session), "Page.getFrameTree", json!({})).await?;
-        let pages = json!({ "discover": true, "filter": [{ "type": "page" }, { "exclude": true }] });
-        visit.call(None, "Target.setDiscoverTargets", pages).await?;
         Ok(visit)
     }
 
@@ -186,9 +183,10 @@ impl Visit {
         self.crash = None;
         let context = json!({ "browserContextId": self.context });
         let disposing = self.call(None, "Target.disposeBrowserContext", context);
-        if !matches!(timeout_at(until, disposing).await, Ok(Ok(_))) {
+        match timeout_at(until, disposing).await {
+            Ok(Ok(_)) => self.wire.forget(&self.context),
             // A browser that does not let go of a page may keep its processes.
-            self.running.spend();
+            _ => self.running.spend(),
         }
         let Self { running, wire, .. } = self;
         drop(wire);
@@ -314,7 +312,8 @@ impl Visit {
     async fn opened(&mut self, target: &Value) -> Result<(), Hitch> {
         let id = text(&target["targetId"]);
         let is_ours = target["browserContextId"].as_str() == Some(&self.context);
-        if !is_ours || self.tabs.iter().any(|tab| tab.target == id) {
+        // The first is attended to by whoever opens it.
+        if !is_ours || self.tabs.is_empty() || self.tabs.iter().any(|tab| tab.target == id) {
             return Ok(());
         }
         if self.tabs.len() < TABS_MAX {

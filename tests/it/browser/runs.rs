@@ -13,10 +13,7 @@ use axum::{Router, response::Html, routing::get};
 use lamplighter::{
     clock::Clock,
     domain::outcome::{InconclusiveReason, Reason, Verdict},
-    probe::{
-        chromium::{Chromium, ChromiumSettings},
-        run::{Ended, run},
-    },
+    probe::run::{Ended, run},
     secret::{Redactor, Secret},
 };
 use nix::{
@@ -27,19 +24,11 @@ use tokio::{sync::Notify, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    PATIENT, build, key, look,
+    PATIENT, build, chromium, key, look,
     processes::Seen,
     site::{Page, Site, directory},
 };
 use crate::loopback::browser;
-
-fn chromium(settings: &str) -> Arc<Chromium> {
-    let settings: ChromiumSettings = toml::from_str(settings).unwrap();
-    let mut problems = Vec::new();
-    let chromium = Chromium::new(&settings, &mut problems);
-    assert!(problems.is_empty(), "{problems:?}");
-    chromium
-}
 
 fn settings(site: &Site, page: &str) -> String {
     Page::named(page).settings(site)
@@ -237,6 +226,18 @@ async fn no_more_runs_than_allowed_go_on_at_once_and_none_pays_for_its_wait() {
 }
 
 #[tokio::test]
+async fn a_page_that_floods_us_does_not_hinder_the_run_beside_it() {
+    let (site, chromium) = (Site::open().await, browser());
+    let (flood, plain) = (settings(&site, "hostile/console-flood"), settings(&site, "healthy/plain"));
+    let (flooded, beside) = tokio::join!(
+        look(&flood, Duration::from_secs(12), &chromium),
+        look(&plain, Duration::from_secs(60), &chromium)
+    );
+    assert_eq!(beside.outcome.verdict, Verdict::Ok);
+    assert!(matches!(flooded.outcome.verdict, Verdict::Failed(_)), "{flooded:?}");
+}
+
+#[tokio::test]
 async fn the_browser_is_told_nothing_of_our_environment() {
     let (site, chromium) = (Site::open().await, browser());
     let ended = look(&settings(&site, "healthy/plain"), PATIENT, &chromium).await;
@@ -326,8 +327,10 @@ async fn no_page_leads_to_the_metadata_service_of_a_cloud() {
 #[tokio::test]
 async fn a_run_without_time_ends_at_its_deadline_and_the_next_is_well() {
     let (site, chromium) = (Site::open().await, browser());
-    let never = format!("steps = [{{ name = 'open', open = '{}/never.js', within = '1s' }}]", site.shop());
-    let ended = timeout(PATIENT, look(&never, Duration::from_secs(1), &chromium)).await.unwrap();
+    let before = look(&settings(&site, "healthy/plain"), PATIENT, &chromium).await;
+    assert_eq!(before.outcome.verdict, Verdict::Ok);
+    let never = format!("steps = [{{ name = 'open', open = '{}/never.js', within = '2s' }}]", site.shop());
+    let ended = timeout(PATIENT, look(&never, Duration::from_secs(2), &chromium)).await.unwrap();
     let failure = ended.outcome.verdict.failure().unwrap_or_else(|| panic!("{ended:?}"));
     assert!(failure.reason.is_timeout(), "{failure:?}");
     let after = look(&settings(&site, "healthy/plain"), PATIENT, &chromium).await;

@@ -34,7 +34,7 @@ const DOMAIN_MUST_NOT: [&str; 8] = [
     "std::time::SystemTime",
 ];
 /// Dependencies that belong to one room.
-const ONLY_IN: [(&str, &[&str]); 11] = [
+const ONLY_IN: [(&str, &[&str]); 10] = [
     ("rusqlite", &["store"]),
     ("lettre", &["notify", "setting"]),
     ("hyper", &["probe", "web"]),
@@ -45,7 +45,6 @@ const ONLY_IN: [(&str, &[&str]); 11] = [
     ("sd_notify", &["daemon", "cli"]),
     ("nix", &["probe"]),
     ("command_fds", &["probe"]),
-    ("tokio_tungstenite", &["probe"]),
 ];
 const SPAWNING: [&str; 4] = ["spawn", "spawn_local", "JoinSet", "LocalSet"];
 const NAMES_BANNED: [&str; 10] =
