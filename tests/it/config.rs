@@ -355,6 +355,8 @@ fn the_plan_says_what_the_file_says() {
     assert_eq!(launcher.timeout.as_millis(), 400);
     assert_eq!(launcher.recheck.unwrap().as_millis(), 100);
     assert_eq!(launcher.redactor.redact("it said a-secret-of-some-length!"), "it said ***!");
+    let customer = chat.probes.values().find(|probe| probe.key.probe.as_str() == "customer").unwrap();
+    assert_eq!(customer.redactor.redact("typed a-secret-of-some-length"), "typed ***", "it is typed");
     let mailbox = plan.channels.values().next().unwrap();
     assert_eq!((mailbox.rules.dark_after.count, mailbox.rules.dark_after.of), (2, 3), "from [defaults]");
     assert_eq!(mailbox.probes.values().next().unwrap().every.as_secs(), 90, "from [defaults]");

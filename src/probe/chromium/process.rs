@@ -47,7 +47,7 @@ const NEVER: [&str; 5] =
     ["169.254.*", "100.100.100.200", "192.0.0.192", "[fd00:ec2::254]", "metadata.google.internal"];
 
 /// Nothing that talks to its maker, asks the user, or keeps a hidden page from running as a shown one.
-const SWITCHES: [&str; 27] = [
+const SWITCHES: [&str; 28] = [
     "--headless",
     "--no-startup-window",
     "--remote-debugging-pipe",
@@ -66,6 +66,8 @@ const SWITCHES: [&str; 27] = [
     "--disable-breakpad",
     "--disable-crash-reporter",
     "--disable-dev-shm-usage",
+    // One process of three that a run would start.
+    "--disable-features=SpareRendererForSitePerProcess",
     "--disable-hang-monitor",
     "--disable-prompt-on-repost",
     "--disable-background-timer-throttling",
