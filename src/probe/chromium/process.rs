@@ -128,11 +128,11 @@ impl Process {
         let child = command.spawn().map_err(failed)?;
         // It still holds the other ends of the pipes, as if there were somebody to answer.
         drop(command);
-        let mut process = Self { child, profile: Some(profile), pipes };
+        let process = Self { child, profile: Some(profile), pipes };
         let why = match timeout(START_MAX, process.greet()).await {
             Ok(Ok(())) => return Ok(process),
-            _ if !process.is_running() => "ended while it started",
-            _ => "did not take commands in time",
+            Ok(Err(_lost)) => "ended while it started",
+            Err(_elapsed) => "did not take commands in time",
         };
         Err(format!("{} {why}{}", executable.display(), last_words(&printed)))
     }

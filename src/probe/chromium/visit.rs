@@ -1,7 +1,7 @@
 //! One visit of one customer: a context of the browser that is empty at first, with its tabs and the frames in them.
 //!
 //! A tab that the page opens comes to the front, as it does for a customer, and what follows happens there. Dialogs are
-//! accepted at once. All of it lives on one connection; when that is dropped, the browser disposes of the context.
+//! accepted at once. All of it lives on one wire; when that is dropped, the browser disposes of the context.
 
 mod hands;
 mod sight;
@@ -13,6 +13,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
+use self::sight::ClosedRoots;
 pub use self::sight::Looked;
 use super::{
     Running,
@@ -82,6 +83,7 @@ pub struct Visit {
     tabs: Vec<Tab>,
     /// The sessions of frames that have processes of their own, by frame.
     frames: HashMap<String, String>,
+    closed_roots: Option<ClosedRoots>,
     /// What has happened.
     pub log: Log,
     /// Set when the page in front has crashed.
@@ -103,6 +105,7 @@ impl Visit {
             context: String::new(),
             tabs: Vec::new(),
             frames: HashMap::new(),
+            closed_roots: None,
             log: Log::default(),
             crash: None,
         };

@@ -15,13 +15,18 @@ use crate::probe::{
 impl Course<'_> {
     pub(super) async fn expect(&mut self, expectation: &Expectation, until: Instant) -> Result<String, End> {
         let mut looks = Looks::until(until);
+        let mut last = None;
         loop {
-            let unmet = self.unmet(expectation, &mut looks).await?;
-            match unmet {
+            match self.unmet(expectation, &mut looks).await? {
                 None => return Ok(String::new()),
-                Some(trouble) if Instant::now() >= until => return Err(trouble.into()),
-                Some(_) => looks.pause(&mut self.visit).await?,
+                // A single look that is not answered does not make a page that hangs.
+                Some(Trouble::Hung) if last.is_some() && looks.is_answered() => {}
+                Some(trouble) => last = Some(trouble),
             }
+            if Instant::now() >= until {
+                return Err(last.unwrap_or(Trouble::Hung).into());
+            }
+            looks.pause(&mut self.visit).await?;
         }
     }
 

@@ -22,6 +22,9 @@ use crate::{
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(40);
 const LOOK_EVERY_MAX: Duration = Duration::from_millis(200);
 
+/// A page that has not answered for so long hangs. On a busy machine a look takes hundreds of milliseconds.
+const HANGS_AFTER: Duration = Duration::from_secs(2);
+
 /// A customer sees a page for so long before using it, if it goes on loading all the time.
 const SETTLE_MAX: Duration = Duration::from_secs(2);
 
@@ -41,11 +44,13 @@ pub(super) struct Looks {
     every: Duration,
     count: u32,
     last: Option<Trouble>,
+    /// When the page has last answered.
+    answered_at: Option<Instant>,
 }
 
 impl Looks {
     pub(super) fn until(until: Instant) -> Self {
-        Self { until, every: LOOK_EVERY, count: 0, last: None }
+        Self { until, every: LOOK_EVERY, count: 0, last: None, answered_at: None }
     }
 
     pub(super) async fn look(
@@ -68,22 +73,29 @@ impl Looks {
         self.count += 1;
         let looking = visit.look(&spot.frames, &spot.target, aim, attribute);
         let asked_until = self.until.max(Instant::now() + ANSWER_WITHIN);
-        match timeout_at(asked_until, looking).await {
-            Ok(Ok(looked)) => Ok(Some(looked)),
-            Ok(Err(Hitch::Refused(why))) if why.contains("is not a valid selector") => Err(End::Broken(
+        let Ok(ended) = timeout_at(asked_until, looking).await else { return Ok(None) };
+        self.answered_at = Some(Instant::now());
+        match ended {
+            Ok(looked) => Ok(Some(looked)),
+            Err(Hitch::Refused(why)) if why.contains("is not a valid selector") => Err(End::Broken(
                 Broken::local(format_args!("the browser does not know this selector: {why}")),
             )),
-            Ok(Err(Hitch::Refused(why))) => {
+            Err(Hitch::Refused(why)) => {
                 self.last = Some(Trouble::Unseen(why));
                 Ok(None)
             }
-            Ok(Err(hitch)) => Err(of_hitch(hitch)),
-            Err(_) => {
-                // What was seen before holds only for a page that still answers.
-                self.last = None;
-                Ok(None)
-            }
+            Err(hitch) => Err(of_hitch(hitch)),
         }
+    }
+
+    /// Whether the page has answered lately: if not, what was seen before says nothing.
+    pub(super) fn is_answered(&self) -> bool {
+        self.answered_at.is_some_and(|at| at.elapsed() < HANGS_AFTER)
+    }
+
+    /// What stood in the way at the last look that was answered lately.
+    fn trouble(&mut self) -> Option<Trouble> {
+        if self.is_answered() { self.last.take() } else { None }
     }
 
     /// Lets the page go on for a while.
@@ -142,7 +154,7 @@ impl Course<'_> {
                 _ => before = None,
             }
             if Instant::now() >= until {
-                return match looks.last.take() {
+                return match looks.trouble() {
                     _ if need == Need::May => Ok(None),
                     Some(trouble) => Err(trouble.into()),
                     None => Err(self.hung().await),
@@ -198,7 +210,7 @@ impl Course<'_> {
                 _ => {}
             }
             if Instant::now() >= until {
-                return match looks.last.take() {
+                return match looks.trouble() {
                     Some(trouble) => Err(trouble.into()),
                     None => Err(self.hung().await),
                 };

@@ -1,7 +1,10 @@
 //! What a customer sees: looks at elements, through frames and shadow roots.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{
     super::look::{Aim, Obstacle, SCRIPT, Seen, Target, Wanted},
@@ -13,12 +16,23 @@ use crate::domain::outcome::Reason;
 const WORLD: &str = "lamplighter";
 /// More shadow roots that are closed to scripts are not searched.
 const CLOSED_ROOTS_MAX: usize = 50;
+/// How often they are searched: it costs the more, the larger the page.
+const CLOSED_ROOTS_EVERY: Duration = Duration::from_secs(1);
 
 /// Where a look leads: a document, and the frames around it from the outermost on.
 pub(super) struct Place {
     pub(super) session: String,
     pub(super) world: u64,
     around: Vec<(String, u64)>,
+}
+
+/// The shadow roots of a document that are closed to scripts, as the browser refers to them.
+#[derive(Debug)]
+pub(super) struct ClosedRoots {
+    session: String,
+    world: u64,
+    searched_at: Instant,
+    roots: Vec<String>,
 }
 
 /// What became of a look.
@@ -187,8 +201,26 @@ impl Visit {
         Ok(())
     }
 
-    /// The shadow roots that are closed to scripts.
+    /// The shadow roots that are closed to scripts, as of a moment ago.
     async fn closed_roots(&mut self, place: &Place) -> Result<Vec<String>, Hitch> {
+        let is_known = |known: &&ClosedRoots| {
+            (known.world, &known.session) == (place.world, &place.session)
+                && known.searched_at.elapsed() < CLOSED_ROOTS_EVERY
+        };
+        if let Some(known) = self.closed_roots.as_ref().filter(is_known) {
+            return Ok(known.roots.clone());
+        }
+        let roots = self.search_closed_roots(place).await?;
+        self.closed_roots = Some(ClosedRoots {
+            session: place.session.clone(),
+            world: place.world,
+            searched_at: Instant::now(),
+            roots: roots.clone(),
+        });
+        Ok(roots)
+    }
+
+    async fn search_closed_roots(&mut self, place: &Place) -> Result<Vec<String>, Hitch> {
         let document = json!({ "expression": "document", "contextId": place.world });
         let document = self.call(Some(&place.session), "Runtime.evaluate", document).await?;
         let tree = json!({ "objectId": document["result"]["objectId"], "depth": -1, "pierce": true });
