@@ -8,6 +8,12 @@ use super::{
 };
 use crate::domain::outcome::Reason;
 
+/// Holds when the page has been drawn twice, or is not drawn at all.
+const DRAWN: &str = "Promise.race([
+    new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))),
+    new Promise((done) => setTimeout(done, 250)),
+])";
+
 impl Visit {
     /// Chooses an option of the list that was looked at last; gives what is wrong if it cannot be chosen.
     ///
@@ -51,6 +57,7 @@ impl Visit {
     /// When the browser does not do as it is told.
     pub async fn click(&mut self, x: f64, y: f64) -> Result<(), Hitch> {
         let session = self.front()?;
+        self.draw().await?;
         if self.device.is_mobile {
             let touch = json!({ "type": "touchStart", "touchPoints": [{ "x": x, "y": y }] });
             self.call(Some(&session), "Input.dispatchTouchEvent", touch).await?;
@@ -65,6 +72,16 @@ impl Visit {
             self.call(Some(&session), "Input.dispatchMouseEvent", event).await?;
         }
         Ok(())
+    }
+
+    /// Lets the page be drawn. Where a frame lies after it was scrolled, the browser knows only from what was drawn.
+    async fn draw(&mut self) -> Result<(), Hitch> {
+        let place = self.top().await?;
+        let drawn = json!({ "expression": DRAWN, "contextId": place.world, "awaitPromise": true });
+        match self.call(Some(&place.session), "Runtime.evaluate", drawn).await {
+            Ok(_) | Err(Hitch::Refused(_)) => Ok(()),
+            Err(hitch) => Err(hitch),
+        }
     }
 
     /// Writes a text into what has the focus.

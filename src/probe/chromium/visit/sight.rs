@@ -16,8 +16,10 @@ use crate::domain::outcome::Reason;
 const WORLD: &str = "lamplighter";
 /// More shadow roots that are closed to scripts are not searched.
 const CLOSED_ROOTS_MAX: usize = 50;
-/// How often they are searched: it costs the more, the larger the page.
+/// How often they are searched, and how soon when something is missing for the first time: it costs the more, the larger
+/// the page, and most of what is missing comes in a moment.
 const CLOSED_ROOTS_EVERY: Duration = Duration::from_secs(1);
+const CLOSED_ROOTS_AFTER: Duration = Duration::from_millis(250);
 
 /// Where a look leads: a document, and the frames around it from the outermost on.
 pub(super) struct Place {
@@ -31,7 +33,8 @@ pub(super) struct Place {
 pub(super) struct ClosedRoots {
     session: String,
     world: u64,
-    searched_at: Instant,
+    /// When they are to be searched again.
+    due_at: Instant,
     roots: Vec<String>,
 }
 
@@ -203,18 +206,16 @@ impl Visit {
 
     /// The shadow roots that are closed to scripts, as of a moment ago.
     async fn closed_roots(&mut self, place: &Place) -> Result<Vec<String>, Hitch> {
-        let is_known = |known: &&ClosedRoots| {
-            (known.world, &known.session) == (place.world, &place.session)
-                && known.searched_at.elapsed() < CLOSED_ROOTS_EVERY
+        let is_here = |known: &&ClosedRoots| (known.world, &known.session) == (place.world, &place.session);
+        let (roots, wait) = match self.closed_roots.as_ref().filter(is_here) {
+            Some(known) if Instant::now() < known.due_at => return Ok(known.roots.clone()),
+            Some(_) => (self.search_closed_roots(place).await?, CLOSED_ROOTS_EVERY),
+            None => (Vec::new(), CLOSED_ROOTS_AFTER),
         };
-        if let Some(known) = self.closed_roots.as_ref().filter(is_known) {
-            return Ok(known.roots.clone());
-        }
-        let roots = self.search_closed_roots(place).await?;
         self.closed_roots = Some(ClosedRoots {
             session: place.session.clone(),
             world: place.world,
-            searched_at: Instant::now(),
+            due_at: Instant::now() + wait,
             roots: roots.clone(),
         });
         Ok(roots)
