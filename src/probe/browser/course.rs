@@ -173,7 +173,7 @@ impl<'b> Course<'b> {
                 self.click(&seen, until).await?;
                 if let Some(opens) = opens {
                     self.has_clicked = true;
-                    self.seen(opens, Aim::Use, until).await?;
+                    self.look_until(opens, Aim::Use, until).await?;
                 }
                 self.has_clicked |= !step.is_optional;
                 seen.shown.unwrap_or_default()
@@ -194,7 +194,7 @@ impl<'b> Course<'b> {
                 }
             }
             Action::Upload { into, file } => self.upload(into, file, until).await?,
-            Action::WaitFor(spot) => self.seen(spot, Aim::See, until).await?,
+            Action::WaitFor(spot) => self.look_until(spot, Aim::See, until).await?.shown.unwrap_or_default(),
             Action::Expect(expectation) => self.expect(expectation, until).await?,
         };
         if let Some(why) = &self.visit.log.forbidden {

@@ -218,9 +218,4 @@ impl Course<'_> {
             looks.pause(&mut self.visit).await?;
         }
     }
-
-    pub(super) async fn seen(&mut self, spot: &Spot, aim: Aim, until: Instant) -> Result<String, End> {
-        let seen = self.look_until(spot, aim, until).await?;
-        Ok(seen.shown.unwrap_or_default())
-    }
 }
