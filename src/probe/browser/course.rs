@@ -170,7 +170,7 @@ impl<'b> Course<'b> {
                     self.skipped.push(on);
                     return Ok(());
                 };
-                self.click(&seen, until).await?;
+                self.click(on, &seen, until).await?;
                 if let Some(opens) = opens {
                     self.has_clicked = true;
                     self.look_until(opens, Aim::Use, until).await?;
@@ -254,8 +254,8 @@ impl<'b> Course<'b> {
         End::Broken(Broken::failed(stage, reason, "the page did not open in time"))
     }
 
-    async fn click(&mut self, seen: &Seen, until: Instant) -> Result<(), End> {
-        let clicking = self.visit.click(seen.x, seen.y);
+    async fn click(&mut self, spot: &Spot, seen: &Seen, until: Instant) -> Result<(), End> {
+        let clicking = self.visit.click(&spot.frames, seen.x, seen.y);
         match timeout_at(until, clicking).await {
             // A click that ends the page has been a click.
             Ok(Ok(()) | Err(Hitch::Refused(_))) => Ok(()),
@@ -268,7 +268,7 @@ impl<'b> Course<'b> {
         let Some(seen) = self.clear(into, Aim::Fill, Need::Must, until).await? else {
             return Ok(String::new());
         };
-        self.click(&seen, until).await?;
+        self.click(into, &seen, until).await?;
         Self::done(timeout_at(until, self.visit.write(text)).await)?;
         let words = into.words();
         let asking = self.visit.has_typed(&into.frames, text);

@@ -174,7 +174,7 @@ impl Course<'_> {
                 && seen.is_clear()
             {
                 self.skipped.remove(at);
-                return self.click(&seen, until).await;
+                return self.click(spot, &seen, until).await;
             }
         }
         Ok(())

@@ -51,13 +51,15 @@ impl Visit {
         Ok(())
     }
 
-    /// Clicks at a point of the window: with a finger where the device has one.
+    /// Clicks at a point of the window, at something in these frames: with a finger where the device has one.
     ///
     /// # Errors
     /// When the browser does not do as it is told.
-    pub async fn click(&mut self, x: f64, y: f64) -> Result<(), Hitch> {
+    pub async fn click(&mut self, frames: &[Target], x: f64, y: f64) -> Result<(), Hitch> {
         let session = self.front()?;
-        self.draw().await?;
+        if !frames.is_empty() {
+            self.draw().await?;
+        }
         if self.device.is_mobile {
             let touch = json!({ "type": "touchStart", "touchPoints": [{ "x": x, "y": y }] });
             self.call(Some(&session), "Input.dispatchTouchEvent", touch).await?;
