@@ -96,14 +96,11 @@ fn asked(name: &str) -> Option<String> {
 }
 
 /// Looks at every page of a directory, so many at once, as many times as LAMPLIGHTER_ROUNDS says, and prints what came of
-/// each; gives what is not as expected. LAMPLIGHTER_PAGE may name a part of the name of the only pages to look at.
+/// each; gives what is not as expected.
 async fn look_at_all(kind: &str, at_once: usize) -> Vec<String> {
     let (site, chromium) = (Site::open().await, chromium(&format!("runs_max = {at_once}")));
     let rounds: usize = asked("LAMPLIGHTER_ROUNDS").map_or(1, |rounds| rounds.parse().unwrap());
-    let only = asked("LAMPLIGHTER_PAGE");
-    let pages =
-        Page::all(kind).into_iter().filter(|page| only.as_ref().is_none_or(|only| page.name.contains(only)));
-    let pages: Vec<Page> = pages.collect();
+    let pages = Page::all(kind);
     let looking = (0..rounds).flat_map(|_| pages.clone()).map(|page| {
         let (site, chromium) = (&site, &chromium);
         async move {

@@ -4,7 +4,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering::SeqCst},
+        atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
 };
@@ -20,7 +20,10 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use tokio::{sync::Notify, time::timeout};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -203,26 +206,32 @@ async fn a_run_that_is_told_to_stop_leaves_no_page_open() {
 
 #[tokio::test]
 async fn no_more_runs_than_allowed_go_on_at_once_and_none_pays_for_its_wait() {
-    let (now, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let chromium = chromium("runs_max = 1");
+    let (turns, most_left) = (Arc::clone(&chromium.turns), Arc::new(AtomicUsize::new(0)));
     let page = {
-        let (now, most) = (Arc::clone(&now), Arc::clone(&most));
+        let (turns, most_left) = (Arc::clone(&turns), Arc::clone(&most_left));
         get(async move || {
-            most.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
-            tokio::time::sleep(Duration::from_millis(700)).await;
-            now.fetch_sub(1, SeqCst);
+            most_left.fetch_max(turns.available_permits(), SeqCst);
             Html("<p>Hello</p>")
         })
     };
     let site = Site::with(Router::new().route("/counted", page)).await;
-    let chromium = chromium("runs_max = 1");
     let settings = format!("steps = [{{ name = 'open', open = '{}/counted' }}]", site.shop());
-    let looking = (0..4).map(|_| look(&settings, PATIENT, &chromium));
-    let ended = futures_util::future::join_all(looking).await;
-    assert!(ended.iter().all(|ended| ended.outcome.verdict == Verdict::Ok), "{ended:?}");
-    assert_eq!(most.load(SeqCst), 1);
-    let shortest = ended.iter().map(|ended| ended.outcome.duration).min().unwrap();
-    let longest = ended.iter().map(|ended| ended.outcome.duration).max().unwrap();
-    assert!(longest < shortest + Duration::from_millis(1400), "{shortest:?} and {longest:?}");
+    let before_us = Arc::clone(&turns).acquire_owned().await.unwrap();
+    let waiting = look(&settings, PATIENT, &chromium);
+    let mut waiting = std::pin::pin!(waiting);
+    assert!(futures_util::poll!(&mut waiting).is_pending(), "it is not its turn");
+    assert_eq!(Seen::all(), [], "nothing is started for it");
+    let its_turn = Instant::now();
+    drop(before_us);
+    let (first, second) = tokio::join!(waiting, look(&settings, PATIENT, &chromium));
+    let both = its_turn.elapsed();
+    assert_eq!((&first.outcome.verdict, &second.outcome.verdict), (&Verdict::Ok, &Verdict::Ok));
+    assert_eq!(most_left.load(SeqCst), 0, "while one goes on there is no turn for another");
+    assert!(
+        first.outcome.duration + second.outcome.duration <= both,
+        "one after the other, without their waits"
+    );
 }
 
 #[tokio::test]

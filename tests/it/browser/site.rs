@@ -73,12 +73,15 @@ impl Page {
         Self::read(name).0
     }
 
-    /// All of a directory.
+    /// All of a directory, or those of it whose names have in them what LAMPLIGHTER_PAGE says.
     pub(super) fn all(kind: &str) -> Vec<Self> {
         let files = std::fs::read_dir(directory().join(kind)).unwrap();
         let stems = files.map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned());
         let mut names: Vec<String> = stems.map(|stem| format!("{kind}/{stem}")).collect();
         names.sort_unstable();
+        if let Some(part) = super::asked("LAMPLIGHTER_PAGE") {
+            names.retain(|name| name.contains(&part));
+        }
         names.iter().map(|name| Self::read(name).0).collect()
     }
 
