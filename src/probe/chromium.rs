@@ -172,6 +172,11 @@ impl Running {
         self.lock().pipes.wire()
     }
 
+    /// What it calls itself when it has a window.
+    fn agent(&self) -> Arc<str> {
+        Arc::clone(&self.lock().agent)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Process> {
         self.process.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }

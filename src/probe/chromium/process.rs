@@ -102,6 +102,8 @@ pub struct Process {
     profile: Option<TempDir>,
     /// Our ends of its pipes. When they close, because we are gone in whatever way, it ends by itself.
     pub pipes: Arc<Pipes>,
+    /// What it calls itself when it has a window.
+    pub agent: Arc<str>,
 }
 
 impl Process {
@@ -128,22 +130,32 @@ impl Process {
         let child = command.spawn().map_err(failed)?;
         // It still holds the other ends of the pipes, as if there were somebody to answer.
         drop(command);
-        let process = Self { child, profile: Some(profile), pipes };
+        let mut process = Self { child, profile: Some(profile), pipes, agent: "".into() };
         let why = match timeout(START_MAX, process.greet()).await {
-            Ok(Ok(())) => return Ok(process),
+            Ok(Ok(agent)) => {
+                process.agent = agent;
+                return Ok(process);
+            }
             Ok(Err(_lost)) => "ended while it started",
             Err(_elapsed) => "did not take commands in time",
         };
         Err(format!("{} {why}{}", executable.display(), last_words(&printed)))
     }
 
-    /// Has it answer, and tell of every tab that opens from now on.
-    async fn greet(&self) -> Result<(), Lost> {
+    /// Has it tell of every tab that opens from now on, and what it calls itself.
+    async fn greet(&self) -> Result<Arc<str>, Lost> {
         let mut wire = self.pipes.wire();
         let tabs = json!({ "discover": true, "filter": [{ "type": "page" }, { "exclude": true }] });
-        let id = wire.send(None, "Target.setDiscoverTargets", tabs).await?;
-        while wire.receive().await?.id != Some(id) {}
-        Ok(())
+        wire.send(None, "Target.setDiscoverTargets", tabs).await?;
+        let id = wire.send(None, "Browser.getVersion", json!({})).await?;
+        loop {
+            let answer = wire.receive().await?;
+            if answer.id == Some(id) {
+                let agent = answer.result["userAgent"].as_str().unwrap_or_default();
+                // Pages turn away what calls itself headless, though they would serve the same browser with a window.
+                return Ok(agent.replace("HeadlessChrome", "Chrome").into());
+            }
+        }
     }
 
     /// Whether it has not ended.

@@ -78,7 +78,7 @@ pub struct Visit {
     wire: Wire,
     running: Arc<Running>,
     device: Arc<Device>,
-    agent: String,
+    agent: Arc<str>,
     context: String,
     tabs: Vec<Tab>,
     /// The sessions of frames that have processes of their own, by frame.
@@ -96,12 +96,12 @@ impl Visit {
     /// # Errors
     /// When the browser does not do as it is told; nothing has been asked of the target.
     pub async fn begin(running: Arc<Running>, device: Arc<Device>) -> Result<Self, Hitch> {
-        let wire = running.wire();
+        let (wire, agent) = (running.wire(), running.agent());
         let mut visit = Self {
             wire,
             running,
             device,
-            agent: String::new(),
+            agent,
             context: String::new(),
             tabs: Vec::new(),
             frames: HashMap::new(),
@@ -109,9 +109,6 @@ impl Visit {
             log: Log::default(),
             crash: None,
         };
-        let version = visit.call(None, "Browser.getVersion", json!({})).await?;
-        // Pages turn away what calls itself headless, though they would serve the same browser with a window.
-        visit.agent = text(&version["userAgent"]).replace("HeadlessChrome", "Chrome");
         let context = visit.call(None, "Target.createBrowserContext", json!({})).await?;
         visit.context = text(&context["browserContextId"]).to_owned();
         let downloads = json!({ "behavior": "deny", "browserContextId": visit.context });
@@ -220,7 +217,7 @@ impl Visit {
             "filter": [{ "type": "iframe" }, { "exclude": true }],
         });
         let network = json!({ "maxTotalBufferSize": 1 << 20, "maxResourceBufferSize": 1 << 16 });
-        let mut agent = json!({ "userAgent": device.user_agent.as_deref().unwrap_or(&self.agent) });
+        let mut agent = json!({ "userAgent": device.user_agent.as_ref().unwrap_or(&self.agent) });
         if let Some(locale) = &device.locale {
             agent["acceptLanguage"] = json!(locale);
         }
