@@ -17,6 +17,7 @@ pub mod page;
 pub mod request;
 pub mod run;
 pub mod settings;
+pub mod steps;
 pub mod timeline;
 pub mod transport;
 

@@ -38,9 +38,6 @@ use crate::{
     setting::{At, Problem, Span},
 };
 
-/// The most steps of a journey, cleanup included.
-const STEPS_MAX: usize = 32;
-
 /// The time kept for the cleanup unless the settings say otherwise: this, or a quarter of the run if that is shorter.
 const CLEANUP_TIMEOUT: Duration = Duration::from_secs(2);
 

@@ -9,16 +9,14 @@ use super::{
     step::{Action, Element, Expectation, Spot, Step},
 };
 use crate::{
-    domain::channel::{ID_LEN_MAX, is_id},
     probe::{
         chromium::{look::Target, not_installed, visit::Device},
         settings::{BuildContext, Built},
+        steps::{self, Names},
     },
     setting::{At, Problem, Span},
 };
 
-/// The most steps.
-const STEPS_MAX: usize = 32;
 /// How long a step may take that does not say.
 const WITHIN: Duration = Duration::from_secs(5);
 /// How long a page may take to open where nothing is said.
@@ -30,7 +28,7 @@ const ACTIONS: &str = "open, click, type, press, select, upload, wait_for, expec
 
 /// Checks the whole probe.
 pub(super) fn draw(at: &At<BrowserSettings>, context: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
-    let mut blueprint = Blueprint { context, problems: Vec::new(), names: BTreeSet::new() };
+    let mut blueprint = Blueprint { context, problems: Vec::new(), names: Names::default() };
     let steps = blueprint.steps(&at.steps);
     let device = blueprint.device(at);
     if !blueprint.problems.is_empty() {
@@ -54,21 +52,13 @@ pub(super) fn draw(at: &At<BrowserSettings>, context: &BuildContext<'_>) -> Resu
 struct Blueprint<'a> {
     context: &'a BuildContext<'a>,
     problems: Vec<Problem>,
-    names: BTreeSet<String>,
+    names: Names,
 }
 
 impl Blueprint<'_> {
     fn steps(&mut self, settings: &At<Vec<At<StepSettings>>>) -> Vec<Step> {
-        if settings.is_empty() {
-            let problem = settings.problem("a browser needs steps");
-            self.problems
-                .push(problem.hint("write at least one: { name = \"open\", open = \"https://...\" }"));
-        } else if settings.len() > STEPS_MAX {
-            let count = settings.len();
-            let problem =
-                settings.problem(format!("{count} steps are more than the {STEPS_MAX} of a browser probe"));
-            self.problems.push(problem.hint("split it into several probes"));
-        }
+        let example = "{ name = \"open\", open = \"https://...\" }";
+        self.problems.extend(steps::count(settings, 0, "browser", example));
         if let Some(first) = settings.first().filter(|first| first.open.is_none()) {
             let problem = first.name.problem("there is no page yet");
             self.problems.push(problem.hint("begin with a step that opens one: open = \"https://...\""));
@@ -77,7 +67,7 @@ impl Blueprint<'_> {
     }
 
     fn step(&mut self, settings: &At<StepSettings>) -> Option<Step> {
-        self.name(&settings.name);
+        self.problems.extend(self.names.take(&settings.name));
         let otherwise = if settings.open.is_some() { OPEN_WITHIN } else { WITHIN };
         let within = settings.within.as_ref().map_or(otherwise.min(self.context.timeout), |within| within.0);
         if let Some(within) = settings.within.as_ref().filter(|within| within.0 > self.context.timeout) {
@@ -107,18 +97,6 @@ impl Blueprint<'_> {
             otherwise: settings.otherwise,
             has_picture: settings.screenshot,
         })
-    }
-
-    fn name(&mut self, name: &At<String>) {
-        if !is_id(name) {
-            let problem = name.problem(format!("{:?} cannot name a step", name.value));
-            let hint =
-                format!("write 1 to {ID_LEN_MAX} of a-z, 0-9, - and _, beginning with a letter or digit");
-            self.problems.push(problem.hint(hint));
-        } else if !self.names.insert(name.value.clone()) {
-            let problem = name.problem(format!("there are two steps named {:?}", name.value));
-            self.problems.push(problem.hint("give each a name of its own: failures and phases tell it"));
-        }
     }
 
     /// The one thing that a step does.

@@ -12,7 +12,7 @@ use std::{
 use url::{Origin, Url};
 
 use super::{
-    CLEANUP_TIMEOUT, Journey, JourneySettings, STEPS_MAX,
+    CLEANUP_TIMEOUT, Journey, JourneySettings,
     capture::{Capture, CaptureSettings},
     step::{EVERY, EVERY_MIN, Request, Step, StepSettings, Until, UntilSettings, Wording},
     template::{Malformed, Template},
@@ -20,11 +20,11 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    domain::channel::{ID_LEN_MAX, is_id},
     probe::{
         expect::Expectations,
         request::draft::{Draft, Place, Text},
         settings::{BuildContext, Built},
+        steps::{self, Names},
     },
     secret::{Secret, SecretRef},
     setting::{At, HttpUrl, Problem, Span, is_variable_name, suggest},
@@ -39,7 +39,7 @@ pub(super) struct Blueprint<'a> {
     known: BTreeSet<String>,
     /// Those of them that are secrets.
     secrets: BTreeSet<String>,
-    names: BTreeSet<String>,
+    names: Names,
     time: Time,
     origins: Vec<Origin>,
 }
@@ -71,11 +71,12 @@ impl<'a> Blueprint<'a> {
             warnings: Vec::new(),
             known: BTreeSet::from([NONCE.to_owned()]),
             secrets: BTreeSet::new(),
-            names: BTreeSet::new(),
+            names: Names::default(),
             time: Time::new(context.timeout, format!("the run of {}", Span(context.timeout))),
             origins: Vec::new(),
         };
-        blueprint.count(settings);
+        let example = "{ name = \"open\", http = { url = \"https://...\" } }";
+        blueprint.problems.extend(steps::count(&settings.steps, settings.cleanup.len(), "journey", example));
         let cleanup_timeout = blueprint.cleanup_timeout(settings);
         let kept = Span(cleanup_timeout);
         if !settings.cleanup.is_empty() {
@@ -104,18 +105,6 @@ impl<'a> Blueprint<'a> {
         };
         let phases = journey.steps.iter().chain(&journey.cleanup).map(|step| (*step.name).into()).collect();
         Ok(Built { probe: Arc::new(journey), hosts: hosts.into_iter().collect(), phases, warnings })
-    }
-
-    fn count(&mut self, settings: &JourneySettings) {
-        let count = settings.steps.len() + settings.cleanup.len();
-        if settings.steps.is_empty() {
-            let hint = "write at least one: { name = \"open\", http = { url = \"https://...\" } }";
-            self.problems.push(settings.steps.problem("a journey needs steps").hint(hint));
-        } else if count > STEPS_MAX {
-            let problem =
-                settings.steps.problem(format!("{count} steps are more than the {STEPS_MAX} of a journey"));
-            self.problems.push(problem.hint("split it into several probes"));
-        }
     }
 
     fn cleanup_timeout(&mut self, settings: &JourneySettings) -> Duration {
@@ -158,7 +147,7 @@ impl<'a> Blueprint<'a> {
 
     /// Draws one step, as far as it can be drawn: what is wrong with one part hides nothing of the next.
     fn step(&mut self, settings: &StepSettings) -> Option<Step> {
-        self.name(&settings.name);
+        self.problems.extend(self.names.take(&settings.name));
         let draft = settings.http.draft(self.context, &mut self.problems);
         let draft = draft.map(|draft| self.with_variables(&draft));
         let is_secret = |text: &Wording| text.is_secret(&self.secrets);
@@ -170,18 +159,6 @@ impl<'a> Blueprint<'a> {
         let captures = self.captures(&settings.capture);
         let name = settings.name.as_str().into();
         Some(Step { name, request: Request { draft: draft? }, expect, until, captures })
-    }
-
-    fn name(&mut self, name: &At<String>) {
-        if !is_id(name) {
-            let problem = name.problem(format!("{:?} cannot name a step", name.value));
-            let hint =
-                format!("write 1 to {ID_LEN_MAX} of a-z, 0-9, - and _, beginning with a letter or digit");
-            self.problems.push(problem.hint(hint));
-        } else if !self.names.insert(name.value.clone()) {
-            let problem = name.problem(format!("there are two steps named {:?}", name.value));
-            self.problems.push(problem.hint("give each a name of its own: failures and phases tell it"));
-        }
     }
 
     fn with_variables(&mut self, draft: &Draft<Text>) -> Draft<Wording> {
