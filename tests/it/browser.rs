@@ -5,6 +5,7 @@ mod hostile;
 mod processes;
 mod runs;
 mod site;
+mod steps;
 mod widgets;
 
 use std::{path::Path, sync::Arc, time::Duration};

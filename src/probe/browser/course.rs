@@ -11,7 +11,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout, timeout_at};
 use url::{Host, Url};
 
-use self::looks::{LOOK_EVERY, Looks, Need};
+use self::looks::{LOOK_EVERY, Need};
 use super::{
     BrowserProbe,
     step::{Action, Spot, Step},
@@ -26,7 +26,7 @@ use crate::{
             events::{is_local, is_own_network, meaning},
             look::{Aim, Obstacle, Seen},
             release,
-            visit::{Hitch, Looked, Visit},
+            visit::{Hitch, Visit},
         },
         timeline::Timeline,
         transport::{fault::Broken, never_reached},
@@ -151,7 +151,7 @@ impl<'b> Course<'b> {
             }
             self.mind_lateness(step, began.elapsed());
             if step.has_picture {
-                if let Err(end) = self.settle().await {
+                if let Err(end) = self.settle(self.limit).await {
                     return Err(self.fail(step, end).await);
                 }
                 self.picture(self.limit).await;
@@ -281,18 +281,9 @@ impl<'b> Course<'b> {
 
     async fn upload(&mut self, into: &Spot, file: &str, until: Instant) -> Result<String, End> {
         // Such fields are hidden behind a button of the page's own, and take a file all the same.
-        let mut looks = Looks::until(until);
-        loop {
-            let looked = looks.look(&mut self.visit, into, Aim::See).await?;
-            if let Some(Looked::There(Seen { shown: Some(shown), .. })) = looked {
-                Self::done(timeout_at(until, self.visit.upload(&into.frames, file)).await)?;
-                return Ok(shown);
-            }
-            if Instant::now() >= until {
-                return Err(Trouble::Missing(format!("{} is not on the page", into.words())).into());
-            }
-            looks.pause(&mut self.visit).await?;
-        }
+        let seen = self.look_until(into, Aim::Find, until).await?;
+        Self::done(timeout_at(until, self.visit.upload(&into.frames, file)).await)?;
+        Ok(seen.shown.unwrap_or_default())
     }
 
     /// Nothing has come from the page in time. If nothing comes from the browser either, that is ours.

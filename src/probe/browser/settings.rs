@@ -10,7 +10,7 @@ use crate::{
     domain::outcome::Reason,
     probe::settings::{BuildContext, Built},
     secret::MaybeSecret,
-    setting::{At, HttpUrl, Pattern, Problem, Refused, Span, refuse, written_as_text},
+    setting::{At, CssSelector, HttpUrl, Pattern, Problem, Refused, Span, refuse, written_as_text},
 };
 
 /// A customer with a browser: steps in their order, in real Chromium. The first step opens a page.
@@ -140,7 +140,7 @@ pub struct ExpectSettings {
     pub(super) hidden: bool,
     /// What the address of the page is.
     pub(super) url: Option<Pattern>,
-    /// That no script has failed, and none has written an error to the console.
+    /// That no script has failed, and none has written an error to the console, when the page has loaded.
     #[serde(default)]
     pub(super) no_errors: bool,
     /// That a request has been answered.
@@ -264,20 +264,10 @@ pub struct Selector(pub(super) String);
 
 impl Selector {
     fn parse(text: &str) -> Result<Self, Refused> {
-        let refused = |why: &str| {
-            (
-                format!("{text:?} {why}"),
-                "write a selector such as \"#chat\" or \"form#ticket button\"".to_owned(),
-            )
-        };
-        if text.trim().is_empty() {
-            return Err(refused("is not a CSS selector"));
-        }
-        match scraper::Selector::parse(text) {
-            Ok(_) => Ok(Self(text.to_owned())),
+        match CssSelector::parse(text) {
             // What begins with a colon may be a pseudo-class that we do not know.
-            Err(_) if text.contains(':') => Ok(Self(text.to_owned())),
-            Err(_) => Err(refused("is not a CSS selector")),
+            Err(refused) if !text.contains(':') => Err(refused),
+            _ => Ok(Self(text.to_owned())),
         }
     }
 }

@@ -189,6 +189,7 @@ function (wanted, ...closed) {
     return obstacle_at();
   };
   const judge = (element) => {
+    if (wanted.aim === "find") return { element, obstacle: null, point: { x: 0, y: 0 } };
     const nodes = around(element);
     let obstacle = hidden(element, nodes);
     const acts = wanted.aim === "click" || wanted.aim === "fill";

@@ -39,6 +39,8 @@ pub enum Aim {
     Click,
     /// To be written into, after a click.
     Fill,
+    /// To be there, whatever stands in the way.
+    Find,
     /// To be seen.
     See,
     /// To be used: seen, and not empty.

@@ -14,6 +14,10 @@ use crate::probe::{
 
 impl Course<'_> {
     pub(super) async fn expect(&mut self, expectation: &Expectation, until: Instant) -> Result<String, End> {
+        if expectation.no_errors {
+            // A script that has not run has not failed.
+            self.settle(until).await?;
+        }
         let mut looks = Looks::until(until);
         let mut last = None;
         loop {

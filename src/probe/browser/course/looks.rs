@@ -181,9 +181,9 @@ impl Course<'_> {
     }
 
     /// Waits until the page has loaded what it shows, or has had its time for that.
-    pub(super) async fn settle(&mut self) -> Result<(), End> {
+    pub(super) async fn settle(&mut self, until: Instant) -> Result<(), End> {
         let page = Spot { frames: Vec::new(), target: Target { css: Some("html".into()), text: None } };
-        let mut looks = Looks::until(self.limit.min(Instant::now() + SETTLE_MAX));
+        let mut looks = Looks::until(until.min(Instant::now() + SETTLE_MAX));
         while Instant::now() < looks.until {
             let looked = looks.look(&mut self.visit, &page, Aim::See).await?;
             if let Some(Looked::There(seen)) = looked
