@@ -2,7 +2,7 @@
 //!
 //! A page may begin with a comment that holds TOML: what is expected of it, how it is served, and in `browser` the keys
 //! of the probe that differ. In a page, SHOP stands for its origin, OTHER for another one, REFUSED for one where nobody
-//! listens, and PAGE for its own address.
+//! listens, and PAGE for its own address. A page that is `like` another is that one with something `replaced`.
 
 use std::{convert::Infallible, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -57,15 +57,24 @@ pub(super) struct Page {
 
 impl Page {
     fn read(name: &str) -> (Self, String) {
-        let text = std::fs::read_to_string(directory().join(name).with_extension("html"))
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
-        let (front, html) = match text.strip_prefix("<!--\n").and_then(|text| text.split_once("\n-->\n")) {
-            Some((front, html)) => (front, html.to_owned()),
-            None => ("", text),
-        };
-        let mut page: Self = toml::from_str(front).unwrap_or_else(|error| panic!("{name}: {error}"));
-        page.name = name.to_owned();
-        (page, html)
+        let (front, html) = halves(name);
+        let variant: Variant = toml::from_str(&front).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let Some(like) = variant.like else { return (Self::of(name, &front), html) };
+        let (mut base, mut html) = halves(&like);
+        for (from, to) in &variant.replaced {
+            assert!(base.contains(from) || html.contains(from), "{name}: {from:?} is not in {like}");
+            base = base.replace(from, to);
+            html = html.replace(from, to);
+        }
+        let mut table: toml::Table = base.parse().unwrap();
+        let own: toml::Table = front.parse().unwrap();
+        table.extend(own.into_iter().filter(|(key, _)| key != "like" && key != "replaced"));
+        (Self::of(name, &toml::to_string(&table).unwrap()), html)
+    }
+
+    fn of(name: &str, front: &str) -> Self {
+        let page: Self = toml::from_str(front).unwrap_or_else(|error| panic!("{name}: {error}"));
+        Self { name: name.to_owned(), ..page }
     }
 
     /// One of them.
@@ -98,6 +107,24 @@ impl Page {
             }
         }
         site.names.replace(&toml::to_string(&browser).unwrap(), &self.name)
+    }
+}
+
+/// A page that is another with something in it replaced.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Variant {
+    like: Option<String>,
+    replaced: Vec<(String, String)>,
+}
+
+/// What stands in the comment before a page, and the page.
+fn halves(name: &str) -> (String, String) {
+    let text = std::fs::read_to_string(directory().join(name).with_extension("html"))
+        .unwrap_or_else(|error| panic!("{name}: {error}"));
+    match text.strip_prefix("<!--\n").and_then(|text| text.split_once("\n-->\n")) {
+        Some((front, html)) => (front.to_owned(), html.to_owned()),
+        None => (String::new(), text),
     }
 }
 
