@@ -20,6 +20,7 @@ mod stand_in;
 mod syntax;
 mod tables;
 mod value;
+pub mod waiting;
 mod warnings;
 mod wording;
 

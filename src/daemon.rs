@@ -40,6 +40,7 @@ use crate::{
     domain::snapshot::Snapshot,
     metrics::Metrics,
     notify::{self, Routes},
+    probe::asks,
     store::{Remembered, Store},
     web,
 };
@@ -103,15 +104,26 @@ pub async fn start(
     let listener = listener::bind(plan.boot.listen).await?;
     let store_path = plan.boot.store.clone();
     let store = tokio::task::spawn_blocking(move || Store::open(&store_path)).await??;
-    let remembered = store.load().await?;
+    let clock = Clock::system();
+    let mut remembered = store.load().await?;
+    remembered.asked = store.asked_since(asks::day_begin(clock.now())).await?;
     let routes = notify::routes(plan.mail.as_ref())?;
-    let parts = Parts { plan: Arc::new(plan), store, remembered, routes, clock: Clock::system(), probing };
+    let parts = Parts { plan: Arc::new(plan), store, remembered, routes, clock, probing };
     let mut daemon = Daemon::start(parts, stop);
     daemon.serve(listener)?;
     daemon.watch(path, sources)?;
     daemon.begun().await;
     systemd::ready();
     Ok(daemon)
+}
+
+/// People who were asked before a restart are not asked more often for it.
+fn recall_asks(plan: &Plan, remembered: &Remembered, clock: Clock) {
+    for probe in plan.channels.values().flat_map(|channel| channel.probes.values()) {
+        if let (Some(asks), Some(count)) = (probe.probe.asks(), remembered.asked.get(&*probe.key)) {
+            asks.recall(*count, clock.now());
+        }
+    }
 }
 
 impl Daemon {
@@ -122,6 +134,7 @@ impl Daemon {
         let metrics = Arc::new(Metrics::new());
         metrics.instruments.reload_successful.set(1);
         metrics.instruments.reload_success_at.set(seconds(clock));
+        recall_asks(&plan, &remembered, clock);
         let mut daemon = Self {
             snapshots: watch::Sender::new(Arc::default()),
             plans: watch::Sender::new(plan),

@@ -2,6 +2,7 @@
 //! which one becomes the other. Nothing here does I/O, spawns, or asks for the time: time is an argument.
 
 pub mod channel;
+pub mod contact;
 pub mod decision;
 pub mod evaluation;
 pub mod incident;

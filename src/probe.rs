@@ -5,9 +5,12 @@
 //! run's [`timeline::Timeline`]; when the deadline strikes, the runner drops the kind's future, which closes its
 //! sockets, and reads from the timeline in which phase the run died.
 
+pub mod asks;
 pub mod browser;
 pub mod captured;
+pub mod chat;
 pub mod chromium;
+pub mod conversation;
 pub mod document;
 pub mod expect;
 pub mod http;
@@ -20,6 +23,7 @@ pub mod settings;
 pub mod steps;
 pub mod timeline;
 pub mod transport;
+pub mod walk;
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -29,8 +33,11 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::outcome::{Detail, Verdict},
-    probe::{captured::Captured, timeline::Timeline},
+    domain::{
+        contact::Contact,
+        outcome::{Detail, Verdict},
+    },
+    probe::{asks::Asks, captured::Captured, conversation::Transcript, timeline::Timeline},
 };
 
 /// A future that borrows its probe.
@@ -52,6 +59,11 @@ pub trait Probe: Send + Sync + std::fmt::Debug {
     fn turns(&self) -> Option<&Arc<Semaphore>> {
         None
     }
+
+    /// How often it asks for people, if it does.
+    fn asks(&self) -> Option<&Asks> {
+        None
+    }
 }
 
 /// What a kind of probe reports of one run.
@@ -66,6 +78,10 @@ pub struct Report {
     pub captured: Captured,
     /// What its window showed.
     pub pictures: Vec<Picture>,
+    /// What it measured on its way to somebody who answers.
+    pub contact: Option<Box<Contact>>,
+    /// What was said.
+    pub transcript: Transcript,
 }
 
 /// What a window showed after a step.
@@ -87,6 +103,8 @@ impl Report {
             checks: Vec::new(),
             captured: Captured::default(),
             pictures: Vec::new(),
+            contact: None,
+            transcript: Transcript::new(),
         }
     }
 }

@@ -35,6 +35,7 @@ pub fn main(args: &[String]) {
         verdict: Verdict::Ok,
         phases: Vec::new(),
         certificate_expires_at: None,
+        contact: None,
     };
     let mut windows: Vec<Latency> = (0..PROBES).map(|_| Latency::default()).collect();
     let runs = minutes * 60 / u32::try_from(EVERY.as_secs()).unwrap();

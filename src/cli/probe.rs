@@ -133,7 +133,7 @@ async fn run_all(probes: &[&Arc<ProbePlan>], stop: &CancellationToken) -> Vec<En
 }
 
 fn print_json(runs: &[Ended]) -> Exit {
-    let runs = runs.iter().map(|run| json::Run::of(&run.outcome, &run.checks)).collect();
+    let runs = runs.iter().map(json::Run::of).collect();
     let mut text =
         serde_json::to_vec_pretty(&json::Runs { runs }).expect("texts and numbers are always JSON");
     text.push(b'\n');
@@ -142,7 +142,8 @@ fn print_json(runs: &[Ended]) -> Exit {
 
 fn print_sheets(runs: &[Ended]) -> Exit {
     let width = terminal_size::terminal_size().map_or(WIDTH, |(width, _)| usize::from(width.0));
-    let sheets: Vec<String> = runs.iter().map(|run| sheet::draw(&run.outcome, &run.checks, width)).collect();
+    let sheets: Vec<String> =
+        runs.iter().map(|run| sheet::draw(&run.outcome, &run.checks, &run.transcript, width)).collect();
     let sheets = sheets.join("\n");
     let styled = anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never;
     if styled {

@@ -18,6 +18,7 @@ use crate::{
         settings::{ChannelSettings, DarkAfter, DefaultSettings, UpAfter},
         tables::{Entry, Intake, Tables},
         value::Count,
+        waiting::WaitingSettings,
         wording::in_backticks,
     },
     domain::{
@@ -183,7 +184,12 @@ impl Drafting {
         let rules = Rules {
             dark_after: dark_after(settings.dark_after.as_ref(), self.defaults.dark_after, &mut problems),
             up_after: up_after(settings.up_after.as_ref(), self.defaults.up_after, &mut problems),
-            alert_on_degraded: settings.alert_on_degraded,
+            alert_on_degraded: settings.alert_on_degraded.unwrap_or(settings.waiting.is_some()),
+            waiting: settings
+                .waiting
+                .as_ref()
+                .and_then(|waiting| WaitingSettings::check(waiting, &mut problems))
+                .map(|rules| rules.rule),
         };
         problems.into_iter().for_each(|problem| report.error(entry.file, problem));
         Channel {
@@ -208,6 +214,9 @@ impl Drafting {
         let Some(DeValue::Table(trees)) = channel.get("probe").map(|tree| tree.get_ref()) else {
             return Vec::new();
         };
+        // What is wrong with it is told with the channel.
+        let waiting = settings.waiting.as_ref();
+        let waiting = waiting.and_then(|waiting| WaitingSettings::check(waiting, &mut Vec::new()));
         let mut drafted = Vec::with_capacity(settings.probe.len());
         for (name, probe) in &settings.probe {
             let Some((key, tree)) = trees.get_key_value(name.0.as_str()) else { continue };
@@ -217,6 +226,7 @@ impl Drafting {
                 place: key.span(),
                 tree,
                 settings: probe,
+                first_response: waiting.map(|rules| rules.first_response),
                 lacks: &|key| entry.section.lacks(&["probe", &name.0, key]),
             };
             let mut problems = Vec::new();
@@ -262,6 +272,8 @@ struct ProbeDraft<'t, 'f> {
     place: Range<usize>,
     tree: &'t DeTable<'f>,
     settings: &'t ProbeSettings,
+    /// Within which time a person must have answered.
+    first_response: Option<Duration>,
     /// Whether the value of a key was wrong and is not in the settings.
     lacks: &'t dyn Fn(&str) -> bool,
 }
@@ -291,7 +303,9 @@ impl ProbeDraft<'_, '_> {
         self.one_kind(problems);
         let context = BuildContext {
             key: &self.key,
+            every: pace.every,
             timeout: pace.timeout,
+            first_response: self.first_response,
             sources,
             transport: &drafting.transport,
             chromium: &drafting.chromium,
@@ -302,7 +316,7 @@ impl ProbeDraft<'_, '_> {
             .into_iter()
             .filter_map(|(kind, built)| Some((kind, built.map_err(|found| problems.extend(found)).ok()?)))
             .last()?;
-        let Built { probe, hosts, phases, mut warnings } = built;
+        let Built { probe, hosts, phases, mut warnings, responders, counts_steps } = built;
         warnings.extend(self.second_thoughts(pace));
         let plan = ProbePlan {
             key: Arc::clone(&self.key),
@@ -311,8 +325,10 @@ impl ProbeDraft<'_, '_> {
             recheck: pace.recheck,
             hosts,
             phases,
+            responders,
+            counts_steps,
             kind,
-            fingerprint: fingerprint(self.tree, pace),
+            fingerprint: fingerprint(self.tree, pace, self.first_response),
             probe,
             redactor: Arc::default(),
         };
@@ -333,7 +349,7 @@ impl ProbeDraft<'_, '_> {
                 let problem =
                     Problem::at(self.place.clone(), format!("the probe `{name}` does not say what to do"));
                 problems.push(
-                    problem.hint("add http = { url = \"https://...\" }, page = { http = { ... } }, browser = { steps = [ ... ] } or journey = { steps = [ ... ] }"),
+                    problem.hint("add http = { url = \"https://...\" }, page = { http = { ... } }, browser = { steps = [ ... ] }, journey = { steps = [ ... ] } or chat = { websocket = { ... }, steps = [ ... ] }"),
                 );
             }
             [_] => {}
@@ -423,9 +439,9 @@ fn quorum(count: &At<Count>, of: Option<&At<Count>>, what: &str, problems: &mut 
 
 /// Equal for two probes that are configured alike: comments, order and layout do not matter, nor do the values of
 /// secrets, so that a new password changes the probe that runs and forgets nothing about it.
-fn fingerprint(tree: &DeTable<'_>, pace: Pace) -> u64 {
+fn fingerprint(tree: &DeTable<'_>, pace: Pace, first_response: Option<Duration>) -> u64 {
     let mut hasher = DefaultHasher::new();
-    pace.hash(&mut hasher);
+    (pace, first_response).hash(&mut hasher);
     for (key, value) in tree.iter().filter(|(key, _)| KINDS.contains(&key.get_ref().as_ref())) {
         key.get_ref().hash(&mut hasher);
         hash_value(value.get_ref(), &mut hasher);

@@ -6,10 +6,11 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use crate::{
     domain::{
         channel::{ChannelId, ChannelKind, Location, ProbeKey, ProbeName, TeamId},
+        contact::Responder,
         evaluation::Rules,
         outcome::PhaseWords,
     },
-    metrics,
+    metrics::{self, series::Measures},
     notify::mail::MailServer,
     probe::Probe,
     secret::Redactor,
@@ -88,6 +89,10 @@ pub struct ProbePlan {
     pub hosts: Box<[Arc<str>]>,
     /// The words of its phases.
     pub phases: PhaseWords,
+    /// Whose first replies it measures.
+    pub responders: Box<[Responder]>,
+    /// Whether it counts the steps to a person.
+    pub counts_steps: bool,
     /// The kind's word: `http`, `journey`.
     pub kind: &'static str,
     /// Equal for two plans whose probe is configured alike; a probe that has changed starts anew.
@@ -107,6 +112,13 @@ impl Plan {
 }
 
 impl ProbePlan {
+    /// What it measures.
+    #[must_use]
+    pub fn measures(&self) -> Measures<'_> {
+        let Self { phases, timeout, responders, counts_steps, .. } = self;
+        Measures { phases, timeout: *timeout, responders, counts_steps: *counts_steps }
+    }
+
     /// After how long without a conclusive run it is unknown: three intervals, and the run itself.
     #[must_use]
     pub fn silence(&self) -> Duration {
@@ -117,6 +129,6 @@ impl ProbePlan {
 /// How many time series so many channels and these probes make.
 #[must_use]
 pub fn series<'p>(channels: usize, probes: impl IntoIterator<Item = &'p ProbePlan>) -> usize {
-    let per_probe = |probe: &ProbePlan| metrics::series_per_probe(probe.phases.len(), probe.timeout);
+    let per_probe = |probe: &ProbePlan| probe.measures().series();
     channels * metrics::SERIES_PER_CHANNEL + probes.into_iter().map(per_probe).sum::<usize>()
 }

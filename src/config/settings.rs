@@ -10,6 +10,7 @@ use crate::{
     config::{
         smtp::SmtpUrl,
         value::{Count, Id, LabelName, LabelValue, Listen, TimeZone, Title},
+        waiting::WaitingSettings,
     },
     domain::channel::ChannelKind,
     probe::{chromium::ChromiumSettings, settings::ProbeSettings},
@@ -136,9 +137,11 @@ pub struct ChannelSettings {
     pub dark_after: Option<DarkAfter>,
     /// When successes make it up again.
     pub up_after: Option<UpAfter>,
-    /// Whether people are told when it is merely degraded: slow, a certificate about to expire. Default false.
-    #[serde(default)]
-    pub alert_on_degraded: bool,
+    /// Whether people are told when it is merely degraded: slow, a certificate about to expire. Default false; true where
+    /// `waiting` is set.
+    pub alert_on_degraded: Option<bool>,
+    /// How long customers may wait for a person, and how often in vain. It holds for probes that ask for one.
+    pub waiting: Option<At<WaitingSettings>>,
     /// Labels of your own for `support_channel_info`, for joins in PromQL.
     #[serde(default)]
     pub labels: BTreeMap<LabelName, LabelValue>,

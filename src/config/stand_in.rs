@@ -20,17 +20,19 @@ pub fn stand_in<'f>(path: &[impl AsRef<str>], span: &Range<usize>) -> Option<Ent
         [.., "capture", _] | [.., "expect"] => "{}",
         [.., "url"] => "'https://unreadable.invalid/'",
         [.., "http"] => "{ url = 'https://unreadable.invalid/' }",
-        [.., "into" | "from"] => "'#unreadable'",
+        [.., "into" | "from" | "message" | "person"] => "'#unreadable'",
         [.., "option" | "text" | "file"] => "'unreadable'",
         [.., "width" | "height"] => "1000",
         [.., "matches"] => "''",
         [.., "src"] => "'unreadable.js'",
         [.., "name" | "user"] => "'unreadable'",
-        [.., "path"] => "'$'",
+        [.., "path" | "messages"] => "'$'",
+        [.., "hear"] => "{ http = { url = 'https://unreadable.invalid/' }, messages = '$' }",
+        [.., "say"] => "{ http = { url = 'https://unreadable.invalid/' } }",
         [.., "within" | "max"] => "'400d'",
         [.., "failures" | "successes" | "days_min"] => "1",
         [.., "any_of"] => "[200]",
-        [.., "steps"] => "[]",
+        [.., "steps" | "by"] => "[]",
         _ => return None,
     };
     let key = Spanned::new(span.clone(), DeString::Owned((*path.last()?).to_owned()));
@@ -82,7 +84,7 @@ mod tests {
         let mut keys = BTreeSet::new();
         required(&serde_json::from_str(&schema()).unwrap(), &mut keys);
         // These are optional to serde and looked for where the plan is put together.
-        for checked_later in ["from", "smtp", "kind", "probe", "page", "browser", "journey"] {
+        for checked_later in ["from", "smtp", "kind", "probe", "page", "browser", "journey", "chat"] {
             assert!(keys.remove(checked_later), "{checked_later} must be there");
         }
         assert!(keys.len() > 8, "{keys:?}");

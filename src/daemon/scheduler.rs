@@ -314,7 +314,13 @@ impl Wheel {
             self.seats.resize_with(slot.index() + 1, || None);
         }
         let seat = &mut self.seats[slot.index()];
-        let stop = seat.take().map_or_else(|| self.stop.child_token(), |before| before.stop);
+        let before = seat.take();
+        if let Some(before) = before.as_ref().filter(|before| !Arc::ptr_eq(&before.plan, probe))
+            && let (Some(asks), Some(asked)) = (probe.probe.asks(), before.plan.probe.asks())
+        {
+            asks.go_on_from(asked);
+        }
+        let stop = before.map_or_else(|| self.stop.child_token(), |before| before.stop);
         *seat = Some(Seat { plan: Arc::clone(probe), hosts, in_flight, stop });
         self.slots.insert(Arc::clone(&probe.key), slot);
     }

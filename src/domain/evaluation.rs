@@ -9,6 +9,7 @@
 //! nothing; if it was bad when it fell silent, the channel is unknown rather than better.
 
 mod evidence;
+mod waits;
 
 use std::{sync::Arc, time::Duration};
 
@@ -75,6 +76,23 @@ pub struct Rules {
     pub up_after: Quorum,
     /// Whether `degraded` opens an incident.
     pub alert_on_degraded: bool,
+    /// How often customers may wait for a person in vain; without, a wait in vain is a failure like any other.
+    pub waiting: Option<Waiting>,
+}
+
+/// How often customers may wait for a person in vain: one who is late, or does not come.
+///
+/// A wait in vain proves little: at busy hours many customers have one. So it does not count among the failures of
+/// [`Rules::dark_after`]; what counts is the share of such waits over a window. Over the line the channel is degraded, and
+/// dark when nobody was answered at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The share that may be in vain, in thousandths.
+    pub timeouts_permille: u16,
+    /// Over this time.
+    pub window: Duration,
+    /// With fewer runs in the window nothing is said.
+    pub runs_min: u32,
 }
 
 /// A run as remembered for the table in a mail.

@@ -226,6 +226,7 @@ mod tests {
             verdict,
             phases: Vec::new(),
             certificate_expires_at: None,
+            contact: None,
         }
     }
 

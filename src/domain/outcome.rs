@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::channel::ProbeKey;
+use crate::domain::{channel::ProbeKey, contact::Contact};
 
 /// One run of one probe, as it is judged, stored and shown.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +23,10 @@ pub struct Outcome {
     pub phases: Vec<Phase>,
     /// Earliest `notAfter` in the certificate chain that the target presented, where there was one.
     pub certificate_expires_at: Option<Timestamp>,
+    /// What it measured on its way to somebody who answers, where that is looked at.
+    // Boxed: few probes talk to anybody.
+    #[serde(default)]
+    pub contact: Option<Box<Contact>>,
 }
 
 /// The verdict of one run.
@@ -268,6 +272,8 @@ closed_set! {
         Shutdown = "shutdown",
         /// A bug of ours.
         Internal = "internal",
+        /// People have been asked as often today as they may be.
+        Capped = "capped",
     }
 }
 

@@ -11,6 +11,7 @@ use std::{
         Arc, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -20,7 +21,8 @@ use crate::{
     metrics::{
         self, Family, Series,
         series::{
-            ABSENT, ChannelSeries, OUTCOMES, ProbeSeries, QUANTILES, SEVERITIES, bucket_bounds, micros,
+            ABSENT, ChannelSeries, FIRST_RESPONSE_BOUNDS, OUTCOMES, ProbeSeries, QUANTILES, SEVERITIES,
+            Spread, bucket_bounds, micros,
         },
     },
 };
@@ -41,7 +43,7 @@ const CHANNEL_FAMILIES: [(Family, WriteLines<ChannelSeries>); 6] = [
     (metrics::INCIDENT_OPEN, incident_open),
 ];
 
-const PROBE_FAMILIES: [(Family, WriteLines<ProbeSeries>); 9] = [
+const PROBE_FAMILIES: [(Family, WriteLines<ProbeSeries>); 11] = [
     (metrics::PROBE_RUNS, runs),
     (metrics::PROBE_FAILURES, failures),
     (metrics::PROBE_TIMEOUTS, timeouts),
@@ -50,6 +52,8 @@ const PROBE_FAMILIES: [(Family, WriteLines<ProbeSeries>); 9] = [
     (metrics::PROBE_LATENCY, latency),
     (metrics::PROBE_PHASE, phases),
     (metrics::PROBE_LAST_RUN, last_run),
+    (metrics::FIRST_RESPONSE, first_responses),
+    (metrics::STEPS_TO_PERSON, steps_to_person),
     (metrics::CERTIFICATE_EXPIRY, certificate_expiry),
 ];
 
@@ -223,12 +227,46 @@ fn timeout_ratio(series: &ProbeSeries, name: &'static str, out: &mut String) {
 }
 
 fn duration(series: &ProbeSeries, name: &'static str, out: &mut String) {
+    let bounds = bucket_bounds(series.timeout);
+    histogram(
+        &series.duration,
+        bounds,
+        |out, suffix| {
+            out.push_str(name);
+            open(out, suffix, probe_labels(series));
+        },
+        out,
+    );
+}
+
+/// Where the label of a responder stands, that of the location does not: who asks has no say in how soon one answers.
+fn first_responses(series: &ProbeSeries, name: &'static str, out: &mut String) {
+    for (responder, spread) in &series.first_responses {
+        let bounds = FIRST_RESPONSE_BOUNDS.into_iter();
+        histogram(
+            spread,
+            bounds,
+            |out, suffix| {
+                out.push_str(name);
+                open(out, suffix, [&series.names, ""]);
+                word(out, ",responder", responder.as_str());
+            },
+            out,
+        );
+    }
+}
+
+/// The lines of a histogram; `begin` writes the name with a suffix and all labels but the bound.
+fn histogram(
+    spread: &Spread,
+    bounds: impl Iterator<Item = Duration>,
+    begin: impl Fn(&mut String, &'static str),
+    out: &mut String,
+) {
     let mut count = 0;
-    let bounds = bucket_bounds(series.timeout).map(Some).chain([None]);
-    for (bucket, bound) in series.buckets.iter().zip(bounds) {
+    for (bucket, bound) in spread.buckets.iter().zip(bounds.map(Some).chain([None])) {
         count += bucket.load(Relaxed);
-        out.push_str(name);
-        open(out, "_bucket", probe_labels(series));
+        begin(out, "_bucket");
         match bound {
             Some(bound) => {
                 out.push_str(",le=\"");
@@ -239,12 +277,17 @@ fn duration(series: &ProbeSeries, name: &'static str, out: &mut String) {
         }
         close(out, count);
     }
-    out.push_str(name);
-    open(out, "_sum", probe_labels(series));
-    close_scaled(out, series.duration_sum_us.load(Relaxed), 6);
-    out.push_str(name);
-    open(out, "_count", probe_labels(series));
+    begin(out, "_sum");
+    close_scaled(out, spread.sum_us.load(Relaxed), 6);
+    begin(out, "_count");
     close(out, count);
+}
+
+fn steps_to_person(series: &ProbeSeries, name: &'static str, out: &mut String) {
+    if let Some(steps) = read(&series.steps_to_person) {
+        open(out, name, [&series.names, ""]);
+        close(out, steps);
+    }
 }
 
 fn latency(series: &ProbeSeries, name: &'static str, out: &mut String) {
@@ -334,164 +377,4 @@ fn state(series: &ChannelSeries) -> State {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::{
-        domain::{
-            channel::{ChannelId, Location, ProbeKey, ProbeName},
-            incident::Severity,
-            outcome::{Detail, Failure, Outcome, Phase, PhaseKind, PhaseWords, Reason, Stage, Verdict},
-        },
-        metrics::{Metrics, SERIES_PER_CHANNEL, series_per_probe},
-    };
-
-    const TIMEOUT: Duration = Duration::from_secs(10);
-
-    fn key(index: usize) -> ProbeKey {
-        ProbeKey { channel: ChannelId::new("web-chat"), probe: ProbeName::new(&format!("probe-{index}")) }
-    }
-
-    fn request_phases() -> PhaseWords {
-        PhaseKind::ALL[..6].iter().map(|kind| kind.as_str().into()).collect()
-    }
-
-    fn probe_series(index: usize) -> Arc<ProbeSeries> {
-        Arc::new(ProbeSeries::new(&key(index), &Location::new("fra-1"), &request_phases(), TIMEOUT))
-    }
-
-    fn outcome(verdict: Verdict) -> Outcome {
-        let phase = |kind, ms| Phase {
-            step: None,
-            hop: 0,
-            kind,
-            offset: Duration::ZERO,
-            duration: Duration::from_millis(ms),
-        };
-        Outcome {
-            probe: Arc::new(key(0)),
-            started_at: "2026-11-21T03:04:12.5Z".parse().unwrap(),
-            duration: Duration::from_micros(260_050),
-            verdict,
-            phases: vec![
-                phase(PhaseKind::Connect, 50),
-                phase(PhaseKind::Wait, 200),
-                phase(PhaseKind::Wait, 10),
-            ],
-            certificate_expires_at: Some("2027-01-01T00:00:00Z".parse().unwrap()),
-        }
-    }
-
-    fn failed(reason: Reason) -> Verdict {
-        Verdict::Failed(Failure {
-            stage: Stage::Wait,
-            step: None,
-            reason,
-            cause: None,
-            detail: Detail::default(),
-        })
-    }
-
-    fn text(metrics: &Metrics) -> String {
-        metrics.expose().map(|piece| String::from_utf8(piece.to_vec()).unwrap()).collect()
-    }
-
-    fn support_lines(metrics: &Metrics) -> Vec<String> {
-        text(metrics).lines().filter(|line| line.starts_with("support_")).map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn a_probe_that_has_not_run_has_its_counters_at_zero() {
-        let metrics = Metrics::new();
-        metrics.publish(Series { channels: vec![], probes: vec![probe_series(0)] });
-        let lines = support_lines(&metrics);
-        assert_eq!(lines.len(), 4 + 1 + 8 + 3, "{lines:#?}");
-        assert!(lines.iter().all(|line| line.ends_with(" 0")), "{lines:#?}");
-    }
-
-    #[test]
-    fn a_probe_shows_what_its_runs_did() {
-        let series = probe_series(0);
-        series.record(&outcome(Verdict::Ok));
-        series.record(&outcome(failed(Reason::FirstByteTimeout)));
-        series.set_timeout_ratios([Some(0.5), Some(0.25), None]);
-        series.set_latency(Some([
-            Duration::from_millis(1),
-            Duration::from_micros(1),
-            Duration::from_secs(2),
-        ]));
-        let metrics = Metrics::new();
-        metrics.publish(Series { channels: vec![], probes: vec![series] });
-        expect_test::expect_file!["../../tests/golden/metrics/probe.txt"]
-            .assert_eq(&support_lines(&metrics).join("\n"));
-    }
-
-    #[test]
-    fn a_channel_shows_its_state_and_its_incident() {
-        let channel = ChannelSeries::new(
-            "web-chat",
-            [("title", "Chat \"24/7\"\n\\o/"), ("team", "oncall"), ("tier", "gold")],
-        );
-        channel.set_state(State::Dark, "2026-11-21T03:04:12.5Z".parse().unwrap(), Some(Severity::Dark));
-        channel.count_incident(Severity::Dark);
-        let metrics = Metrics::new();
-        metrics.publish(Series { channels: vec![Arc::new(channel)], probes: vec![] });
-        let lines = support_lines(&metrics);
-        expect_test::expect_file!["../../tests/golden/metrics/channel.txt"].assert_eq(&lines.join("\n"));
-        assert_eq!(lines.len(), SERIES_PER_CHANNEL);
-    }
-
-    /// Everything that a probe shows after a run with these phases.
-    fn whole(series: Arc<ProbeSeries>, phases: Vec<Phase>) -> Vec<String> {
-        series.record(&Outcome { phases, ..outcome(Verdict::Ok) });
-        series.set_timeout_ratios([Some(0.0); 3]);
-        series.set_latency(Some([Duration::ZERO; 3]));
-        let metrics = Metrics::new();
-        metrics.publish(Series { channels: vec![], probes: vec![series] });
-        support_lines(&metrics)
-    }
-
-    #[test]
-    fn a_probe_makes_as_many_series_as_check_says() {
-        let connect = &outcome(Verdict::Ok).phases[0];
-        let phases = PhaseKind::ALL[..6].iter().map(|&kind| Phase { kind, ..connect.clone() });
-        let lines = whole(probe_series(0), phases.collect());
-        assert_eq!(lines.len(), series_per_probe(6, TIMEOUT));
-    }
-
-    #[test]
-    fn a_long_journey_shows_its_first_steps_each_and_the_others_together() {
-        let steps: PhaseWords = (1..=10).map(|number| format!("step-{number}").into()).collect();
-        let series = ProbeSeries::new(&key(0), &Location::new("fra-1"), &steps, TIMEOUT);
-        let connect = &outcome(Verdict::Ok).phases[0];
-        let phases = steps.iter().map(|step| Phase { step: Some((**step).into()), ..connect.clone() });
-        let lines = whole(Arc::new(series), phases.collect());
-        assert_eq!(lines.len(), series_per_probe(10, TIMEOUT));
-        let shows = |words: &str| lines.iter().any(|line| line.contains(words));
-        assert!(shows("phase=\"step-7\"} 0.05") && shows("phase=\"_others\"} 0.15"), "{lines:#?}");
-        assert!(!shows("step-8"));
-    }
-
-    #[test]
-    fn many_probes_come_in_pieces_with_each_family_named_once() {
-        let metrics = Metrics::new();
-        metrics.publish(Series { channels: vec![], probes: (0..1_000).map(probe_series).collect() });
-        let pieces: Vec<Bytes> = metrics.expose().collect();
-        assert!(pieces.len() > 10);
-        assert!(pieces.iter().all(|piece| piece.len() <= PIECE_BYTES + SPARE_BYTES));
-        let text = text(&metrics);
-        for family in metrics::FAMILIES.iter().filter(|family| family.name.starts_with("support_")) {
-            assert_eq!(text.matches(&format!("# TYPE {} ", family.name)).count(), 1, "{}", family.name);
-        }
-    }
-
-    #[test]
-    fn a_removed_probe_takes_its_series_along() {
-        let metrics = Metrics::new();
-        metrics.publish(Series { channels: vec![], probes: vec![probe_series(0), probe_series(1)] });
-        assert!(text(&metrics).contains("probe-1"));
-        metrics.publish(Series { channels: vec![], probes: vec![probe_series(0)] });
-        assert!(!text(&metrics).contains("probe-1"));
-    }
-}
+mod tests;

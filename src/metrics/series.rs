@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use crate::{
     domain::{
         channel::{Location, ProbeKey},
+        contact::{Contact, Responder},
         evaluation::State,
         incident::Severity,
         latency::Window,
@@ -40,10 +41,49 @@ pub(crate) const ABSENT: u64 = u64::MAX;
 const BOUNDS_MS: [u64; 13] =
     [25, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 120_000, 300_000, 900_000];
 
+/// Upper bounds of the histogram of first replies: a bot's within seconds, a person's within half an hour.
+pub const FIRST_RESPONSE_BOUNDS: [Duration; 8] = {
+    let secs = Duration::from_secs;
+    [secs(1), secs(5), secs(15), secs(60), secs(180), secs(360), secs(900), secs(1_800)]
+};
+
 /// The upper bounds of the duration histogram of a probe: a fixed ladder, ended by the timeout.
 pub fn bucket_bounds(timeout: Duration) -> impl Iterator<Item = Duration> {
     let ladder = BOUNDS_MS.iter().map(|&ms| Duration::from_millis(ms));
     ladder.take_while(move |bound| *bound < timeout).chain([timeout])
+}
+
+/// What a probe measures, by which it has its series.
+#[derive(Clone, Copy, Debug)]
+pub struct Measures<'a> {
+    /// The words of its phases.
+    pub phases: &'a PhaseWords,
+    /// The longest run.
+    pub timeout: Duration,
+    /// Whose first replies.
+    pub responders: &'a [Responder],
+    /// Whether the steps to a person.
+    pub counts_steps: bool,
+}
+
+impl Measures<'_> {
+    /// How many series it makes, with all that it can show except failures, of which each reason appears when it is first
+    /// seen.
+    #[must_use]
+    pub fn series(self) -> usize {
+        let histogram = |bounds: usize| bounds + 3;
+        let (timeouts, last_run, certificate) = (1, 1, 1);
+        OUTCOMES.len()
+            + timeouts
+            + Window::ALL.len()
+            + histogram(bucket_bounds(self.timeout).count())
+            + QUANTILES.len()
+            + self.phases.len().min(PHASES_MAX)
+            + last_run
+            + certificate
+            + self.responders.len() * histogram(FIRST_RESPONSE_BOUNDS.len())
+            + usize::from(self.counts_steps)
+    }
 }
 
 /// The series of one probe.
@@ -61,9 +101,7 @@ pub struct ProbeSeries {
     pub(crate) timeout_ratios: [AtomicU64; Window::ALL.len()],
     /// The bounds of the histogram follow from it.
     pub(crate) timeout: Duration,
-    /// Runs per bucket, not cumulated; the last one is beyond every bound.
-    pub(crate) buckets: Box<[AtomicU64]>,
-    pub(crate) duration_sum_us: AtomicU64,
+    pub(crate) duration: Spread,
     /// Microseconds, in the order of [`QUANTILES`].
     pub(crate) latency_us: [AtomicU64; QUANTILES.len()],
     /// The words of all phases, as the plan has them.
@@ -72,12 +110,37 @@ pub struct ProbeSeries {
     phases: Box<[AtomicU64]>,
     pub(crate) last_run_ms: AtomicU64,
     pub(crate) certificate_expiry_s: AtomicU64,
+    /// First replies, of each responder that is measured.
+    pub(crate) first_responses: Box<[(Responder, Spread)]>,
+    pub(crate) steps_to_person: AtomicU64,
+}
+
+/// How often something took how long, by bounds that its reader knows.
+#[derive(Debug)]
+pub(crate) struct Spread {
+    /// Counts per bucket, not cumulated; the last one is beyond every bound.
+    pub(crate) buckets: Box<[AtomicU64]>,
+    pub(crate) sum_us: AtomicU64,
+}
+
+impl Spread {
+    fn new(bounds: usize) -> Self {
+        Self { buckets: (0..=bounds).map(|_| AtomicU64::new(0)).collect(), sum_us: AtomicU64::new(0) }
+    }
+
+    fn observe(&self, duration: Duration, mut bounds: impl Iterator<Item = Duration>) {
+        let last = self.buckets.len() - 1;
+        let bucket = bounds.position(|bound| duration <= bound).unwrap_or(last);
+        add(&self.buckets[bucket], 1);
+        add(&self.sum_us, micros(duration));
+    }
 }
 
 impl ProbeSeries {
     /// Series of a probe that has not run: counters at 0, all else absent.
     #[must_use]
-    pub fn new(key: &ProbeKey, location: &Location, phases: &PhaseWords, timeout: Duration) -> Self {
+    pub fn new(key: &ProbeKey, location: &Location, measures: Measures<'_>) -> Self {
+        let Measures { phases, timeout, responders, .. } = measures;
         let mut names = String::new();
         push_label(&mut names, "channel", key.channel.as_str());
         names.push(',');
@@ -91,14 +154,18 @@ impl ProbeSeries {
             failures: Mutex::default(),
             timeouts: AtomicU64::new(0),
             timeout_ratios: absent(),
-            buckets: (0..=bucket_bounds(timeout).count()).map(|_| AtomicU64::new(0)).collect(),
+            duration: Spread::new(bucket_bounds(timeout).count()),
             timeout,
-            duration_sum_us: AtomicU64::new(0),
             latency_us: absent(),
             phases: (0..phases.len().min(PHASES_MAX)).map(|_| AtomicU64::new(ABSENT)).collect(),
             words: Arc::clone(phases),
             last_run_ms: AtomicU64::new(ABSENT),
             certificate_expiry_s: AtomicU64::new(ABSENT),
+            first_responses: responders
+                .iter()
+                .map(|responder| (*responder, Spread::new(FIRST_RESPONSE_BOUNDS.len())))
+                .collect(),
+            steps_to_person: AtomicU64::new(ABSENT),
         }
     }
 
@@ -119,8 +186,22 @@ impl ProbeSeries {
             self.count_failure(failure.reason);
         }
         if conclusive {
-            self.observe(outcome.duration);
+            self.duration.observe(outcome.duration, bucket_bounds(self.timeout));
             self.set_phases(outcome);
+        }
+        if let Some(contact) = &outcome.contact {
+            self.record_contact(contact);
+        }
+    }
+
+    fn record_contact(&self, contact: &Contact) {
+        for (responder, spread) in &self.first_responses {
+            if let Some(took) = contact.first_response(*responder) {
+                spread.observe(took, FIRST_RESPONSE_BOUNDS.into_iter());
+            }
+        }
+        if let Some(steps) = contact.steps {
+            self.steps_to_person.store(steps.into(), Relaxed);
         }
     }
 
@@ -147,12 +228,6 @@ impl ProbeSeries {
             Some((_, count)) => *count += 1,
             None => failures.push((reason, 1)),
         }
-    }
-
-    fn observe(&self, duration: Duration) {
-        let index = bucket_bounds(self.timeout).take_while(|bound| *bound < duration).count();
-        add(&self.buckets[index], 1);
-        add(&self.duration_sum_us, micros(duration));
     }
 
     /// Every phase that is shown: its word, and how long it took.
@@ -272,6 +347,20 @@ mod tests {
         assert_eq!(seconds(700), [0.025, 0.1, 0.25, 0.5, 0.7]);
         assert_eq!(seconds(1_800_000).last(), Some(&1800.0));
         assert_eq!(seconds(10), [0.01]);
+    }
+
+    #[test]
+    fn a_default_probe_stays_within_its_series_budget() {
+        let series = |phases: usize, responders: &[Responder]| {
+            let phases: PhaseWords = (0..phases).map(|at| at.to_string().into()).collect();
+            let timeout = Duration::from_secs(10);
+            let counts_steps = !responders.is_empty();
+            Measures { phases: &phases, timeout, responders, counts_steps }.series()
+        };
+        assert_eq!(series(6, &[]), 30, "one request");
+        assert_eq!(series(4, &[]), 28, "a journey of four steps");
+        assert_eq!(series(32, &[]), 32, "the longest journey");
+        assert_eq!(series(4, &Responder::ALL), 28 + 1 + 2 * 11, "a chat with a bot and a person");
     }
 
     #[test]

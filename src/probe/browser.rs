@@ -17,10 +17,15 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use self::settings::BrowserSettings;
-use self::{course::Course, step::Step};
+use self::{
+    course::Course,
+    step::{Action, Step},
+};
 use crate::probe::{
     Probe, RunFuture,
+    asks::Asks,
     chromium::{Chromium, visit::Device},
+    steps::StepsBudget,
     timeline::Timeline,
 };
 
@@ -33,14 +38,23 @@ struct BrowserProbe {
     /// What means that nobody is there.
     closed: Vec<Regex>,
     steps: Vec<Step>,
+    /// How far away a person may be.
+    budget: StepsBudget,
 }
 
 impl Probe for BrowserProbe {
-    fn run<'a>(&'a self, timeline: &'a Timeline, _stop: &'a CancellationToken) -> RunFuture<'a> {
-        Box::pin(Course::run(self, timeline))
+    fn run<'a>(&'a self, timeline: &'a Timeline, stop: &'a CancellationToken) -> RunFuture<'a> {
+        Box::pin(Course::run(self, timeline, stop))
     }
 
     fn turns(&self) -> Option<&Arc<Semaphore>> {
         Some(&self.chromium.turns)
+    }
+
+    fn asks(&self) -> Option<&Asks> {
+        self.steps.iter().find_map(|step| match &step.action {
+            Action::Talk(talk) if talk.script.asks_people() => Some(&talk.asks),
+            _ => None,
+        })
     }
 }

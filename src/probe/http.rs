@@ -8,7 +8,6 @@ use crate::{
     clock::Clock,
     probe::{
         Probe, Report, RunFuture,
-        captured::Captured,
         expect::Judged,
         jar::Jar,
         request::{settings::RequestSettings, single::Single},
@@ -34,16 +33,10 @@ struct HttpProbe {
 pub fn build(settings: &RequestSettings, context: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
     let (mut problems, mut warnings) = (Vec::new(), Vec::new());
     let Some(request) = settings.single(context, &mut problems, &mut warnings) else { return Err(problems) };
-    Ok(Built {
-        hosts: request.host().into_iter().collect(),
-        phases: request.phases(),
-        warnings,
-        probe: Arc::new(HttpProbe {
-            transport: Arc::clone(context.transport),
-            clock: Clock::system(),
-            request,
-        }),
-    })
+    let (hosts, phases) = (request.host().into_iter().collect(), request.phases());
+    let transport = Arc::clone(context.transport);
+    let probe = HttpProbe { transport, clock: Clock::system(), request };
+    Ok(Built { hosts, phases, warnings, ..Built::of(Arc::new(probe)) })
 }
 
 impl HttpProbe {
@@ -52,13 +45,8 @@ impl HttpProbe {
         match self.transport.exchange(&self.request.prepared, &jar, timeline).await {
             Ok(answer) => {
                 let Judged { checks, verdict } = self.request.judge(&answer, self.clock.now());
-                Report {
-                    verdict,
-                    certificate_expires_at: answer.certificate_expires_at,
-                    checks,
-                    captured: Captured::default(),
-                    pictures: Vec::new(),
-                }
+                let certificate_expires_at = answer.certificate_expires_at;
+                Report { certificate_expires_at, checks, ..Report::without_answer(verdict) }
             }
             Err(broken) => Report::without_answer(broken.into()),
         }

@@ -6,35 +6,29 @@
 //! Whatever can be wrong with a journey besides what its targets do is found while the configuration is loaded: a
 //! variable always has its value when it is used.
 
-mod blueprint;
-mod capture;
 mod course;
-mod step;
-mod template;
-mod variables;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU16, sync::Arc, time::Duration};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
-use url::Origin;
 
-use self::{
-    blueprint::Blueprint,
-    course::{Course, LAST_STEP_MAX},
-    step::{Step, StepSettings},
-};
+use self::course::{Course, LAST_STEP_MAX};
 use crate::{
-    clock::Clock,
     domain::channel::ProbeKey,
     probe::{
         Probe, RunFuture,
         settings::{BuildContext, Built},
+        steps::{self, StepsBudget},
         timeline::Timeline,
-        transport::Transport,
+        walk::{
+            Way,
+            blueprint::{Blueprint, Drawn},
+            step::{Step, StepSettings},
+        },
     },
-    secret::{Secret, SecretRef},
+    secret::SecretRef,
     setting::{At, Problem, Span},
 };
 
@@ -57,6 +51,9 @@ pub struct JourneySettings {
     /// The part of the run's timeout that is kept for the cleanup; "2s" without, or a quarter of the timeout if that
     /// is shorter.
     cleanup_timeout: Option<At<Span>>,
+    /// How much a customer may have to do until a person is reached; 4 without. More is degraded, with the reason
+    /// "too_many_steps".
+    steps_max: Option<NonZeroU16>,
     /// Secrets that steps may use as variables, by the variable's name.
     #[serde(default)]
     secrets: BTreeMap<String, At<SecretRef>>,
@@ -66,22 +63,19 @@ pub struct JourneySettings {
 #[derive(Debug)]
 struct Journey {
     key: ProbeKey,
-    transport: Arc<Transport>,
-    clock: Clock,
+    way: Way,
     timeout: Duration,
     cleanup_timeout: Duration,
-    secrets: Vec<(Box<str>, Secret)>,
     steps: Vec<Step>,
     cleanup: Vec<Step>,
-    /// The origins that the addresses of the steps name; a captured address leads nowhere else.
-    origins: Vec<Origin>,
+    budget: StepsBudget,
 }
 
 impl JourneySettings {
     /// Whether any of its steps waits for something.
     #[must_use]
     pub fn waits(&self) -> bool {
-        self.steps.value.iter().chain(&self.cleanup).any(|step| step.until.is_some())
+        self.steps.value.iter().chain(&self.cleanup).any(StepSettings::waits)
     }
 
     /// Checks the whole journey.
@@ -89,7 +83,42 @@ impl JourneySettings {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn build(&self, context: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
-        Blueprint::draw(self, context)
+        let mut blueprint = Blueprint::begin(context);
+        let example = "{ name = \"open\", http = { url = \"https://...\" } }";
+        blueprint.problems.extend(steps::count(&self.steps, self.cleanup.len(), "journey", example));
+        let cleanup_timeout = self.cleanup_timeout(&mut blueprint);
+        let kept = Span(cleanup_timeout);
+        if !self.cleanup.is_empty() {
+            let words = format!("the run of {}, less {kept} for the cleanup,", Span(context.timeout));
+            blueprint.within(context.timeout.saturating_sub(cleanup_timeout), words);
+        }
+        blueprint.secrets(&self.secrets);
+        let steps = blueprint.steps(&self.steps.value);
+        blueprint.within(cleanup_timeout, format!("the cleanup of {kept}"));
+        let cleanup = blueprint.steps(&self.cleanup);
+        let Drawn { way, hosts, warnings } = blueprint.finish()?;
+        let phases = steps.iter().chain(&cleanup).map(|step| (*step.name).into()).collect();
+        let key = context.key.clone();
+        let counts_steps = steps.iter().any(|step| step.reaches_person);
+        let (timeout, budget) = (context.timeout, StepsBudget::of(self.steps_max));
+        let journey = Journey { key, way, timeout, cleanup_timeout, steps, cleanup, budget };
+        Ok(Built {
+            counts_steps,
+            hosts: hosts.into_iter().collect(),
+            phases,
+            warnings,
+            ..Built::of(Arc::new(journey))
+        })
+    }
+
+    fn cleanup_timeout(&self, blueprint: &mut Blueprint<'_>) -> Duration {
+        let run = blueprint.context.timeout;
+        let Some(wanted) = &self.cleanup_timeout else { return CLEANUP_TIMEOUT.min(run / 4) };
+        if wanted.0 >= run {
+            let problem = wanted.problem(format!("the cleanup cannot have the whole run of {run:?}"));
+            blueprint.problems.push(problem.hint("raise the probe's timeout, or keep less for the cleanup"));
+        }
+        wanted.0
     }
 }
 
@@ -109,3 +138,6 @@ impl Probe for Journey {
         self.cleanup_time().map_or(Duration::ZERO, |reserved| LAST_STEP_MAX + reserved)
     }
 }
+
+#[cfg(test)]
+mod tests;

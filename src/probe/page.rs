@@ -33,9 +33,7 @@ use crate::{
     clock::Clock,
     domain::outcome::{Detail, Failure, Inconclusive, InconclusiveReason, Reason, Stage, Verdict},
     probe::{
-        Check, Probe, Report, RunFuture,
-        captured::Captured,
-        document,
+        Check, Probe, Report, RunFuture, document,
         expect::{Judged, excerpt, worse},
         jar::Jar,
         request::single::Single,
@@ -125,13 +123,8 @@ impl Findings {
     }
 
     fn report(self, page: &Answer) -> Report {
-        Report {
-            verdict: self.verdict,
-            certificate_expires_at: page.certificate_expires_at,
-            checks: self.checks,
-            captured: Captured::default(),
-            pictures: Vec::new(),
-        }
+        let certificate_expires_at = page.certificate_expires_at;
+        Report { certificate_expires_at, checks: self.checks, ..Report::without_answer(self.verdict) }
     }
 
     /// A request has had no answer; to a customer that means `meaning`, if it is not the page itself.

@@ -20,6 +20,7 @@ use crate::{
     probe::{
         Check, Picture, Probe, Report,
         captured::Captured,
+        conversation::Transcript,
         timeline::{Reached, Timeline},
         transport::fault::{stage_of, timeout_in},
     },
@@ -38,6 +39,8 @@ pub struct Ended {
     pub checks: Vec<Check>,
     /// What its window showed.
     pub pictures: Vec<Picture>,
+    /// What was said.
+    pub transcript: Transcript,
 }
 
 /// Runs a probe once. It ends at the deadline at the latest: then its future is dropped, and with it everything that
@@ -66,16 +69,27 @@ pub async fn run(
     let duration = timeline.elapsed();
     let reached = timeline.finish();
     drop(turn);
-    let Report { mut verdict, certificate_expires_at, mut checks, captured, pictures } = match ended {
+    let report = match ended {
         Ok(Ok(report)) => report,
         Ok(Err(_panic)) => Report::without_answer(panicked(&key)),
         Err(_elapsed) => Report::without_answer(Verdict::Failed(out_of_time(&reached, timeout))),
     };
-    let shown = checks.iter_mut().map(|check| &mut check.seen).chain(detail_of(&mut verdict));
+    let Report {
+        mut verdict,
+        certificate_expires_at,
+        mut checks,
+        captured,
+        pictures,
+        contact,
+        mut transcript,
+    } = report;
+    let said = transcript.iter_mut().map(|utterance| &mut utterance.text);
+    let shown = checks.iter_mut().map(|check| &mut check.seen).chain(said).chain(detail_of(&mut verdict));
     shown.for_each(|detail| clean(detail, redactor, &captured));
+    let phases = reached.phases;
     let outcome =
-        Outcome { probe: key, started_at, duration, verdict, phases: reached.phases, certificate_expires_at };
-    Some(Ended { outcome, checks, pictures })
+        Outcome { probe: key, started_at, duration, verdict, phases, certificate_expires_at, contact };
+    Some(Ended { outcome, checks, pictures, transcript })
 }
 
 /// Waits until a run may begin. None if it is told to stop before.

@@ -10,10 +10,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
-    domain::{channel::ProbeKey, outcome::PhaseWords},
+    domain::{channel::ProbeKey, contact::Responder, outcome::PhaseWords},
     probe::{
-        Probe, browser::BrowserSettings, chromium::Chromium, http, journey::JourneySettings,
-        page::PageSettings, request::settings::RequestSettings, transport::Transport,
+        Probe, browser::BrowserSettings, chat::ChatSettings, chromium::Chromium, http,
+        journey::JourneySettings, page::PageSettings, request::settings::RequestSettings,
+        transport::Transport,
     },
     secret::Sources,
     setting::{At, Problem, Span},
@@ -29,16 +30,17 @@ pub const TIMEOUT_MAX: Duration = Duration::from_secs(120);
 const WAITING_TIMEOUT_MAX: Duration = Duration::from_secs(30 * 60);
 
 /// The words of the kinds, as the keys of their settings.
-pub const KINDS: [&str; 4] = ["http", "page", "browser", "journey"];
+pub const KINDS: [&str; 5] = ["http", "page", "browser", "journey", "chat"];
 
 /// `[channel.ID.probe.NAME]`: one scheduled check of a channel. It has exactly one kind, named by its key.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table, such as { http = { url = \"https://...\" } }")]
-#[schemars(extend("oneOf" = [{ "required": ["http"] }, { "required": ["page"] }, { "required": ["browser"] }, { "required": ["journey"] }]))]
+#[schemars(extend("oneOf" = [{ "required": ["http"] }, { "required": ["page"] }, { "required": ["browser"] }, { "required": ["journey"] }, { "required": ["chat"] }]))]
 pub struct ProbeSettings {
     /// How often it runs: "100ms" to "1d".
     pub every: Option<At<Span>>,
-    /// The deadline of one run, at most "120s"; at most "30m" for a journey that waits with `until`.
+    /// The deadline of one run, at most "120s"; at most "30m" for a journey that waits with `until`, and for a chat
+    /// or a browser that waits for people.
     pub timeout: Option<At<Span>>,
     /// How soon a failed run is followed by another.
     pub recheck: Option<At<Span>>,
@@ -51,13 +53,17 @@ pub struct ProbeSettings {
     pub browser: Option<Box<At<BrowserSettings>>>,
     /// Ordered steps, as a customer takes them.
     pub journey: Option<JourneySettings>,
+    /// A conversation with the service.
+    pub chat: Option<Box<At<ChatSettings>>>,
 }
 
 impl ProbeSettings {
     /// The longest deadline that a run of it may have.
     #[must_use]
     pub fn timeout_max(&self) -> Duration {
-        let waits = self.journey.as_ref().is_some_and(JourneySettings::waits);
+        let waits = self.journey.as_ref().is_some_and(JourneySettings::waits)
+            || self.chat.as_ref().is_some_and(|chat| chat.waits())
+            || self.browser.as_ref().is_some_and(|browser| browser.waits());
         if waits { WAITING_TIMEOUT_MAX } else { TIMEOUT_MAX }
     }
 
@@ -68,7 +74,8 @@ impl ProbeSettings {
         let page = self.page.as_ref().map(|settings| ("page", PageSettings::build(settings, context)));
         let browser =
             self.browser.as_ref().map(|settings| ("browser", BrowserSettings::build(settings, context)));
-        http.into_iter().chain(page).chain(browser).chain(journey).collect()
+        let chat = self.chat.as_ref().map(|settings| ("chat", ChatSettings::build(settings, context)));
+        http.into_iter().chain(page).chain(browser).chain(journey).chain(chat).collect()
     }
 }
 
@@ -77,8 +84,12 @@ impl ProbeSettings {
 pub struct BuildContext<'a> {
     /// The probe that is being built.
     pub key: &'a ProbeKey,
+    /// How often it runs.
+    pub every: Duration,
     /// The deadline of one run.
     pub timeout: Duration,
+    /// Within which time a person must have answered, where the channel says so.
+    pub first_response: Option<Duration>,
     /// Reads secrets and files that the settings refer to; relative paths start at the configuration file.
     pub sources: &'a Sources,
     /// The way to the targets that all probes share.
@@ -98,4 +109,23 @@ pub struct Built {
     pub phases: PhaseWords,
     /// What deserves a second look.
     pub warnings: Vec<Problem>,
+    /// Whose first replies it measures.
+    pub responders: Box<[Responder]>,
+    /// Whether it counts the steps to a person.
+    pub counts_steps: bool,
+}
+
+impl Built {
+    /// A probe with nothing to say of itself.
+    #[must_use]
+    pub fn of(probe: Arc<dyn Probe>) -> Self {
+        Self {
+            probe,
+            hosts: Box::default(),
+            phases: PhaseWords::default(),
+            warnings: Vec::new(),
+            responders: Box::default(),
+            counts_steps: false,
+        }
+    }
 }

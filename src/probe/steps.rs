@@ -1,10 +1,14 @@
 //! What kinds with steps ask of them before they look at each: that there are some, not too many, and that each has a
-//! name of its own, by which outcomes, phases and failures tell it.
+//! name of its own, by which outcomes, phases and failures tell it. And how many a customer may have to take until a
+//! person is reached.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, num::NonZeroU16, sync::Arc};
 
 use crate::{
-    domain::channel::{ID_LEN_MAX, is_id},
+    domain::{
+        channel::{ID_LEN_MAX, is_id},
+        outcome::{Detail, Failure, Reason, Stage},
+    },
     setting::{At, Problem},
 };
 
@@ -28,6 +32,11 @@ pub fn count<T>(steps: &At<Vec<T>>, others: usize, of: &str, example: &str) -> O
 pub struct Names(BTreeSet<String>);
 
 impl Names {
+    /// Keeps a name for a step that the operator does not write.
+    pub fn reserve(&mut self, name: &str) {
+        self.0.insert(name.to_owned());
+    }
+
     /// Takes a name; gives what is wrong if it cannot be had.
     pub fn take(&mut self, name: &At<String>) -> Option<Problem> {
         if !is_id(name) {
@@ -38,5 +47,34 @@ impl Names {
         let is_new = self.0.insert(name.value.clone());
         let problem = || name.problem(format!("there are two steps named {:?}", name.value));
         (!is_new).then(|| problem().hint("give each a name of its own: failures and phases tell it"))
+    }
+}
+
+/// How many things a customer may have to do until a person is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StepsBudget(pub u16);
+
+impl StepsBudget {
+    /// The budget where none is given.
+    pub const DEFAULT: Self = Self(4);
+
+    /// The budget as the operator has set it.
+    #[must_use]
+    pub fn of(setting: Option<NonZeroU16>) -> Self {
+        setting.map_or(Self::DEFAULT, |most| Self(most.get()))
+    }
+
+    /// What it means that a person was reached in this step, after so many; none within the budget.
+    #[must_use]
+    pub fn exceeded(self, steps: u16, step: &Arc<str>) -> Option<Failure> {
+        let Self(most) = self;
+        let detail = || format!("a person is {steps} steps away, more than {most}");
+        (steps > most).then(|| Failure {
+            stage: Stage::Expect,
+            step: Some(Arc::clone(step)),
+            reason: Reason::TooManySteps,
+            cause: None,
+            detail: Detail::new(&detail()),
+        })
     }
 }

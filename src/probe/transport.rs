@@ -20,6 +20,7 @@ mod race;
 mod reach;
 mod redirect;
 pub mod resolve;
+pub mod socket;
 mod talk;
 pub mod tls;
 
@@ -185,6 +186,19 @@ impl Transport {
         jar: &Jar,
         timeline: &Timeline,
     ) -> Result<(Reply, Peer), Broken> {
+        let (wire, spoken, peer) = self.dial(prepared, chosen, timeline).await?;
+        let cookies = jar.header_for(&prepared.target.url);
+        let reply = talk::talk(wire, spoken, prepared, cookies, timeline).await?;
+        Ok((reply, peer))
+    }
+
+    /// Makes a connection to where a request goes.
+    async fn dial(
+        &self,
+        prepared: &Prepared,
+        chosen: Chosen,
+        timeline: &Timeline,
+    ) -> Result<(Wire, Spoken, Peer), Broken> {
         let target = &prepared.target;
         let limit = prepared.route.limits.phase;
         let addresses = self.addresses(prepared, chosen, timeline).await?;
@@ -218,9 +232,7 @@ impl Transport {
             None if version == Version::Http2 => (Wire::Plain(stream), Spoken::Http2),
             None => (Wire::Plain(stream), Spoken::Http1),
         };
-        let cookies = jar.header_for(&target.url);
-        let reply = talk::talk(wire, spoken, prepared, cookies, timeline).await?;
-        Ok((reply, peer))
+        Ok((wire, spoken, peer))
     }
 
     /// The addresses of a target that may be connected to, best first; never none.

@@ -33,7 +33,13 @@ impl HttpUrl {
         if !matches!(url.scheme(), "http" | "https") {
             return Err((
                 format!("{} is not a scheme that can be probed", shown_scheme(&url)),
-                "use an address that begins with https:// or http://".to_owned(),
+                match url.scheme() {
+                    "wss" => {
+                        "a WebSocket is opened by a request: write https:// in place of wss://".to_owned()
+                    }
+                    "ws" => "a WebSocket is opened by a request: write http:// in place of ws://".to_owned(),
+                    _ => "use an address that begins with https:// or http://".to_owned(),
+                },
             ));
         }
         without_user(&url)?;

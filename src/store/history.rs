@@ -3,6 +3,7 @@
 
 use std::{collections::HashMap, fmt::Write, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::{Store, StoreError};
@@ -61,6 +62,30 @@ impl Store {
     }
 }
 
+impl Store {
+    /// How often each probe has asked for people since a moment.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn asked_since(&self, since: Timestamp) -> Result<HashMap<ProbeKey, u32>, StoreError> {
+        self.call("count how often people were asked", move |handle| {
+            let mut counted = handle.connection.prepare(
+                "SELECT probe.channel, probe.probe, count(*) FROM outcome JOIN probe ON probe.id = outcome.probe
+                 WHERE outcome.contact IS NOT NULL AND outcome.started_at >= ?
+                   AND json_extract(outcome.contact, '$.person_asked')
+                 GROUP BY outcome.probe",
+            )?;
+            let rows = counted.query_map([since.as_millisecond()], |row| {
+                let channel = ChannelId::new(row.get_ref(0)?.as_str()?);
+                let probe = ProbeName::new(row.get_ref(1)?.as_str()?);
+                Ok((ProbeKey { channel, probe }, row.get(2)?))
+            })?;
+            rows.collect()
+        })
+        .await
+    }
+}
+
 /// Gives numbers to probes not seen before. They are kept in memory only once the transaction is through.
 fn register(
     transaction: &Transaction<'_>,
@@ -87,8 +112,8 @@ fn insert(
     outcomes: &[Outcome],
 ) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(
-        "INSERT INTO outcome (probe, started_at, duration_us, outcome, stage, step, reason, cause, detail, phases)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO outcome (probe, started_at, duration_us, outcome, stage, step, reason, cause, detail, phases, contact)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?;
     let mut phases = String::new();
     for outcome in outcomes {
@@ -104,6 +129,7 @@ fn insert(
             }
         };
         write_phases(&mut phases, &outcome.phases);
+        let contact = outcome.contact.as_ref().map(serde_json::to_string);
         statement.execute(params![
             probe,
             outcome.started_at.as_millisecond(),
@@ -115,6 +141,7 @@ fn insert(
             failure.and_then(|failure| failure.cause).map(|cause| cause.as_str()),
             detail.map(Detail::as_str),
             phases,
+            contact.transpose().map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?,
         ])?;
     }
     Ok(())

@@ -7,7 +7,8 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{StoreError, explain};
 
 /// Step N brings a database from layout N to N + 1. Moments are Unix milliseconds, spans microseconds.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE channel (
         channel TEXT PRIMARY KEY,
         state   TEXT NOT NULL,
@@ -66,7 +67,12 @@ const STEPS: &[&str] = &["
         detail      TEXT,
         phases      TEXT NOT NULL
     ) STRICT;
-"];
+",
+    "
+    ALTER TABLE outcome ADD COLUMN contact TEXT;
+    CREATE INDEX outcome_contact ON outcome (started_at) WHERE contact IS NOT NULL;
+",
+];
 
 /// Brings the layout up to date, each step in a transaction of its own.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {

@@ -1,18 +1,25 @@
 //! What has been judged: the state of every channel and its incidents. A decision is written whole or not at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::{Store, StoreError, outbox};
-use crate::domain::{channel::ChannelId, decision::Decision, evaluation::State, incident::Incident};
+use crate::domain::{
+    channel::{ChannelId, ProbeKey},
+    decision::Decision,
+    evaluation::State,
+    incident::Incident,
+};
 
 /// What the store knows of the time before a restart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Remembered {
     /// Every channel ever judged, also those no longer configured.
     pub channels: BTreeMap<ChannelId, RememberedChannel>,
+    /// How often each probe has asked for people today.
+    pub asked: HashMap<ProbeKey, u32>,
 }
 
 /// One channel as it was last committed.

@@ -2,6 +2,7 @@
 
 mod commands;
 mod hostile;
+mod people;
 mod processes;
 mod runs;
 mod site;
@@ -47,7 +48,15 @@ fn build(
     let value: BrowserSettings = toml::from_str(settings).unwrap_or_else(|error| panic!("{error}"));
     let settings = At { span: 0..settings.len(), value };
     let (sources, transport) = (Sources::new(base), no_names());
-    let context = BuildContext { key: &key(), timeout, sources: &sources, transport: &transport, chromium };
+    let context = BuildContext {
+        key: &key(),
+        every: timeout,
+        timeout,
+        first_response: None,
+        sources: &sources,
+        transport: &transport,
+        chromium,
+    };
     BrowserSettings::build(&settings, &context)
 }
 

@@ -20,7 +20,7 @@ use lamplighter::{
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, net::TcpListener, task::JoinSet};
 
-use self::fixture::Centre;
+use self::fixture::{Centre, Served};
 use crate::loopback::{Server, read_request};
 
 /// The ticket form: form, token, post, poll the agents' side, delete.
@@ -301,4 +301,24 @@ async fn neither_a_captured_token_nor_a_session_cookie_is_shown() {
     let detail = outcome.verdict.failure().unwrap().detail.as_str();
     assert!(detail.ends_with("saw <input name=csrf value={csrf}>"), "{detail}");
     assert!(checks.iter().any(|check| check.seen.as_str() == "sid=…; HttpOnly"), "{checks:?}");
+}
+
+#[tokio::test]
+async fn the_step_with_which_a_person_is_reached_is_counted_and_may_be_too_far() {
+    let served = Served::open(Router::new().fallback(async || "here")).await;
+    let step = |name: &str, more: &str| {
+        format!("{{ name = \"{name}\", http = {{ url = \"CENTRE/{name}\" }}{more} }}")
+    };
+    let wait = ", until = { within = \"1s\", expect = { status = [200] } }";
+    for (between, steps, reason) in [(1, 2, None), (3, 4, None), (4, 5, Some(Reason::TooManySteps))] {
+        let mut way = vec![step("arrive", "")];
+        way.extend((0..between).map(|number| step(&format!("page-{number}"), "")));
+        way.push(step("loads", wait));
+        way.push(step("form", ", reaches_person = true"));
+        way.push(step("send", ""));
+        let journey = format!("steps = [{}]", way.join(", "));
+        let (outcome, _) = served.run(&journey, Duration::from_secs(10)).await;
+        assert_eq!(outcome.contact.as_ref().and_then(|contact| contact.steps), Some(steps), "{outcome:?}");
+        assert_eq!(outcome.verdict.failure().map(|failure| failure.reason), reason, "{outcome:?}");
+    }
 }

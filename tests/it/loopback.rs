@@ -134,7 +134,9 @@ pub fn build(
     let (sources, chromium) = (Sources::new(base), browser());
     let context = BuildContext {
         key: &key(),
+        every: Duration::from_secs(30),
         timeout: Duration::from_secs(10),
+        first_response: None,
         sources: &sources,
         transport,
         chromium: &chromium,

@@ -5,6 +5,7 @@
 mod browser;
 mod canaries;
 mod certificates;
+mod chat;
 mod cli;
 mod config;
 mod daemon;

@@ -90,8 +90,15 @@ fn build(settings: &str, timeout: Duration) -> Result<Built, Vec<Problem>> {
     let value: page::PageSettings = toml::from_str(settings).unwrap_or_else(|error| panic!("{error}"));
     let settings = At { span: 0..settings.len(), value };
     let (sources, transport, chromium) = (Sources::new(Path::new(".")), no_names(), browser());
-    let context =
-        BuildContext { key: &key(), timeout, sources: &sources, transport: &transport, chromium: &chromium };
+    let context = BuildContext {
+        key: &key(),
+        every: timeout,
+        timeout,
+        first_response: None,
+        sources: &sources,
+        transport: &transport,
+        chromium: &chromium,
+    };
     page::PageSettings::build(&settings, &context)
 }
 

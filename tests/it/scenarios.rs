@@ -2,7 +2,7 @@
 //! must come of it, played through the pure domain second by second.
 //!
 //! A probe's runs are letters, one per interval: `o`k, `d`egraded, `f`ailed, `i`nconclusive, and `.` where no run was
-//! made. Blanks are for the eye. A run of the first interval ends at second 0.
+//! made. Of a run that waits for a person they are `a`nswered, `l`ate, and `q`ueued in vain. Blanks are for the eye. A run of the first interval ends at second 0.
 
 use std::{
     collections::BTreeMap,
@@ -15,8 +15,9 @@ use std::{
 use jiff::{Timestamp, tz::TimeZone};
 use lamplighter::domain::{
     channel::{ChannelId, ChannelKind, Location, ProbeKey, ProbeName},
+    contact::Contact,
     decision::{Decision, decide},
-    evaluation::{ChannelState, Moment, Quorum, Rules, State, Watched},
+    evaluation::{ChannelState, Moment, Quorum, Rules, State, Waiting, Watched},
     incident::Incident,
     notification::{Letterhead, Subject},
     outcome::{Detail, Failure, Inconclusive, InconclusiveReason, Outcome, Reason, Stage, Verdict},
@@ -37,6 +38,8 @@ struct Scenario {
     up_after: (u32, u32),
     #[serde(default)]
     alert_on_degraded: bool,
+    /// How often one may wait in vain: thousandths, the window in seconds, the least runs.
+    waiting: Option<(u16, u64, u32)>,
     /// Channel, probe, runs.
     channels: BTreeMap<String, BTreeMap<String, String>>,
     /// Who is told, from which second on.
@@ -118,10 +121,13 @@ fn outcome(key: Arc<ProbeKey>, letter: char, ended: Moment) -> Outcome {
         cause: None,
         detail: Detail::new("the button is grey"),
     };
+    let of = |reason| Failure { reason, ..failure.clone() };
     let verdict = match letter {
-        'o' => Verdict::Ok,
+        'o' | 'a' => Verdict::Ok,
         'd' => Verdict::Degraded(failure),
+        'l' => Verdict::Degraded(of(Reason::Late)),
         'f' => Verdict::Failed(failure),
+        'q' => Verdict::Failed(of(Reason::QueueTimeout)),
         'i' => Verdict::Inconclusive(Inconclusive {
             reason: InconclusiveReason::MonitorLocal,
             detail: Detail::default(),
@@ -135,6 +141,9 @@ fn outcome(key: Arc<ProbeKey>, letter: char, ended: Moment) -> Outcome {
         verdict,
         phases: Vec::new(),
         certificate_expires_at: None,
+        contact: "alq"
+            .contains(letter)
+            .then(|| Box::new(Contact { person_asked: true, ..Contact::default() })),
     }
 }
 
@@ -145,6 +154,11 @@ impl Scenario {
             dark_after: quorum(self.dark_after),
             up_after: quorum(self.up_after),
             alert_on_degraded: self.alert_on_degraded,
+            waiting: self.waiting.map(|(timeouts_permille, window, runs_min)| Waiting {
+                timeouts_permille,
+                window: Duration::from_secs(window),
+                runs_min,
+            }),
         }
     }
 

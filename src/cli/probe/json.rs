@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::{
-    domain::outcome::{Outcome, Phase, Verdict},
-    probe::Check,
+    domain::outcome::{Phase, Verdict},
+    probe::{Check, conversation::Utterance, run::Ended},
 };
 
 /// What `--json` prints.
@@ -29,6 +29,22 @@ pub(super) struct Run<'a> {
     certificate_expires_at: Option<Timestamp>,
     phases: Vec<PhaseRow<'a>>,
     checks: &'a [Check],
+    first_response_seconds: Option<FirstResponse>,
+    queue: Option<Queue>,
+    steps_to_person: Option<u16>,
+    transcript: &'a [Utterance],
+}
+
+#[derive(Debug, Serialize)]
+struct FirstResponse {
+    bot: Option<f64>,
+    person: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Queue {
+    waited_seconds: f64,
+    first_position: Option<u32>,
 }
 
 #[derive(Debug, Serialize)]
@@ -56,7 +72,8 @@ struct PhaseRow<'a> {
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn of(outcome: &'a Outcome, checks: &'a [Check]) -> Self {
+    pub(super) fn of(run: &'a Ended) -> Self {
+        let Ended { outcome, checks, transcript, .. } = run;
         let failure = outcome.verdict.failure().map(|failure| Failure {
             stage: failure.stage.as_str(),
             step: failure.step.as_deref(),
@@ -70,6 +87,7 @@ impl<'a> Run<'a> {
             }
             _ => None,
         };
+        let contact = outcome.contact.as_deref();
         Self {
             channel: outcome.probe.channel.as_str(),
             probe: outcome.probe.probe.as_str(),
@@ -81,6 +99,16 @@ impl<'a> Run<'a> {
             certificate_expires_at: outcome.certificate_expires_at,
             phases: outcome.phases.iter().map(PhaseRow::of).collect(),
             checks,
+            first_response_seconds: contact.map(|contact| FirstResponse {
+                bot: contact.bot.map(seconds),
+                person: contact.person.map(seconds),
+            }),
+            queue: contact.and_then(|contact| {
+                let waited_seconds = contact.queued.map(seconds)?;
+                Some(Queue { waited_seconds, first_position: contact.queue_position })
+            }),
+            steps_to_person: contact.and_then(|contact| contact.steps),
+            transcript,
         }
     }
 }

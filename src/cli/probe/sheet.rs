@@ -6,8 +6,11 @@ use std::{fmt::Write, time::Duration};
 use anstyle::{AnsiColor, Style};
 
 use crate::{
-    domain::outcome::{Outcome, Phase, Verdict},
-    probe::Check,
+    domain::{
+        contact::Contact,
+        outcome::{Outcome, Phase, Verdict},
+    },
+    probe::{Check, conversation::Utterance},
 };
 
 /// Below this width the bars get what is left, down to [`BAR_WIDTH_MIN`] columns.
@@ -27,11 +30,12 @@ const BOLD: Style = Style::new().bold();
 const FAINT: Style = Style::new().dimmed();
 
 /// Draws one run, at most `width` columns wide where the texts allow.
-pub(super) fn draw(outcome: &Outcome, checks: &[Check], width: usize) -> String {
+pub(super) fn draw(outcome: &Outcome, checks: &[Check], transcript: &[Utterance], width: usize) -> String {
     let mut sheet = String::new();
     write_head(&mut sheet, outcome);
     write_phases(&mut sheet, outcome, width);
     write_checks(&mut sheet, checks);
+    write_transcript(&mut sheet, transcript);
     sheet
 }
 
@@ -62,8 +66,39 @@ fn write_head(sheet: &mut String, outcome: &Outcome) {
             line!(sheet, "  {}", why.detail);
         }
     }
+    if let Some(contact) = &outcome.contact {
+        write_contact(sheet, contact);
+    }
     if let Some(expires_at) = outcome.certificate_expires_at {
         line!(sheet, "  certificate valid until {}", expires_at.strftime("%Y-%m-%d %H:%M UTC"));
+    }
+}
+
+/// Who answered how soon, and after how much.
+fn write_contact(sheet: &mut String, contact: &Contact) {
+    let Contact { bot, person, queued, queue_position, steps, .. } = contact;
+    let mut said = Vec::new();
+    said.extend(bot.map(|took| format!("a bot after {}", span(took))));
+    said.extend(person.map(|took| format!("a person after {}", span(took))));
+    if !said.is_empty() {
+        line!(sheet, "  answered by {}", said.join(", by "));
+    }
+    if let Some(queued) = queued {
+        let place = queue_position.map(|place| format!(" from place {place} on")).unwrap_or_default();
+        line!(sheet, "  in the queue for {}{place}", span(*queued));
+    }
+    if let Some(steps) = steps {
+        line!(sheet, "  {steps} {} to a person", if *steps == 1 { "step" } else { "steps" });
+    }
+}
+
+/// What was said, and when.
+fn write_transcript(sheet: &mut String, transcript: &[Utterance]) {
+    if !transcript.is_empty() {
+        line!(sheet, "");
+    }
+    for Utterance { at, speaker, text } in transcript {
+        line!(sheet, "  {FAINT}{:>8}{FAINT:#}  {:<8}  {text}", span(*at), speaker.as_str());
     }
 }
 
@@ -155,6 +190,7 @@ mod tests {
         channel::{ChannelId, ProbeKey, ProbeName},
         outcome::{Detail, Failure, Inconclusive, InconclusiveReason, PhaseKind, Reason, Stage},
     };
+    use crate::probe::conversation::Speaker;
 
     const MS: Duration = Duration::from_millis(1);
 
@@ -184,6 +220,7 @@ mod tests {
             duration: duration * MS,
             verdict,
             phases,
+            contact: None,
             certificate_expires_at: Some("2026-12-24T18:00:00Z".parse().unwrap()),
         }
     }
@@ -198,7 +235,36 @@ mod tests {
     }
 
     fn plain(outcome: &Outcome, checks: &[Check], width: usize) -> String {
-        anstream::adapter::strip_str(&draw(outcome, checks, width)).to_string()
+        anstream::adapter::strip_str(&draw(outcome, checks, &[], width)).to_string()
+    }
+
+    #[test]
+    fn a_conversation_shows_who_answered_and_what_was_said() {
+        let contact = Contact {
+            bot: Some(900 * MS),
+            person: Some(41_000 * MS),
+            queued: Some(40_000 * MS),
+            queue_position: Some(7),
+            steps: Some(2),
+            person_asked: true,
+        };
+        let said = |at: u32, speaker, text| Utterance { at: at * MS, speaker, text: Detail::new(text) };
+        let transcript = [
+            said(40, Speaker::Customer, "human please"),
+            said(940, Speaker::Bot, "I am connecting you"),
+            said(1_040, Speaker::Service, "{\"position\":7}"),
+            said(41_040, Speaker::Person, "Kim here"),
+        ];
+        let phases = vec![
+            phase(Some("open"), 0, PhaseKind::Connect, 0, 2),
+            phase(Some("person"), 0, PhaseKind::Wait, 40, 41_000),
+        ];
+        let contact = Some(Box::new(contact));
+        let outcome = Outcome { contact, ..outcome(Verdict::Ok, 41_050, phases) };
+        let checks = [check(Some("person"), true, "a person", "Kim here")];
+        let drawn = draw(&outcome, &checks, &transcript, 80);
+        let drawn = anstream::adapter::strip_str(&drawn).to_string();
+        expect_file!["../../../tests/golden/probe/chat.txt"].assert_eq(&drawn);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::{
         evaluation::{ChannelState, Moment, Transition, Watched},
         incident::{Incident, IncidentEvent},
         latency::{Latency, Quantiles, Scale, Window},
-        outcome::{InconclusiveReason, Outcome, Verdict},
+        outcome::{Inconclusive, InconclusiveReason, Outcome, Verdict},
     },
     metrics::{
         Series,
@@ -134,6 +134,8 @@ impl Roster {
         lookout.series.record(outcome);
         lookout.latency.record(outcome, now.monotonic);
         lookout.sight = Some(match &outcome.verdict {
+            // It could look, and was not let: that is no blindness.
+            Verdict::Inconclusive(Inconclusive { reason: InconclusiveReason::Capped, .. }) => Ok(()),
             Verdict::Inconclusive(inconclusive) => Err(inconclusive.reason),
             Verdict::Ok | Verdict::Degraded(_) | Verdict::Failed(_) => Ok(()),
         });
@@ -306,7 +308,7 @@ impl Lookout {
     fn new(plan: &Arc<ProbePlan>, location: &Location) -> Self {
         Self {
             plan: Arc::clone(plan),
-            series: Arc::new(ProbeSeries::new(&plan.key, location, &plan.phases, plan.timeout)),
+            series: Arc::new(ProbeSeries::new(&plan.key, location, plan.measures())),
             latency: Latency::default(),
             sight: None,
             shown: Windows::default(),

@@ -7,7 +7,10 @@ use jiff::Timestamp;
 
 use crate::domain::{
     channel::ProbeKey,
-    evaluation::{Quorum, RECENT_MAX, RecentRun, Rules, RunWord, State, Watched},
+    evaluation::{
+        Quorum, RECENT_MAX, RecentRun, Rules, RunWord, State, Watched,
+        waits::{Line, Waits, was_in_vain},
+    },
     outcome::{Failure, Outcome, Phase, Verdict},
 };
 
@@ -26,6 +29,9 @@ pub(super) struct ProbeEvidence {
     pub(super) phases: Vec<Phase>,
     /// The last conclusive runs, as many as the rules look at, oldest first.
     looks: VecDeque<Look>,
+    /// How the waits for a person went.
+    // Boxed: few probes wait for one.
+    waits: Option<Box<Waits>>,
     /// The last runs of any kind, oldest first.
     recent: VecDeque<RecentRun>,
     /// When the last conclusive run was taken in.
@@ -98,6 +104,7 @@ impl ProbeEvidence {
             failure: None,
             phases: Vec::new(),
             looks: VecDeque::new(),
+            waits: None,
             recent: VecDeque::new(),
             heard_at: now,
             in_doubt,
@@ -140,15 +147,29 @@ impl ProbeEvidence {
         if let Some(failure) = outcome.verdict.failure() {
             self.failure = Some(failure.clone());
         }
-        self.looks.push_back(Look { saw, started_at: outcome.started_at });
+        let saw = if self.waits_in_vain(outcome, rules, now) { None } else { Some(saw) };
+        if let Some(saw) = saw {
+            self.looks.push_back(Look { saw, started_at: outcome.started_at });
+        }
         let window = rules.dark_after.of.max(rules.up_after.of) as usize;
         while self.looks.len() > window {
             self.looks.pop_front();
         }
-        let dispels_doubt = self.in_doubt && self.is_confirmed_by(saw);
+        let dispels_doubt = self.in_doubt && saw.is_none_or(|saw| self.is_confirmed_by(saw));
         self.in_doubt &= !dispels_doubt;
-        let turns = self.turn(saw, rules, outcome);
+        let line = match (rules.waiting, &self.waits) {
+            (Some(rule), Some(waits)) => waits.line(rule, now),
+            _ => Line::Within,
+        };
+        let turns = self.turn(saw, line, rules, outcome);
         if turns || broke_silence || dispels_doubt { Effect::Turned } else { Effect::Nothing }
+    }
+
+    /// Takes note of a wait for a person, if the rules have a line for such; whether it was in vain.
+    fn waits_in_vain(&mut self, outcome: &Outcome, rules: &Rules, now: Duration) -> bool {
+        let (Some(rule), Some(was_in_vain)) = (rules.waiting, was_in_vain(outcome)) else { return false };
+        self.waits.get_or_insert_default().record(outcome, was_in_vain, rule, now);
+        was_in_vain
     }
 
     fn remember(&mut self, outcome: &Outcome, word: RunWord) {
@@ -167,6 +188,9 @@ impl ProbeEvidence {
     /// Old successes prove nothing after a silence; a bad condition stays until successes end it.
     fn forget_what_was_before_silence(&mut self) {
         self.looks.clear();
+        if let Some(waits) = &mut self.waits {
+            waits.forget();
+        }
         match self.condition {
             State::Up => self.condition = State::Unknown,
             State::Degraded | State::Dark => self.in_doubt = true,
@@ -182,28 +206,18 @@ impl ProbeEvidence {
         }
     }
 
-    /// Changes the condition if the runs seen call for it.
-    fn turn(&mut self, latest: Saw, rules: &Rules, outcome: &Outcome) -> bool {
-        let dark = |saw| saw == Saw::Failed;
-        let bad = |saw| saw >= Saw::Slow;
-        let works = |saw| saw == Saw::Ok || saw == Saw::Slow;
-        let fine = |saw| saw == Saw::Ok;
-        let up_after = rules.up_after;
-        let dark_after = rules.dark_after;
-        let found = match self.condition {
-            State::Dark => self
-                .agree(up_after, fine)
-                .map(|tally| (State::Up, tally))
-                .or_else(|| self.agree(up_after, works).map(|tally| (State::Degraded, tally))),
-            State::Degraded => self
-                .agree(dark_after, dark)
-                .map(|tally| (State::Dark, tally))
-                .or_else(|| self.agree(up_after, fine).map(|tally| (State::Up, tally))),
-            State::Up | State::Unknown | State::Closed => self
-                .agree(dark_after, dark)
-                .map(|tally| (State::Dark, tally))
-                .or_else(|| self.agree(dark_after, bad).map(|tally| (State::Degraded, tally)))
-                .or_else(|| self.first_proof(latest, outcome)),
+    /// Changes the condition if the runs seen call for it, and the line of waits.
+    fn turn(&mut self, latest: Option<Saw>, line: Line, rules: &Rules, outcome: &Outcome) -> bool {
+        let found = latest.and_then(|latest| self.found(latest, rules, outcome));
+        let found = match (self.condition, line) {
+            (State::Dark, Line::Always(_)) => None,
+            (_, Line::Always(tally)) => Some((State::Dark, tally)),
+            (State::Dark, Line::Over(_)) => found.map(|(_, tally)| (State::Degraded, tally)),
+            (State::Degraded, Line::Over(_)) => found.filter(|(state, _)| *state == State::Dark),
+            (_, Line::Over(tally)) => {
+                found.filter(|(state, _)| *state != State::Up).or(Some((State::Degraded, tally)))
+            }
+            (_, Line::Within) => found,
         };
         let Some((condition, tally)) = found else { return false };
         let end = outcome.started_at.checked_add(outcome.duration).unwrap_or(outcome.started_at);
@@ -218,6 +232,31 @@ impl ProbeEvidence {
         self.condition = condition;
         self.in_doubt = false;
         true
+    }
+
+    /// The condition that the runs seen call for.
+    fn found(&self, latest: Saw, rules: &Rules, outcome: &Outcome) -> Option<(State, Tally)> {
+        let dark = |saw| saw == Saw::Failed;
+        let bad = |saw| saw >= Saw::Slow;
+        let works = |saw| saw == Saw::Ok || saw == Saw::Slow;
+        let fine = |saw| saw == Saw::Ok;
+        let up_after = rules.up_after;
+        let dark_after = rules.dark_after;
+        match self.condition {
+            State::Dark => self
+                .agree(up_after, fine)
+                .map(|tally| (State::Up, tally))
+                .or_else(|| self.agree(up_after, works).map(|tally| (State::Degraded, tally))),
+            State::Degraded => self
+                .agree(dark_after, dark)
+                .map(|tally| (State::Dark, tally))
+                .or_else(|| self.agree(up_after, fine).map(|tally| (State::Up, tally))),
+            State::Up | State::Unknown | State::Closed => self
+                .agree(dark_after, dark)
+                .map(|tally| (State::Dark, tally))
+                .or_else(|| self.agree(dark_after, bad).map(|tally| (State::Degraded, tally)))
+                .or_else(|| self.first_proof(latest, outcome)),
+        }
     }
 
     /// One run that works proves a channel of which nothing was known.
@@ -255,8 +294,8 @@ impl ProbeEvidence {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Tally {
-    agreeing: u32,
-    of: u32,
-    first_at: Timestamp,
+pub(super) struct Tally {
+    pub(super) agreeing: u32,
+    pub(super) of: u32,
+    pub(super) first_at: Timestamp,
 }

@@ -21,6 +21,7 @@ fn rules(failures: u32, of: u32, successes: u32) -> Rules {
         dark_after: Quorum { count: failures, of },
         up_after: Quorum { count: successes, of: successes },
         alert_on_degraded: false,
+        waiting: None,
     }
 }
 
@@ -62,6 +63,7 @@ fn outcome(probe: &str, letter: char, second: u64) -> Outcome {
         verdict,
         phases: vec![phase],
         certificate_expires_at: None,
+        contact: None,
     }
 }
 

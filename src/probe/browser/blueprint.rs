@@ -5,14 +5,20 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use super::{
     BrowserProbe,
-    settings::{BrowserSettings, ExpectSettings, Selector, StepSettings, TargetSettings, WindowSettings},
-    step::{Action, Element, Expectation, Spot, Step},
+    settings::{
+        BrowserSettings, ExpectSettings, ReachSettings, Selector, StepSettings, TalkSettings, TargetSettings,
+        WindowSettings,
+    },
+    step::{Action, Element, Expectation, Reach, Spot, Step, Talk},
 };
 use crate::{
+    domain::contact::Responder,
     probe::{
+        asks::{self, Asks},
         chromium::{look::Target, not_installed, visit::Device},
+        conversation::script::{Script, ScriptSettings, asks_too_often},
         settings::{BuildContext, Built},
-        steps::{self, Names},
+        steps::{self, Names, StepsBudget},
     },
     setting::{At, Problem, Span},
 };
@@ -21,14 +27,20 @@ use crate::{
 const WITHIN: Duration = Duration::from_secs(5);
 /// How long a page may take to open where nothing is said.
 const OPEN_WITHIN: Duration = Duration::from_secs(10);
+/// How long a way to a person may take where nothing is said.
+const REACH_WITHIN: Duration = Duration::from_secs(20);
+/// How many clicks are tried on it where nothing is said, and at most.
+const CLICKS: u16 = 10;
+const CLICKS_MAX: u16 = 20;
 /// The sizes that a window can have, in CSS pixels.
 const WINDOW: std::ops::RangeInclusive<u32> = 100..=4_000;
 
-const ACTIONS: &str = "open, click, type, press, select, upload, wait_for, expect";
+const ACTIONS: &str = "open, click, type, press, select, upload, wait_for, expect, talk, reach";
 
 /// Checks the whole probe.
 pub(super) fn draw(at: &At<BrowserSettings>, context: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
-    let mut blueprint = Blueprint { context, problems: Vec::new(), names: Names::default() };
+    let mut blueprint =
+        Blueprint { context, problems: Vec::new(), warnings: Vec::new(), names: Names::default() };
     let steps = blueprint.steps(&at.steps);
     let device = blueprint.device(at);
     if !blueprint.problems.is_empty() {
@@ -36,22 +48,37 @@ pub(super) fn draw(at: &At<BrowserSettings>, context: &BuildContext<'_>) -> Resu
     }
     let addresses = at.steps.iter().filter_map(|step| step.open.as_ref());
     let hosts: BTreeSet<Arc<str>> = addresses.filter_map(|url| url.0.host_str()).map(Arc::from).collect();
-    let warnings =
-        if context.chromium.is_installed() { vec![] } else { vec![not_installed(at.span.clone())] };
-    let phases = steps.iter().map(|step| (*step.name).into()).collect();
+    let mut warnings = blueprint.warnings;
+    warnings.extend((!context.chromium.is_installed()).then(|| not_installed(at.span.clone())));
+    let phases = steps.iter().flat_map(Step::names).map(|name| (**name).into()).collect();
+    let talks: Vec<&Script> = steps.iter().filter_map(Step::script).collect();
+    let responders: BTreeSet<Responder> = talks.iter().flat_map(|script| script.responders()).collect();
+    let counts_steps =
+        steps.iter().any(|step| step.reaches_person || matches!(step.action, Action::Reach(_)))
+            || talks.iter().any(|script| script.asks_people());
+    let responders = responders.into_iter().collect();
     let probe = BrowserProbe {
         chromium: Arc::clone(context.chromium),
         timeout: context.timeout,
         device: Arc::new(device),
         closed: at.closed.iter().map(|pattern| pattern.0.clone()).collect(),
         steps,
+        budget: StepsBudget::of(at.steps_max),
     };
-    Ok(Built { probe: Arc::new(probe), hosts: hosts.into_iter().collect(), phases, warnings })
+    Ok(Built {
+        responders,
+        counts_steps,
+        hosts: hosts.into_iter().collect(),
+        phases,
+        warnings,
+        ..Built::of(Arc::new(probe))
+    })
 }
 
 struct Blueprint<'a> {
     context: &'a BuildContext<'a>,
     problems: Vec<Problem>,
+    warnings: Vec<Problem>,
     names: Names,
 }
 
@@ -68,7 +95,11 @@ impl Blueprint<'_> {
 
     fn step(&mut self, settings: &At<StepSettings>) -> Option<Step> {
         self.problems.extend(self.names.take(&settings.name));
-        let otherwise = if settings.open.is_some() { OPEN_WITHIN } else { WITHIN };
+        let otherwise = match (&settings.open, &settings.reach) {
+            (Some(_), _) => OPEN_WITHIN,
+            (_, Some(_)) => REACH_WITHIN,
+            _ => WITHIN,
+        };
         let within = settings.within.as_ref().map_or(otherwise.min(self.context.timeout), |within| within.0);
         if let Some(within) = settings.within.as_ref().filter(|within| within.0 > self.context.timeout) {
             let run = Span(self.context.timeout);
@@ -96,6 +127,7 @@ impl Blueprint<'_> {
             is_optional: settings.optional,
             otherwise: settings.otherwise,
             has_picture: settings.screenshot,
+            reaches_person: settings.reaches_person,
         })
     }
 
@@ -130,8 +162,10 @@ impl Blueprint<'_> {
         });
         let wait_for = settings.wait_for.as_ref().map(|target| Action::WaitFor(spot(target)));
         let expect = settings.expect.as_ref().map(|expect| Action::Expect(self.expectation(expect)));
+        let talk = settings.talk.as_ref().map(|talk| Action::Talk(Box::new(self.talk(talk))));
+        let reach = settings.reach.as_ref().map(|reach| Action::Reach(Box::new(self.reach(reach))));
         let mut actions =
-            [open, click, writes, press, select, upload, wait_for, expect].into_iter().flatten();
+            [open, click, writes, press, select, upload, wait_for, expect, talk, reach].into_iter().flatten();
         match (actions.next(), actions.next()) {
             (Some(action), None) => Some(action),
             (None, _) => {
@@ -147,6 +181,40 @@ impl Blueprint<'_> {
                 None
             }
         }
+    }
+
+    fn talk(&mut self, settings: &TalkSettings) -> Talk {
+        // Beside its turns stands at least the step that opens the page.
+        let script = ScriptSettings { steps: &settings.steps, signs: &settings.signs, others: 1 };
+        let asks_per_day = settings.asks_per_day_max.as_ref().map_or(asks::PER_DAY, |most| most.get().into());
+        let script = Script::draw(script, self.context, &mut self.names, &mut self.problems);
+        if script.asks_people() {
+            let most = settings.asks_per_day_max.as_ref().map(|most| &most.span);
+            let span = most.unwrap_or(&settings.steps.span).clone();
+            self.warnings.extend(asks_too_often(self.context.every, asks_per_day, span));
+        }
+        Talk {
+            into: spot(&settings.into),
+            send: settings.send.as_ref().map(spot),
+            messages: spot(&settings.message),
+            leave: settings.leave.as_ref().map(spot),
+            script,
+            asks: Asks::new(asks_per_day),
+        }
+    }
+
+    fn reach(&mut self, settings: &At<ReachSettings>) -> Reach {
+        if settings.by.is_empty() {
+            let problem = settings.by.problem("it is not said what is clicked on the way");
+            self.problems
+                .push(problem.hint("write such as by = [{ text = \"Help\" }, { text = \"Contact us\" }]"));
+        }
+        let clicks_max = settings.clicks_max.as_ref().map_or(CLICKS, |most| most.get());
+        if let Some(most) = settings.clicks_max.as_ref().filter(|most| most.get() > CLICKS_MAX) {
+            let problem = most.problem(format!("no customer clicks more than {CLICKS_MAX} times"));
+            self.problems.push(problem.hint(format!("write {CLICKS_MAX} or less")));
+        }
+        Reach { person: spot(&settings.person), by: settings.by.iter().map(spot).collect(), clicks_max }
     }
 
     fn expectation(&mut self, at: &At<ExpectSettings>) -> Expectation {

@@ -5,10 +5,13 @@
 
 mod expectations;
 mod looks;
+mod reach;
+mod talk;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
 use self::looks::{LOOK_EVERY, Need};
@@ -18,16 +21,19 @@ use super::{
     trouble::{Circumstances, Trouble},
 };
 use crate::{
-    domain::outcome::{Detail, Failure, PhaseKind, Reason, Stage, Verdict},
+    domain::{
+        contact::Contact,
+        outcome::{Detail, Failure, PhaseKind, Reason, Stage, Verdict},
+    },
     probe::{
         Check, Picture, Report,
-        captured::Captured,
         chromium::{
             events::{is_local, is_own_network, meaning},
             look::{Aim, Obstacle, Seen},
             release,
             visit::{Hitch, Visit},
         },
+        conversation::Transcript,
         timeline::Timeline,
         transport::{fault::Broken, never_reached},
     },
@@ -54,6 +60,7 @@ const PICTURES_MAX: usize = 8;
 pub(super) struct Course<'b> {
     probe: &'b BrowserProbe,
     timeline: &'b Timeline,
+    stop: &'b CancellationToken,
     visit: Visit,
     /// When the last step must be over.
     limit: Instant,
@@ -63,6 +70,10 @@ pub(super) struct Course<'b> {
     skipped: Vec<&'b Spot>,
     checks: Vec<Check>,
     pictures: Vec<Picture>,
+    /// How much the customer has done so far.
+    actions: u16,
+    contact: Option<Contact>,
+    transcript: Transcript,
     /// The first thing over its budget.
     blemish: Option<Failure>,
 }
@@ -83,7 +94,11 @@ impl From<Trouble> for End {
 
 impl<'b> Course<'b> {
     /// Goes the whole way.
-    pub(super) async fn run(probe: &'b BrowserProbe, timeline: &'b Timeline) -> Report {
+    pub(super) async fn run(
+        probe: &'b BrowserProbe,
+        timeline: &'b Timeline,
+        stop: &'b CancellationToken,
+    ) -> Report {
         let reserve = RESERVE_MAX.min(probe.timeout / 4);
         let deadline = timeline.started() + probe.timeout;
         let running = match timeout_at(deadline - reserve, probe.chromium.running()).await {
@@ -113,6 +128,7 @@ impl<'b> Course<'b> {
         let mut course = Self {
             probe,
             timeline,
+            stop,
             visit,
             limit: deadline - reserve,
             step: "".into(),
@@ -120,12 +136,15 @@ impl<'b> Course<'b> {
             skipped: Vec::new(),
             checks: Vec::new(),
             pictures: Vec::new(),
+            actions: 0,
+            contact: None,
+            transcript: Transcript::new(),
             blemish: None,
         };
         let ended = course.walk().await;
         timeline.end();
         let certificate_expires_at = course.certificate();
-        let Self { visit, checks, pictures, blemish, .. } = course;
+        let Self { visit, checks, pictures, blemish, contact, transcript, .. } = course;
         let clearance = reserve / 5;
         visit.leave((deadline - clearance).min(Instant::now() + reserve)).await;
         let verdict = match (ended, blemish) {
@@ -133,7 +152,15 @@ impl<'b> Course<'b> {
             (Ok(()), Some(blemish)) => Verdict::Degraded(blemish),
             (Ok(()), None) => Verdict::Ok,
         };
-        Report { verdict, certificate_expires_at, checks, captured: Captured::default(), pictures }
+        let contact = contact.map(Box::new);
+        Report {
+            certificate_expires_at,
+            checks,
+            pictures,
+            contact,
+            transcript,
+            ..Report::without_answer(verdict)
+        }
     }
 
     async fn walk(&mut self) -> Result<(), Broken> {
@@ -148,6 +175,10 @@ impl<'b> Course<'b> {
             self.timeline.end();
             if let Err(end) = taken {
                 return Err(self.fail(step, end).await);
+            }
+            self.actions = self.actions.saturating_add(step.action.is_customers().into());
+            if step.reaches_person {
+                self.reach_person_after(self.actions);
             }
             self.mind_lateness(step, began.elapsed());
             if step.has_picture {
@@ -168,6 +199,8 @@ impl<'b> Course<'b> {
                 let Some(seen) = self.clear(on, Aim::Click, need, until).await? else {
                     self.note(step, None, "not there, and it need not be");
                     self.skipped.push(on);
+                    // It was not done; what is counted after it is taken off here.
+                    self.actions = self.actions.saturating_sub(1);
                     return Ok(());
                 };
                 self.click(on, &seen, until).await?;
@@ -196,6 +229,8 @@ impl<'b> Course<'b> {
             Action::Upload { into, file } => self.upload(into, file, until).await?,
             Action::WaitFor(spot) => self.look_until(spot, Aim::See, until).await?.shown.unwrap_or_default(),
             Action::Expect(expectation) => self.expect(expectation, until).await?,
+            Action::Talk(talk) => self.talk(talk).await?,
+            Action::Reach(reach) => self.reach(reach, until).await?,
         };
         if let Some(why) = &self.visit.log.forbidden {
             let broken = Broken::failed(Stage::Connect, Reason::PolicyBlocked, why);
@@ -317,7 +352,7 @@ impl<'b> Course<'b> {
             }
         };
         if let Broken::Failed(failure) = &mut broken {
-            failure.step = Some(Arc::clone(&step.name));
+            failure.step.get_or_insert_with(|| Arc::clone(&step.name));
             if let Some(otherwise) = step.otherwise.filter(|otherwise| *otherwise != failure.reason) {
                 failure.cause = Some(failure.cause.unwrap_or(failure.reason));
                 failure.reason = otherwise;
@@ -373,6 +408,14 @@ impl<'b> Course<'b> {
             cause: None,
             detail,
         });
+    }
+
+    /// A person is reached: it was so far.
+    fn reach_person_after(&mut self, steps: u16) {
+        self.actions = steps;
+        self.contact.get_or_insert_default().steps = Some(steps);
+        let far = self.probe.budget.exceeded(steps, &self.step);
+        self.blemish = self.blemish.take().or(far);
     }
 
     fn certificate(&self) -> Option<jiff::Timestamp> {

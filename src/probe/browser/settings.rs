@@ -1,6 +1,6 @@
 //! A browser probe in `probes.toml`.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, num::NonZeroU16, path::PathBuf};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
@@ -8,7 +8,10 @@ use serde::{Deserialize, Deserializer, de};
 use super::blueprint;
 use crate::{
     domain::outcome::Reason,
-    probe::settings::{BuildContext, Built},
+    probe::{
+        conversation::settings::{SignsSettings, TurnSettings},
+        settings::{BuildContext, Built},
+    },
     secret::MaybeSecret,
     setting::{At, CssSelector, HttpUrl, Pattern, Problem, Refused, Span, refuse, written_as_text},
 };
@@ -38,6 +41,9 @@ pub struct BrowserSettings {
     pub(super) locale: Option<At<Locale>>,
     /// Where the customer's clock stands, such as "Europe/Berlin".
     pub(super) time_zone: Option<At<String>>,
+    /// How much a customer may have to do until a person is reached: 4 without. More is degraded, with the reason
+    /// "too_many_steps".
+    pub(super) steps_max: Option<NonZeroU16>,
     /// What the browser calls itself. Default: what Chromium calls itself when it has a window.
     pub(super) user_agent: Option<At<String>>,
 }
@@ -52,7 +58,7 @@ pub struct WindowSettings {
     pub(super) height: u32,
 }
 
-/// One step: exactly one of open, click, type, press, select, upload, wait_for and expect.
+/// One step: exactly one of open, click, type, press, select, upload, wait_for, expect, talk and reach.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table, such as { name = \"chat\", click = \"#chat\" }")]
 pub struct StepSettings {
@@ -77,18 +83,67 @@ pub struct StepSettings {
     pub(super) wait_for: Option<TargetSettings>,
     /// Waits until something holds.
     pub(super) expect: Option<At<ExpectSettings>>,
-    /// How long the step may take. Default "5s"; for open "10s".
+    /// Holds a conversation in a chat that is open.
+    pub(super) talk: Option<Box<TalkSettings>>,
+    /// Looks for a person, or for a form to people, by way of what the page offers.
+    pub(super) reach: Option<At<ReachSettings>>,
+    /// How long the step may take. Default "5s"; for open "10s", for reach "20s". The turns of talk have times of their own.
     pub(super) within: Option<At<Span>>,
     /// A step that takes longer makes the run degraded, with the reason "late".
     pub(super) late_after: Option<At<Span>>,
     /// With click: a page on which it is not there is as good. For a banner that does not always come.
     #[serde(default)]
     pub(super) optional: bool,
+    /// With this step a person, or a form to people, is reached. What a customer has done until then is counted: clicks,
+    /// words, keys, choices and files.
+    #[serde(default)]
+    pub(super) reaches_person: bool,
     /// The reason that is told when the step fails, such as "closed" or "bot_only".
     pub(super) otherwise: Option<Reason>,
     /// Takes a picture of the window after the step.
     #[serde(default)]
     pub(super) screenshot: bool,
+}
+
+/// A conversation in a chat on the page. A message is told by its element: signs may look at `$.text`, `$.class`, `$.id`
+/// and, as `$.attributes`, at the element's attributes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table, such as { into = \"textarea\", message = \".message\", steps = [{ name = \"ask\", say = \"Hello\" }] }"
+)]
+pub struct TalkSettings {
+    /// The field in which one writes.
+    pub(super) into: TargetSettings,
+    /// What is clicked to send what was written. Without, Enter is pressed.
+    pub(super) send: Option<TargetSettings>,
+    /// The messages: every element that is one.
+    pub(super) message: TargetSettings,
+    /// What is said, and what reply is awaited, in its order.
+    pub(super) steps: At<Vec<At<TurnSettings>>>,
+    /// By what it is told who speaks.
+    #[serde(default)]
+    pub(super) signs: SignsSettings,
+    /// What is clicked at the end, whatever happened: the conversation is left.
+    pub(super) leave: Option<TargetSettings>,
+    /// How often on one day (UTC) people are asked for at most; 24 without. Further runs say nothing about the channel.
+    pub(super) asks_per_day_max: Option<At<NonZeroU16>>,
+}
+
+/// A person, or a form to people, and the ways that may lead there.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table, such as { person = \"#contact-form\", by = [\"Help\", \"Contact us\"] }"
+)]
+pub struct ReachSettings {
+    /// What is seen when one is there.
+    pub(super) person: TargetSettings,
+    /// What is clicked on the way, where it is offered: the last of these that is there and was not clicked yet. Begin
+    /// with the first door, and end with what is nearest to a person.
+    pub(super) by: At<Vec<TargetSettings>>,
+    /// How many clicks are tried at most, from 1 to 20; 10 without.
+    pub(super) clicks_max: Option<At<NonZeroU16>>,
 }
 
 /// Text for a field.
@@ -350,6 +405,13 @@ written_as_text!(Key, "a key", "Enter", {
 });
 
 impl BrowserSettings {
+    /// Whether it waits for people, or for their queue.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        let talks = self.steps.iter().filter_map(|step| step.talk.as_ref());
+        talks.flat_map(|talk| talk.steps.iter()).any(|turn| turn.waits_for_people())
+    }
+
     /// Checks the whole probe.
     ///
     /// # Errors

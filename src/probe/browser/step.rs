@@ -6,7 +6,11 @@ use regex::Regex;
 use url::Url;
 
 use super::settings::Key;
-use crate::{domain::outcome::Reason, probe::chromium::look::Target, secret::Secret};
+use crate::{
+    domain::outcome::Reason,
+    probe::{asks::Asks, chromium::look::Target, conversation::script::Script},
+    secret::Secret,
+};
 
 /// A step.
 #[derive(Debug)]
@@ -20,6 +24,23 @@ pub(super) struct Step {
     pub(super) otherwise: Option<Reason>,
     /// Whether a picture is taken after it.
     pub(super) has_picture: bool,
+    /// Whether a person is reached with it.
+    pub(super) reaches_person: bool,
+}
+
+impl Step {
+    /// Its name, and those of the turns of its conversation.
+    pub(super) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        std::iter::once(&self.name).chain(self.script().into_iter().flat_map(Script::names))
+    }
+
+    /// Its conversation.
+    pub(super) fn script(&self) -> Option<&Script> {
+        match &self.action {
+            Action::Talk(talk) => Some(&talk.script),
+            _ => None,
+        }
+    }
 }
 
 /// What a customer does.
@@ -33,6 +54,27 @@ pub(super) enum Action {
     Upload { into: Spot, file: Box<str> },
     WaitFor(Spot),
     Expect(Expectation),
+    Talk(Box<Talk>),
+    Reach(Box<Reach>),
+}
+
+/// A conversation in a chat on the page.
+#[derive(Debug)]
+pub(super) struct Talk {
+    pub(super) into: Spot,
+    pub(super) send: Option<Spot>,
+    pub(super) messages: Spot,
+    pub(super) leave: Option<Spot>,
+    pub(super) script: Script,
+    pub(super) asks: Asks,
+}
+
+/// A person, and the ways that may lead there, from the first door on.
+#[derive(Debug)]
+pub(super) struct Reach {
+    pub(super) person: Spot,
+    pub(super) by: Vec<Spot>,
+    pub(super) clicks_max: u16,
 }
 
 /// An element, and the frames that lead to it.
@@ -74,6 +116,19 @@ pub(super) struct Element {
 }
 
 impl Action {
+    /// Whether a customer has something to do in it. What talk and reach take is counted by themselves; going to a page is
+    /// where a customer begins.
+    pub(super) fn is_customers(&self) -> bool {
+        match self {
+            Self::Click { .. }
+            | Self::Type { .. }
+            | Self::Press(_)
+            | Self::Select { .. }
+            | Self::Upload { .. } => true,
+            Self::Open(_) | Self::WaitFor(_) | Self::Expect(_) | Self::Talk(_) | Self::Reach(_) => false,
+        }
+    }
+
     /// What is expected to be possible, in words.
     pub(super) fn words(&self) -> String {
         match self {
@@ -88,6 +143,8 @@ impl Action {
             Self::Upload { into, .. } => format!("{} takes a file", into.words()),
             Self::WaitFor(spot) => format!("{} is seen", spot.words()),
             Self::Expect(expectation) => expectation.words(),
+            Self::Talk(_) => "a conversation".to_owned(),
+            Self::Reach(reach) => format!("a way to {}", reach.person.words()),
         }
     }
 }

@@ -13,6 +13,7 @@ function (wanted, ...closed) {
   const CHALLENGE_TEXT_MAX = 2000;
   const CANDIDATES_MAX = 50;
   const ELEMENTS_MAX = 200000;
+  const MESSAGES_MAX = 200;
 
   const clip = (text, max) => {
     const plain = (text ?? "").replace(/\s+/g, " ").trim();
@@ -270,6 +271,16 @@ function (wanted, ...closed) {
     return { is_there: text.replace(/\s+/g, "").includes(wanted.text.replace(/\s+/g, "")) };
   };
 
+  // The newest are what matters.
+  const messages = () => ({
+    all: find().slice(-MESSAGES_MAX).map((element) => ({
+      text: clip(says(element), 4000),
+      id: element.id,
+      class: clip(element.getAttribute("class"), 500),
+      attributes: Object.fromEntries([...element.attributes].slice(0, 30).map((it) => [it.name, clip(it.value, 500)])),
+    })),
+  });
+
   const wall = () => {
     const frames = [...document.querySelectorAll("iframe")].filter((frame) => {
       const box = frame.getBoundingClientRect();
@@ -281,5 +292,5 @@ function (wanted, ...closed) {
     return said ? { why: `a page that says “${clip(said[0], 60)}”` } : {};
   };
 
-  return { look, hold, choose, typed, wall }[wanted.act]();
+  return { look, hold, choose, typed, messages, wall }[wanted.act]();
 }

@@ -33,6 +33,16 @@ pub struct ExpectSettings {
     pub time: Option<TimeExpectation>,
 }
 
+impl ExpectSettings {
+    /// Whether nothing is written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self { status, headers, body, json, size, certificate, time } = self;
+        let lists_are_empty = headers.is_empty() && body.is_empty() && json.is_empty();
+        lists_are_empty && status.is_none() && size.is_none() && certificate.is_none() && time.is_none()
+    }
+}
+
 /// Which statuses are expected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusSettings {

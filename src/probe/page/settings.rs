@@ -166,7 +166,7 @@ impl PageSettings {
         let transport = Arc::clone(context.transport);
         let probe =
             PageProbe { transport, clock: Clock::system(), page, config, entry, script, closed, contacts };
-        Built { probe: Arc::new(probe), hosts: hosts.into_iter().collect(), phases, warnings }
+        Built { hosts: hosts.into_iter().collect(), phases, warnings, ..Built::of(Arc::new(probe)) }
     }
 }
 

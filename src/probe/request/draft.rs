@@ -204,7 +204,11 @@ impl<T> Body<T> {
 }
 
 impl<T> Json<T> {
-    fn try_map<U, E>(&self, form: &mut impl FnMut(&T) -> Result<U, E>) -> Result<Json<U>, E> {
+    /// The same document with its texts in another form.
+    ///
+    /// # Errors
+    /// The first error of `form`.
+    pub fn try_map<U, E>(&self, form: &mut impl FnMut(&T) -> Result<U, E>) -> Result<Json<U>, E> {
         Ok(match self {
             Self::Text(text) => Json::Text(form(text)?),
             Self::Plain(value) => Json::Plain(value.clone()),
@@ -247,7 +251,8 @@ impl Json<Text> {
     }
 
     /// The document, for the one place that sends it.
-    pub(super) fn to_value(&self) -> serde_json::Value {
+    #[must_use]
+    pub fn to_value(&self) -> serde_json::Value {
         match self {
             Self::Text(text) => text.as_str().into(),
             Self::Plain(value) => value.clone(),

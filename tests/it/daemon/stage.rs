@@ -173,6 +173,8 @@ pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbeP
             recheck: None,
             hosts: Box::default(),
             phases: Arc::new([]),
+            responders: Box::default(),
+            counts_steps: false,
             kind: "http",
             fingerprint: 1,
             probe: Arc::clone(door) as Arc<dyn Probe>,
@@ -188,6 +190,7 @@ pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbeP
                 dark_after: Quorum { count: 3, of: 5 },
                 up_after: Quorum { count: 2, of: 2 },
                 alert_on_degraded: false,
+                waiting: None,
             },
             probes: BTreeMap::from([(ProbeName::new("door"), Arc::new(probe))]),
         };

@@ -106,7 +106,9 @@ pub(super) fn build(journey: &str, timeout: Duration, directory: &Path) -> Resul
     let (transport, chromium) = (Transport::new(Resolver::system()), browser());
     settings.build(&BuildContext {
         key: &key(),
+        every: timeout,
         timeout,
+        first_response: None,
         sources: &sources,
         transport: &transport,
         chromium: &chromium,

@@ -140,6 +140,7 @@ impl Situation {
             dark_after: Quorum { count: 3, of: 5 },
             up_after: Quorum { count: 2, of: 2 },
             alert_on_degraded: self.alert_on_degraded,
+            waiting: None,
         };
         let is_other = |neighbour: &&Neighbour| neighbour.channel.as_str() != self.channel;
         let neighbours: Vec<Neighbour> = self.neighbours.iter().filter(is_other).cloned().collect();

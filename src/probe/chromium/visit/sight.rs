@@ -107,6 +107,25 @@ impl Visit {
         Ok(Looked::There(seen))
     }
 
+    /// The messages of a chat: every element that is one, in its order, with its text, id, class and attributes.
+    ///
+    /// # Errors
+    /// When the document went away meanwhile, or cannot be looked at.
+    pub async fn messages(&mut self, frames: &[Target], target: &Target) -> Result<Vec<Value>, Hitch> {
+        let mut place = self.top().await?;
+        for frame in frames {
+            let seen = self.examine(&place, frame, Aim::Frame, None).await?;
+            if !(seen.is_clear() && seen.is_frame) {
+                return Ok(Vec::new());
+            }
+            place = self.enter(place).await?;
+        }
+        let wanted = json!({ "act": "messages", "css": target.css, "text": target.text });
+        let closed = self.closed_roots(&place).await?;
+        let mut answer = self.ask(&place, wanted, &closed).await?;
+        Ok(answer["all"].as_array_mut().map(std::mem::take).unwrap_or_default())
+    }
+
     /// What stands before a page instead of the service, if anything does.
     ///
     /// # Errors

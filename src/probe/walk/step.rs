@@ -50,6 +50,28 @@ pub struct StepSettings {
     pub(super) capture: BTreeMap<String, At<CaptureSettings>>,
     /// Repeats the step until something holds, too.
     pub(super) until: Option<At<UntilSettings>>,
+    /// With this step a person, or a form to people, is reached. The steps up to it are counted, without the first, with
+    /// which a customer arrives, and without those that wait.
+    #[serde(default)]
+    pub(super) reaches_person: bool,
+}
+
+impl StepSettings {
+    /// A request that is made again and again under one name.
+    #[must_use]
+    pub fn of(
+        name: At<String>,
+        http: RequestSettings,
+        capture: BTreeMap<String, At<CaptureSettings>>,
+    ) -> Self {
+        Self { name, http, capture, until: None, reaches_person: false }
+    }
+
+    /// Whether it waits for something.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.until.is_some()
+    }
 }
 
 /// Waiting: the step is repeated until what is expected here holds. What must hold of every answer meanwhile stands
@@ -75,18 +97,29 @@ pub struct UntilSettings {
 
 /// A step, checked.
 #[derive(Debug)]
-pub(super) struct Step {
-    pub(super) name: Arc<str>,
+pub struct Step {
+    /// Its name.
+    pub name: Arc<str>,
     pub(super) request: Request,
     /// What must hold of every answer.
     pub(super) expect: Expectations,
     pub(super) until: Option<Until>,
+    /// Whether a person is reached with it.
+    pub reaches_person: bool,
     pub(super) captures: Vec<Capture>,
+}
+
+impl Step {
+    /// Whether a customer waits in it, and does nothing.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.until.is_some()
+    }
 }
 
 /// What is waited for.
 #[derive(Debug)]
-pub(super) struct Until {
+pub struct Until {
     pub(super) expect: Expectations,
     pub(super) every: Duration,
     pub(super) within: Duration,
@@ -96,7 +129,7 @@ pub(super) struct Until {
 
 /// A request whose texts have variables.
 #[derive(Debug)]
-pub(super) struct Request {
+pub struct Request {
     pub(super) draft: Draft<Wording>,
 }
 
@@ -111,7 +144,7 @@ pub(super) struct Bearings<'a> {
 
 /// A text of a request.
 #[derive(Clone, Debug)]
-pub(super) enum Wording {
+pub enum Wording {
     /// With variables, or without.
     Template(Template),
     /// A secret stands as it is: its braces are its own.
@@ -125,6 +158,11 @@ impl Wording {
             Self::Template(template) => template.variables().any(|name| secrets.contains(name)),
             Self::Secret(text) => text.is_secret(),
         }
+    }
+
+    /// With its variables filled in, anywhere but in an address.
+    pub(super) fn filled(&self, variables: &Variables) -> Result<Text, Broken> {
+        self.fill(variables, Place::Elsewhere).map_err(never_captured)
     }
 
     fn fill(&self, variables: &Variables, place: Place) -> Result<Text, Unset> {

@@ -20,7 +20,18 @@ pub(super) struct Variables(BTreeMap<Box<str>, Value>);
 #[derive(Clone)]
 struct Value {
     text: String,
-    secret: bool,
+    origin: Origin,
+}
+
+/// Where a value comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// From us: the nonce, what we say.
+    Ours,
+    /// A secret of the operator's.
+    Secret,
+    /// From an answer of the target.
+    Captured,
 }
 
 impl Variables {
@@ -30,17 +41,22 @@ impl Variables {
         secrets: impl IntoIterator<Item = (&'a str, &'a Secret)>,
     ) -> Self {
         let mut variables = Self::default();
-        variables.set(NONCE, nonce(now));
+        variables.give(NONCE, nonce(now));
         for (name, secret) in secrets {
             let text = secret.expose().to_owned();
-            variables.0.insert(name.into(), Value { text, secret: true });
+            variables.0.insert(name.into(), Value { text, origin: Origin::Secret });
         }
         variables
     }
 
-    /// Gives a variable its value.
+    /// Gives a variable the value that was captured for it.
     pub(super) fn set(&mut self, name: &str, value: String) {
-        self.0.insert(name.into(), Value { text: value, secret: false });
+        self.0.insert(name.into(), Value { text: value, origin: Origin::Captured });
+    }
+
+    /// Gives a variable a value of ours.
+    pub(super) fn give(&mut self, name: &str, value: String) {
+        self.0.insert(name.into(), Value { text: value, origin: Origin::Ours });
     }
 
     /// The value of a variable, if it has one yet.
@@ -58,13 +74,13 @@ impl Variables {
 
     /// What the target's answers have given.
     pub(super) fn into_captured(self) -> Captured {
-        let given = self.0.into_iter().filter(|(name, value)| **name != *NONCE && !value.secret);
-        Captured::new(given.map(|(name, value)| (name, value.text)))
+        let captured = self.0.into_iter().filter(|(_, value)| value.origin == Origin::Captured);
+        Captured::new(captured.map(|(name, value)| (name, value.text)))
     }
 
     /// Whether a variable is a secret of the operator's.
     pub(super) fn is_secret(&self, name: &str) -> bool {
-        self.0.get(name).is_some_and(|value| value.secret)
+        self.0.get(name).is_some_and(|value| value.origin == Origin::Secret)
     }
 }
 

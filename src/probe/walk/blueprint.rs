@@ -1,5 +1,5 @@
-//! From the settings of a journey to the journey, with everything that is wrong found on the way: after this, a run
-//! cannot meet a variable without a value, an address that is none, or a wait that does not fit.
+//! From the settings of steps to the steps, with everything that is wrong found on the way: after this, a run cannot
+//! meet a variable without a value, an address that is none, or a wait that does not fit.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,7 +12,7 @@ use std::{
 use url::{Origin, Url};
 
 use super::{
-    CLEANUP_TIMEOUT, Journey, JourneySettings,
+    Way,
     capture::{Capture, CaptureSettings},
     step::{EVERY, EVERY_MIN, Request, Step, StepSettings, Until, UntilSettings, Wording},
     template::{Malformed, Template},
@@ -23,25 +23,41 @@ use crate::{
     probe::{
         expect::Expectations,
         request::draft::{Draft, Place, Text},
-        settings::{BuildContext, Built},
-        steps::{self, Names},
+        settings::BuildContext,
+        steps::Names,
     },
     secret::{Secret, SecretRef},
     setting::{At, HttpUrl, Problem, Span, is_variable_name, suggest},
 };
 
-/// A journey being drawn up.
-pub(super) struct Blueprint<'a> {
-    context: &'a BuildContext<'a>,
-    problems: Vec<Problem>,
-    warnings: Vec<Problem>,
+/// Steps being drawn up.
+pub struct Blueprint<'a> {
+    /// What the probe is built from.
+    pub context: &'a BuildContext<'a>,
+    /// What is wrong so far.
+    pub problems: Vec<Problem>,
+    /// What deserves a second look.
+    pub warnings: Vec<Problem>,
+    /// The names that steps have taken.
+    pub names: Names,
     /// The variables that have a value at this point of the way.
     known: BTreeSet<String>,
     /// Those of them that are secrets.
-    secrets: BTreeSet<String>,
-    names: Names,
+    secret_names: BTreeSet<String>,
+    secrets: Vec<(Box<str>, Secret)>,
     time: Time,
     origins: Vec<Origin>,
+}
+
+/// What was drawn up, in good order.
+#[derive(Debug)]
+pub struct Drawn {
+    /// The way.
+    pub way: Way,
+    /// Every host on it.
+    pub hosts: BTreeSet<Arc<str>>,
+    /// What deserves a second look.
+    pub warnings: Vec<Problem>,
 }
 
 /// The time that the steps have to wait in.
@@ -61,73 +77,60 @@ impl Time {
 }
 
 impl<'a> Blueprint<'a> {
-    pub(super) fn draw(
-        settings: &JourneySettings,
-        context: &'a BuildContext<'a>,
-    ) -> Result<Built, Vec<Problem>> {
-        let mut blueprint = Self {
+    /// Nothing yet: the steps have the whole run to wait in.
+    #[must_use]
+    pub fn begin(context: &'a BuildContext<'a>) -> Self {
+        Self {
             context,
             problems: Vec::new(),
             warnings: Vec::new(),
-            known: BTreeSet::from([NONCE.to_owned()]),
-            secrets: BTreeSet::new(),
             names: Names::default(),
+            known: BTreeSet::from([NONCE.to_owned()]),
+            secret_names: BTreeSet::new(),
+            secrets: Vec::new(),
             time: Time::new(context.timeout, format!("the run of {}", Span(context.timeout))),
             origins: Vec::new(),
-        };
-        let example = "{ name = \"open\", http = { url = \"https://...\" } }";
-        blueprint.problems.extend(steps::count(&settings.steps, settings.cleanup.len(), "journey", example));
-        let cleanup_timeout = blueprint.cleanup_timeout(settings);
-        let kept = Span(cleanup_timeout);
-        if !settings.cleanup.is_empty() {
-            let words = format!("{}, less {kept} for the cleanup,", blueprint.time.words);
-            blueprint.time = Time::new(context.timeout.saturating_sub(cleanup_timeout), words);
         }
-        let secrets = blueprint.secrets(&settings.secrets);
-        let steps = blueprint.steps(&settings.steps.value);
-        blueprint.time = Time::new(cleanup_timeout, format!("the cleanup of {kept}"));
-        let cleanup = blueprint.steps(&settings.cleanup);
-        if !blueprint.problems.is_empty() {
-            return Err(blueprint.problems);
-        }
-        let Self { warnings, origins, .. } = blueprint;
-        let hosts: BTreeSet<Arc<str>> = origins.iter().filter_map(host).collect();
-        let journey = Journey {
-            key: context.key.clone(),
-            transport: Arc::clone(context.transport),
-            clock: Clock::system(),
-            timeout: context.timeout,
-            cleanup_timeout,
-            secrets,
-            steps,
-            cleanup,
-            origins,
-        };
-        let phases = journey.steps.iter().chain(&journey.cleanup).map(|step| (*step.name).into()).collect();
-        Ok(Built { probe: Arc::new(journey), hosts: hosts.into_iter().collect(), phases, warnings })
     }
 
-    fn cleanup_timeout(&mut self, settings: &JourneySettings) -> Duration {
-        let run = self.context.timeout;
-        let Some(wanted) = &settings.cleanup_timeout else { return CLEANUP_TIMEOUT.min(run / 4) };
-        if wanted.0 >= run {
-            let problem = wanted.problem(format!("the cleanup cannot have the whole run of {run:?}"));
-            self.problems.push(problem.hint("raise the probe's timeout, or keep less for the cleanup"));
-        }
-        wanted.0
+    /// The steps that follow have this time to wait in, called by these words.
+    pub fn within(&mut self, limit: Duration, words: String) {
+        self.time = Time::new(limit, words);
     }
 
-    fn secrets(&mut self, settings: &BTreeMap<String, At<SecretRef>>) -> Vec<(Box<str>, Secret)> {
-        let mut secrets = Vec::new();
+    /// Secrets that steps may use as variables.
+    pub fn secrets(&mut self, settings: &BTreeMap<String, At<SecretRef>>) {
         for (name, reference) in settings {
             self.define(name, &reference.span);
-            self.secrets.insert(name.clone());
+            self.secret_names.insert(name.clone());
             match self.context.sources.secret(reference) {
-                Ok(secret) => secrets.push((name.as_str().into(), secret)),
+                Ok(secret) => self.secrets.push((name.as_str().into(), secret)),
                 Err(problem) => self.problems.push(problem),
             }
         }
-        secrets
+    }
+
+    /// A variable that has its value before the steps begin that follow.
+    pub fn knows(&mut self, name: &str) {
+        self.known.insert(name.to_owned());
+    }
+
+    /// The way; or what is wrong.
+    ///
+    /// # Errors
+    /// Everything that was found wrong.
+    pub fn finish(self) -> Result<Drawn, Vec<Problem>> {
+        if !self.problems.is_empty() {
+            return Err(self.problems);
+        }
+        let hosts = self.origins.iter().filter_map(host).collect();
+        let way = Way {
+            transport: Arc::clone(self.context.transport),
+            clock: Clock::system(),
+            secrets: self.secrets,
+            origins: self.origins,
+        };
+        Ok(Drawn { way, hosts, warnings: self.warnings })
     }
 
     /// A variable has its value from here on; each is defined once, so that a text means one thing.
@@ -141,16 +144,17 @@ impl<'a> Blueprint<'a> {
         }
     }
 
-    fn steps(&mut self, steps: &[StepSettings]) -> Vec<Step> {
+    /// Draws steps in their order.
+    pub fn steps(&mut self, steps: &[StepSettings]) -> Vec<Step> {
         steps.iter().filter_map(|step| self.step(step)).collect()
     }
 
     /// Draws one step, as far as it can be drawn: what is wrong with one part hides nothing of the next.
-    fn step(&mut self, settings: &StepSettings) -> Option<Step> {
+    pub fn step(&mut self, settings: &StepSettings) -> Option<Step> {
         self.problems.extend(self.names.take(&settings.name));
         let draft = settings.http.draft(self.context, &mut self.problems);
         let draft = draft.map(|draft| self.with_variables(&draft));
-        let is_secret = |text: &Wording| text.is_secret(&self.secrets);
+        let is_secret = |text: &Wording| text.is_secret(&self.secret_names);
         let has_credentials = draft.as_ref().is_some_and(|draft| draft.has_credentials(is_secret));
         self.warnings.extend(settings.http.warnings(has_credentials));
         let expect = settings.http.expect.build(has_credentials, self.context.timeout, &mut self.problems);
@@ -158,7 +162,8 @@ impl<'a> Blueprint<'a> {
         let until = settings.until.as_ref().map(|until| self.until(until));
         let captures = self.captures(&settings.capture);
         let name = settings.name.as_str().into();
-        Some(Step { name, request: Request { draft: draft? }, expect, until, captures })
+        let reaches_person = settings.reaches_person;
+        Some(Step { name, request: Request { draft: draft? }, expect, until, reaches_person, captures })
     }
 
     fn with_variables(&mut self, draft: &Draft<Text>) -> Draft<Wording> {
@@ -167,7 +172,7 @@ impl<'a> Blueprint<'a> {
         worded
     }
 
-    fn wording(&mut self, text: &Text, place: Place) -> Wording {
+    pub(super) fn wording(&mut self, text: &Text, place: Place) -> Wording {
         if text.is_secret() {
             return Wording::Secret(text.clone());
         }
@@ -287,6 +292,3 @@ fn host(origin: &Origin) -> Option<Arc<str>> {
         Origin::Opaque(_) => None,
     }
 }
-
-#[cfg(test)]
-mod tests;

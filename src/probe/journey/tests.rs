@@ -21,7 +21,9 @@ fn draw(toml: &str) -> Result<Built, Vec<Problem>> {
     let timeout = Duration::from_secs(10);
     settings.build(&BuildContext {
         key: &key,
+        every: timeout,
         timeout,
+        first_response: None,
         sources: &sources,
         transport: &transport,
         chromium: &chromium,

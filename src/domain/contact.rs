@@ -1,0 +1,63 @@
+//! How a customer got to somebody who answers, as far as a run that talks has measured it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Who answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Responder {
+    /// A program.
+    Bot,
+    /// A person.
+    Person,
+}
+
+impl Responder {
+    /// Every responder.
+    pub const ALL: [Self; 2] = [Self::Bot, Self::Person];
+
+    /// The word of the `responder` label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bot => "bot",
+            Self::Person => "person",
+        }
+    }
+}
+
+/// What a run measured on its way to somebody who answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contact {
+    /// From the first thing said, or from the opening where nothing was, to the first reply of a bot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bot: Option<Duration>,
+    /// From the moment a person was asked for to the first sign of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<Duration>,
+    /// From the first sign of a queue to a person, or to the end of the wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued: Option<Duration>,
+    /// The place in the queue that was shown first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_position: Option<u32>,
+    /// What a customer had to do until a person, or a form to one, was reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u16>,
+    /// Whether people were asked to come: that is what they are disturbed by.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub person_asked: bool,
+}
+
+impl Contact {
+    /// How long somebody took to answer; none if nobody did.
+    #[must_use]
+    pub fn first_response(&self, responder: Responder) -> Option<Duration> {
+        match responder {
+            Responder::Bot => self.bot,
+            Responder::Person => self.person,
+        }
+    }
+}
