@@ -1,7 +1,8 @@
 //! Chats over real sockets: what the service does, and what is told of it; how it is left; what a hostile one can do.
 
 mod hostile;
-mod service;
+mod running;
+pub mod service;
 
 use std::{path::Path, sync::Arc, time::Duration};
 

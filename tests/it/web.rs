@@ -15,6 +15,7 @@ use lamplighter::{
     web::{Source, router},
 };
 use reqwest::StatusCode;
+use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -25,6 +26,7 @@ use tokio::{
 };
 
 use crate::{
+    chat::service::{Act, Service},
     daemon::stage::{Play, doors, plan},
     loopback::{Server, certificates::Authority, read_request},
     running::{Running, Target, until, write_config},
@@ -105,6 +107,8 @@ async fn a_daemon_at_work_has_a_sample_of_every_metric_there_is() {
     })
     .await;
     let target = Target::start().await;
+    let says = vec![vec![Act::Say(json!({ "text": "Hello" }))], vec![Act::Say(json!({ "agent": "Kim" }))]];
+    let chat = Service::open(says).await;
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("ca.pem"), authority.pem()).unwrap();
     let door = |channel: &str, http: String| {
@@ -115,7 +119,13 @@ async fn a_daemon_at_work_has_a_sample_of_every_metric_there_is() {
     };
     let config = "[monitor]\nlisten = \"127.0.0.1:0\"\n".to_owned()
         + &door("shop", format!("url = \"https://{}/\", tls = {{ root_ca = \"ca.pem\" }}", shop.address))
-        + &door("broken", format!("url = \"http://{}/broken\"", target.address));
+        + &door("broken", format!("url = \"http://{}/broken\"", target.address))
+        + &format!(
+            "[channel.shop.probe.person]\nevery = \"500ms\"\n[channel.shop.probe.person.chat]\nwebsocket = {{ http = {{ url = \"{}/socket\" }}, say = {{ json = {{ text = \"{{text}}\" }} }}, first = [{{ json = {{ type = \"hello\" }} }}] }}\n\
+             text = \"$.text\"\nsteps = [{{ name = \"hello\" }}, {{ name = \"person\", say = \"human please\", from = \"person\" }}]\n\
+             signs = {{ person = [{{ json = \"$.agent\" }}] }}\n",
+            chat.base
+        );
     write_config(directory.path(), &config);
     let running = Running::start_in(directory, &[]).await;
     until("the outage and the working door", async || {
