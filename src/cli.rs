@@ -3,6 +3,7 @@
 pub mod check;
 pub mod completions;
 pub mod demo;
+pub mod evidence;
 pub(crate) mod logging;
 pub mod man;
 pub(crate) mod print;
@@ -86,6 +87,8 @@ pub enum Command {
     Probe(probe::ProbeArgs),
     /// Send a test mail to a team by the configured route.
     TestMail(test_mail::TestMailArgs),
+    /// List the evidence that was kept of outages, or verify that none of it was changed.
+    Evidence(evidence::EvidenceArgs),
     /// Show the whole thing at work: a small support centre, its daemon and a mailbox, on loopback ports.
     Demo(demo::DemoArgs),
     /// Print a completion script for a shell.
@@ -115,6 +118,7 @@ pub fn execute(cli: Cli) -> Exit {
         Command::Schema => schema::execute(),
         Command::Probe(args) => probe::execute(&args, cli.log_format),
         Command::TestMail(args) => test_mail::execute(&args, cli.log_format),
+        Command::Evidence(args) => evidence::execute(&args),
         Command::Demo(args) => demo::execute(&args, cli.log_format),
         Command::Completions(args) => completions::execute(&args),
         Command::Man => man::execute(),

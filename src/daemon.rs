@@ -11,6 +11,7 @@
 
 pub mod dispatcher;
 mod evaluator;
+mod keeper;
 mod listener;
 mod pulse;
 mod recorder;
@@ -36,8 +37,9 @@ use tracing::{error, info};
 use crate::{
     clock::Clock,
     config::{Loaded, plan::Plan},
-    daemon::{dispatcher::Dispatcher, pulse::Pulse, reloader::Reloader, trouble::Trouble},
+    daemon::{dispatcher::Dispatcher, keeper::Keeper, pulse::Pulse, reloader::Reloader, trouble::Trouble},
     domain::snapshot::Snapshot,
+    evidence::Archive,
     metrics::Metrics,
     notify::{self, Routes},
     probe::asks,
@@ -68,6 +70,8 @@ pub struct Parts {
     pub store: Store,
     /// What the store remembered.
     pub remembered: Remembered,
+    /// Where evidence is kept; none keeps none.
+    pub evidence: Option<Archive>,
     /// How people are told.
     pub routes: Routes,
     /// What the time of day is.
@@ -93,7 +97,7 @@ pub struct Daemon {
 /// probes on the runtime `probing`. Gives the daemon as soon as its loops turn.
 ///
 /// # Errors
-/// When the store cannot be opened, the address is taken or the routes cannot be built.
+/// When the store or the evidence cannot be opened, the address is taken or the routes cannot be built.
 pub async fn start(
     path: &Path,
     loaded: Loaded,
@@ -108,7 +112,9 @@ pub async fn start(
     let mut remembered = store.load().await?;
     remembered.asked = store.asked_since(asks::day_begin(clock.now())).await?;
     let routes = notify::routes(plan.mail.as_ref())?;
-    let parts = Parts { plan: Arc::new(plan), store, remembered, routes, clock, probing };
+    let evidence = plan.boot.evidence.clone();
+    let evidence = Some(tokio::task::spawn_blocking(move || Archive::open(evidence)).await??);
+    let parts = Parts { plan: Arc::new(plan), store, remembered, evidence, routes, clock, probing };
     let mut daemon = Daemon::start(parts, stop);
     daemon.serve(listener)?;
     daemon.watch(path, sources)?;
@@ -130,7 +136,7 @@ impl Daemon {
     /// Starts the loops, without listening and without watching any file.
     #[must_use]
     pub fn start(parts: Parts, stop: CancellationToken) -> Self {
-        let Parts { plan, store, remembered, routes, clock, probing } = parts;
+        let Parts { plan, store, remembered, evidence, routes, clock, probing } = parts;
         let metrics = Arc::new(Metrics::new());
         metrics.instruments.reload_successful.set(1);
         metrics.instruments.reload_success_at.set(seconds(clock));
@@ -146,11 +152,17 @@ impl Daemon {
             listen: None,
             metrics,
         };
-        daemon.start_loops(store, remembered, &probing);
+        daemon.start_loops(store, remembered, evidence, &probing);
         daemon
     }
 
-    fn start_loops(&mut self, store: Store, remembered: Remembered, probing: &Handle) {
+    fn start_loops(
+        &mut self,
+        store: Store,
+        remembered: Remembered,
+        evidence: Option<Archive>,
+        probing: &Handle,
+    ) {
         let (outcomes_in, outcomes) = mpsc::channel(OUTCOMES_WAITING);
         let (batches_in, batches) = mpsc::channel(BATCHES_WAITING);
         let bell = Arc::new(Notify::new());
@@ -167,6 +179,7 @@ impl Daemon {
             plans: self.plans.subscribe(),
             outcomes,
             batches: batches_in,
+            evidence: evidence.map(Keeper::new),
             store: store.clone(),
             trouble: Arc::clone(&trouble),
             metrics: Arc::clone(&self.metrics),
@@ -361,7 +374,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::{config::plan::Boot, domain::channel::Location};
+    use crate::{config::plan::Boot, domain::channel::Location, evidence::EvidencePlan};
 
     /// A daemon with nothing to do and one loop.
     fn daemon(turning: impl Future<Output = anyhow::Result<()>> + Send + 'static) -> Daemon {
@@ -369,6 +382,7 @@ mod tests {
             location: Location::new("fra-1"),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             store: "unused.db".into(),
+            evidence: EvidencePlan::in_directory("unused.evidence".into()),
         };
         let plan = Plan {
             path: "probes.toml".into(),

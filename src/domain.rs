@@ -5,6 +5,7 @@ pub mod channel;
 pub mod contact;
 pub mod decision;
 pub mod evaluation;
+pub mod exhibit;
 pub mod incident;
 pub mod latency;
 pub mod notification;

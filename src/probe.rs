@@ -12,6 +12,7 @@ pub mod chat;
 pub mod chromium;
 pub mod conversation;
 pub mod document;
+pub mod exhibits;
 pub mod expect;
 pub mod http;
 pub mod jar;
@@ -35,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     domain::{
         contact::Contact,
+        exhibit::Exhibit,
         outcome::{Detail, Verdict},
     },
     probe::{asks::Asks, captured::Captured, conversation::Transcript, timeline::Timeline},
@@ -82,6 +84,8 @@ pub struct Report {
     pub contact: Option<Box<Contact>>,
     /// What was said.
     pub transcript: Transcript,
+    /// What is kept of it if it has not gone well.
+    pub exhibits: Vec<Exhibit>,
 }
 
 /// What a window showed after a step.
@@ -105,6 +109,7 @@ impl Report {
             pictures: Vec::new(),
             contact: None,
             transcript: Transcript::new(),
+            exhibits: Vec::new(),
         }
     }
 }

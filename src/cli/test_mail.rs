@@ -128,6 +128,7 @@ fn test_mail(server: &MailServer, team: &str, recipient: &str, index: usize, now
             html: format!(
                 "<!doctype html><p>{line}</p><p>Sent by <code>lamplighter test-mail</code> at {minute}.</p>\n"
             ),
+            picture: None,
         },
     }
 }

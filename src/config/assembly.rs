@@ -21,6 +21,7 @@ use crate::{
         warnings,
     },
     domain::channel::{ChannelId, Location, TeamId, is_id},
+    evidence::EvidencePlan,
     notify::mail::MailServer,
     probe::{
         chromium::{Chromium, ChromiumSettings},
@@ -193,13 +194,22 @@ fn plan(
     let count = |count: Option<Count>, otherwise| {
         count.map_or(otherwise, |count| usize::try_from(count.0).unwrap_or(usize::MAX))
     };
+    let store = main.resolve(monitor.store.as_deref().unwrap_or(Path::new(STORE)));
+    let directory = monitor
+        .evidence
+        .as_deref()
+        .map_or_else(|| store.with_extension("evidence"), |directory| main.resolve(directory));
+    let mut evidence = EvidencePlan::in_directory(directory);
+    evidence.kept_for = monitor.evidence_kept.map_or(evidence.kept_for, |span| span.0);
+    evidence.bytes_max = monitor.evidence_max.map_or(evidence.bytes_max, |size| size.0);
     Plan {
         // It fails only where there is no working directory; the path as given is then all there is.
         path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
         boot: Boot {
             location: Location::new(monitor.location.as_ref().map_or(LOCATION, |id| &id.0)),
             listen: monitor.listen.map_or_else(|| LISTEN.into(), |listen| listen.0),
-            store: main.resolve(monitor.store.as_deref().unwrap_or(Path::new(STORE))),
+            store,
+            evidence,
         },
         mail,
         public_url: monitor.public_url.as_ref().map(|url| url.0.to_string()),

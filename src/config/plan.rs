@@ -10,6 +10,7 @@ use crate::{
         evaluation::Rules,
         outcome::PhaseWords,
     },
+    evidence::EvidencePlan,
     metrics::{self, series::Measures},
     notify::mail::MailServer,
     probe::Probe,
@@ -48,6 +49,8 @@ pub struct Boot {
     pub listen: std::net::SocketAddr,
     /// The database file.
     pub store: PathBuf,
+    /// Where evidence is kept, and how much.
+    pub evidence: EvidencePlan,
 }
 
 /// People who are told.

@@ -15,7 +15,7 @@ use crate::{
     domain::channel::ChannelKind,
     probe::{chromium::ChromiumSettings, settings::ProbeSettings},
     secret::SecretRef,
-    setting::{At, HttpUrl, MailAddress, Span},
+    setting::{At, ByteSize, HttpUrl, MailAddress, Span},
 };
 
 /// The whole file. It is read table by table; this type is what the JSON Schema is made from.
@@ -64,6 +64,13 @@ pub struct MonitorSettings {
     pub listen: Option<Listen>,
     /// The database file. Only a restart changes it. Default "lamplighter.db".
     pub store: Option<PathBuf>,
+    /// The directory in which the evidence of each outage is kept. Only a restart changes it. Default: that of the store,
+    /// with the ending "evidence": "lamplighter.evidence".
+    pub evidence: Option<PathBuf>,
+    /// How long evidence is kept. Only a restart changes it. Default "90d".
+    pub evidence_kept: Option<Span>,
+    /// How large all of it may grow; the oldest leaves first. Only a restart changes it. Default "1GiB".
+    pub evidence_max: Option<ByteSize>,
     /// The address under which people reach this monitor, for links in mails. Without it mails have no links.
     pub public_url: Option<HttpUrl>,
     /// The time zone in which mails tell the time, such as "Europe/Berlin". Default: that of this machine.

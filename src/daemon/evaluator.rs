@@ -5,6 +5,7 @@
 //! that refuses is asked again every second: what has been seen is still known, so a verdict comes late and is not lost.
 
 mod absent;
+mod held;
 pub(super) mod history;
 mod picture;
 mod roster;
@@ -23,7 +24,8 @@ use crate::{
     clock::Clock,
     config::plan::Plan,
     daemon::{
-        evaluator::{history::History, picture::Picture, roster::Roster},
+        evaluator::{history::History, picture::Picture, roster::Roster, ruling::Keeps},
+        keeper::Keeper,
         scheduler::Observed,
         systemd,
         trouble::{Trouble, Work},
@@ -36,6 +38,7 @@ use crate::{
         outcome::{InconclusiveReason, Outcome},
         snapshot::Snapshot,
     },
+    evidence::Bundle,
     metrics::Metrics,
     store::{Remembered, Store, StoreError},
 };
@@ -65,6 +68,8 @@ pub(crate) struct Connections {
     pub(crate) outcomes: mpsc::Receiver<Observed>,
     /// Where the history goes, in batches; closes when the evaluator ends.
     pub(crate) batches: mpsc::Sender<Arc<[Outcome]>>,
+    /// Where evidence is kept, if it is.
+    pub(crate) evidence: Option<Keeper>,
     /// Where verdicts are committed.
     pub(crate) store: Store,
     /// Where trouble with the store is noted.
@@ -137,6 +142,7 @@ pub(crate) struct Evaluator {
     plan: Arc<Plan>,
     plans: watch::Receiver<Arc<Plan>>,
     outcomes: mpsc::Receiver<Observed>,
+    evidence: Option<Keeper>,
     store: Store,
     trouble: Arc<Trouble>,
     metrics: Arc<Metrics>,
@@ -166,6 +172,7 @@ impl Evaluator {
             mut plans,
             outcomes,
             batches,
+            evidence,
             store,
             trouble,
             metrics,
@@ -190,6 +197,7 @@ impl Evaluator {
             plan,
             plans,
             outcomes,
+            evidence,
             store,
             trouble,
             metrics,
@@ -215,8 +223,8 @@ impl Evaluator {
 
     fn take_in(&mut self, arrived: impl Iterator<Item = Observed>) {
         let now = self.now();
-        for Observed { fingerprint, outcome } in arrived {
-            let Some(place) = self.roster.record(&outcome, fingerprint, now) else { continue };
+        for Observed { fingerprint, outcome, exhibits } in arrived {
+            let Some(place) = self.roster.record(&outcome, exhibits, fingerprint, now) else { continue };
             if !self.wanting.contains(&place) && self.roster.judge(place, now).is_some() {
                 self.wanting.insert(place);
             }
@@ -260,26 +268,39 @@ impl Evaluator {
             return;
         }
         let most = if self.doubted { 1 } else { VERDICTS_PER_COMMIT };
-        let verdicts: Vec<_> = std::iter::from_fn(|| self.next_decision()).take(most).collect();
+        let (mut verdicts, mut bundles) = (Vec::new(), Vec::new());
+        for (verdict, bundle) in std::iter::from_fn(|| self.next_decision()).take(most) {
+            verdicts.push(verdict);
+            bundles.extend(bundle);
+        }
         if verdicts.is_empty() {
             return;
         }
+        let keeping = self.evidence.clone().filter(|_| !bundles.is_empty());
+        let clock = self.clock;
         let (store, trouble) = (self.store.clone(), Arc::clone(&self.trouble));
         let decisions = verdicts.iter().map(|(decision, _)| decision.clone()).collect();
-        let done = Box::pin(async move { trouble.attend(Work::Verdict, store.commit(decisions)).await });
+        let done = Box::pin(async move {
+            if let Some(keeper) = keeping {
+                keeper.keep(bundles, clock).await;
+            }
+            trouble.attend(Work::Verdict, store.commit(decisions)).await
+        });
         self.commit = Some(Commit { verdicts, done });
     }
 
-    /// What is to be decided next, and the state that the channel leaves by it.
-    fn next_decision(&mut self) -> Option<(Decision, State)> {
+    /// What is to be decided next, the state that the channel leaves by it, and the evidence.
+    fn next_decision(&mut self) -> Option<((Decision, State), Option<Bundle>)> {
         let now = self.now();
         while let Some(place) = self.wanting.pop_first() {
             let Some(transition) = self.roster.judge(place, now) else { continue };
-            let decision = ruling::decide(&self.roster, place, &transition, &self.plan, now.wall);
-            return Some((decision, transition.from));
+            let keeps = if self.evidence.is_some() { Keeps::Evidence } else { Keeps::Nothing };
+            let (decision, bundle) =
+                ruling::decide(&self.roster, place, &transition, &self.plan, keeps, now.wall);
+            return Some(((decision, transition.from), bundle));
         }
         let id = self.leaving.pop()?;
-        ruling::withdraw(&self.roster, &id, &self.plan, now.wall)
+        ruling::withdraw(&self.roster, &id, &self.plan, now.wall).map(|verdict| (verdict, None))
     }
 
     /// Takes the decisions for its own, if they were committed.
@@ -314,6 +335,9 @@ impl Evaluator {
             _ => {}
         }
         post.adopt(decision, now);
+        if decision.event == Some(IncidentEvent::Resolved) {
+            self.roster.let_go(place);
+        }
         self.wanting.insert(place);
     }
 

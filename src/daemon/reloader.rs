@@ -175,6 +175,8 @@ fn fixed_settings(present: &Boot, wanted: &Boot) -> Vec<&'static str> {
         ("`location`", present.location != wanted.location),
         ("`listen`", present.listen != wanted.listen),
         ("`store`", present.store != wanted.store),
+        // Where nothing else is said it lies beside the store.
+        ("`evidence`", present.evidence != wanted.evidence && present.store == wanted.store),
     ];
     differs.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
 }

@@ -29,6 +29,7 @@ use crate::{
     daemon::{pulse::Pulse, systemd::Watchdog},
     domain::{
         channel::ProbeKey,
+        exhibit::Exhibit,
         outcome::{Outcome, Verdict},
         schedule::{Ending, Pace, Recheck, Schedule, Skip, Slot, Turn},
     },
@@ -57,6 +58,8 @@ pub(crate) struct Observed {
     pub(crate) fingerprint: u64,
     /// What was seen.
     pub(crate) outcome: Outcome,
+    /// What is kept of it.
+    pub(crate) exhibits: Vec<Exhibit>,
 }
 
 /// What the scheduler is connected to.
@@ -345,7 +348,7 @@ async fn look(
     lag.observe(due_at.elapsed().as_secs_f64());
     let key = Arc::clone(&plan.key);
     let run = run::run(&*plan.probe, key, plan.timeout, clock, &plan.redactor, &stop);
-    let Some(Ended { outcome, .. }) = run.await else { return Ending::Void };
+    let Some(Ended { outcome, exhibits, .. }) = run.await else { return Ending::Void };
     let ending = match outcome.verdict {
         Verdict::Ok | Verdict::Degraded(_) => Ending::Passed,
         Verdict::Failed(_) => Ending::Failed,
@@ -355,7 +358,7 @@ async fn look(
     let Some(outcomes) = outcomes.upgrade() else { return Ending::Void };
     tokio::select! {
         biased;
-        sent = outcomes.send(Observed { fingerprint: plan.fingerprint, outcome }) => match sent {
+        sent = outcomes.send(Observed { fingerprint: plan.fingerprint, outcome, exhibits }) => match sent {
             Ok(()) => ending,
             // The evaluator has ended, and the whole daemon ends with it.
             Err(_) => Ending::Void,

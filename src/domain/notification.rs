@@ -72,6 +72,8 @@ pub struct Content {
     pub text: String,
     /// The HTML part.
     pub html: String,
+    /// What the window showed, as a JPEG, to which the HTML part refers as [`PICTURE_ID`].
+    pub picture: Option<Vec<u8>>,
 }
 
 /// What is known of a channel besides its evidence, as far as people are told.
@@ -91,6 +93,17 @@ pub struct Subject<'a> {
     pub neighbours: &'a [Neighbour],
     /// What is the same in every mail.
     pub letterhead: Letterhead<'a>,
+    /// The evidence that is kept of this change.
+    pub proof: Option<Proof<'a>>,
+}
+
+/// The evidence that is kept of a change of state.
+#[derive(Clone, Copy, Debug)]
+pub struct Proof<'a> {
+    /// The name of its bundle.
+    pub bundle: &'a str,
+    /// What the window showed, as a JPEG.
+    pub picture: Option<&'a [u8]>,
 }
 
 /// Another channel, as far as a customer may be sent there.
@@ -155,7 +168,8 @@ impl Content {
     /// Writes what is to be said.
     #[must_use]
     pub fn compose(subject: &Subject<'_>, news: &News<'_>) -> Self {
-        Self::write(letter::Letter::lay_out(subject, news))
+        let picture = subject.proof.and_then(|proof| proof.picture).map(<[u8]>::to_vec);
+        Self { picture, ..Self::write(letter::Letter::lay_out(subject, news)) }
     }
 
     /// Writes that nobody looks for a recovery any more.
@@ -176,13 +190,22 @@ impl Content {
             subject: self.subject.clone(),
             text: text::with_notice(&self.text, &line),
             html: html::with_notice(&self.html, &line),
+            picture: self.picture.clone(),
         }
     }
 
     fn write(letter: letter::Letter) -> Self {
-        Self { text: text::write(&letter), html: html::write(&letter), subject: letter.subject }
+        Self {
+            text: text::write(&letter),
+            html: html::write(&letter),
+            subject: letter.subject,
+            picture: None,
+        }
     }
 }
+
+/// By this the HTML part refers to the picture of a mail.
+pub const PICTURE_ID: &str = "window@lamplighter";
 
 /// From this age on a mail says that it is late.
 pub const LATE_FROM: Duration = Duration::from_secs(60);

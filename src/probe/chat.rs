@@ -98,12 +98,13 @@ impl Chat {
         let blemish = walk.blemish.take();
         let mut checks = std::mem::take(&mut walk.checks);
         let certificate_expires_at = walk.certificate_expires_at;
+        let exhibits: Vec<_> = walk.last_exchange().into_iter().collect();
         let captured = walk.into_captured();
         let record = match held {
             Ok(record) => record,
             Err(broken) => {
                 let report = Report::without_answer(broken.into());
-                return Report { checks, certificate_expires_at, captured, ..report };
+                return Report { checks, certificate_expires_at, captured, exhibits, ..report };
             }
         };
         checks.extend(record.checks);
@@ -121,6 +122,7 @@ impl Chat {
             pictures: Vec::new(),
             contact: Some(Box::new(record.contact)),
             transcript: record.transcript,
+            exhibits,
         }
     }
 }

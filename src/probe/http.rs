@@ -6,8 +6,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
+    domain::outcome::Verdict,
     probe::{
         Probe, Report, RunFuture,
+        exhibits::Asked,
         expect::Judged,
         jar::Jar,
         request::{settings::RequestSettings, single::Single},
@@ -46,7 +48,10 @@ impl HttpProbe {
             Ok(answer) => {
                 let Judged { checks, verdict } = self.request.judge(&answer, self.clock.now());
                 let certificate_expires_at = answer.certificate_expires_at;
-                Report { certificate_expires_at, checks, ..Report::without_answer(verdict) }
+                let kept =
+                    (verdict != Verdict::Ok).then(|| Asked::of(&self.request.prepared).answered(&answer));
+                let exhibits = kept.into_iter().collect();
+                Report { certificate_expires_at, checks, exhibits, ..Report::without_answer(verdict) }
             }
             Err(broken) => Report::without_answer(broken.into()),
         }

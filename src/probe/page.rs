@@ -34,6 +34,7 @@ use crate::{
     domain::outcome::{Detail, Failure, Inconclusive, InconclusiveReason, Reason, Stage, Verdict},
     probe::{
         Check, Probe, Report, RunFuture, document,
+        exhibits::Asked,
         expect::{Judged, excerpt, worse},
         jar::Jar,
         request::single::Single,
@@ -122,9 +123,11 @@ impl Findings {
         self.checks.push(Check { step, expectation: what.into(), held: None, seen: Detail::new(why) });
     }
 
-    fn report(self, page: &Answer) -> Report {
+    fn report(self, asked: &Single, page: &Answer) -> Report {
         let certificate_expires_at = page.certificate_expires_at;
-        Report { certificate_expires_at, checks: self.checks, ..Report::without_answer(self.verdict) }
+        let kept = (self.verdict != Verdict::Ok).then(|| Asked::of(&asked.prepared).answered(page));
+        let (checks, exhibits) = (self.checks, kept.into_iter().collect());
+        Report { certificate_expires_at, checks, exhibits, ..Report::without_answer(self.verdict) }
     }
 
     /// A request has had no answer; to a customer that means `meaning`, if it is not the page itself.
@@ -154,7 +157,7 @@ impl PageProbe {
         findings.take(self.page.judge(&answer, self.clock.now()));
         // What stands on an error page is not the entry.
         if matches!(findings.verdict, Verdict::Failed(_)) {
-            return findings.report(&answer);
+            return findings.report(&self.page, &answer);
         }
         let effort = Effort::default();
         let read = document::read(&answer.body, &answer.headers);
@@ -166,7 +169,7 @@ impl PageProbe {
             Err(why) => return given_up(&why),
         };
         if matches!(findings.verdict, Verdict::Failed(_)) {
-            return findings.report(&answer);
+            return findings.report(&self.page, &answer);
         }
         if let Some(tag) = tag {
             self.enter(SCRIPT, &mut findings, timeline);
@@ -184,7 +187,7 @@ impl PageProbe {
                 Err(broken) => return findings.broke(broken, None),
             }
         }
-        findings.report(&answer)
+        findings.report(&self.page, &answer)
     }
 
     /// A run of one request has no steps.

@@ -15,12 +15,14 @@ use crate::{
     clock::Clock,
     domain::{
         channel::ProbeKey,
+        exhibit::{Exhibit, Medium},
         outcome::{Detail, Failure, Inconclusive, InconclusiveReason, Outcome, Verdict},
     },
     probe::{
         Check, Picture, Probe, Report,
         captured::Captured,
         conversation::Transcript,
+        exhibits,
         timeline::{Reached, Timeline},
         transport::fault::{stage_of, timeout_in},
     },
@@ -41,6 +43,8 @@ pub struct Ended {
     pub pictures: Vec<Picture>,
     /// What was said.
     pub transcript: Transcript,
+    /// What is kept of it; nothing of one that went well.
+    pub exhibits: Vec<Exhibit>,
 }
 
 /// Runs a probe once. It ends at the deadline at the latest: then its future is dropped, and with it everything that
@@ -75,6 +79,7 @@ pub async fn run(
         Err(_elapsed) => Report::without_answer(Verdict::Failed(out_of_time(&reached, timeout))),
     };
     let Report {
+        mut exhibits,
         mut verdict,
         certificate_expires_at,
         mut checks,
@@ -86,10 +91,32 @@ pub async fn run(
     let said = transcript.iter_mut().map(|utterance| &mut utterance.text);
     let shown = checks.iter_mut().map(|check| &mut check.seen).chain(said).chain(detail_of(&mut verdict));
     shown.for_each(|detail| clean(detail, redactor, &captured));
+    let is_bad = matches!(verdict, Verdict::Degraded(_) | Verdict::Failed(_));
+    exhibits =
+        if is_bad { exhibits_of(exhibits, &reached, &transcript, redactor, &captured) } else { Vec::new() };
     let phases = reached.phases;
     let outcome =
         Outcome { probe: key, started_at, duration, verdict, phases, certificate_expires_at, contact };
-    Some(Ended { outcome, checks, pictures, transcript })
+    Some(Ended { outcome, checks, pictures, transcript, exhibits })
+}
+
+/// All that is kept of a run that has not gone well, without secrets. A picture shows what the page shows; a kind that has
+/// put a secret there keeps none.
+fn exhibits_of(
+    given: Vec<Exhibit>,
+    reached: &Reached,
+    transcript: &Transcript,
+    redactor: &Redactor,
+    captured: &Captured,
+) -> Vec<Exhibit> {
+    let ours = exhibits::connection(reached).into_iter().chain(exhibits::transcript(transcript));
+    let mut exhibits: Vec<Exhibit> = given.into_iter().chain(ours).collect();
+    for exhibit in exhibits.iter_mut().filter(|exhibit| exhibit.medium == Medium::Text) {
+        let text = String::from_utf8_lossy(&exhibit.bytes);
+        let shown = captured.hide(&redactor.redact(&text)).into_owned();
+        exhibit.bytes = shown.into_bytes().into();
+    }
+    exhibits
 }
 
 /// Waits until a run may begin. None if it is told to stop before.

@@ -2,10 +2,12 @@
 //! off in the middle.
 
 use std::{
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::domain::outcome::{Phase, PhaseKind, Reason};
@@ -29,7 +31,29 @@ struct Progress {
     before_step: usize,
     open: Option<(PhaseKind, Instant)>,
     on_deadline: Option<Reason>,
+    facts: Vec<Fact>,
 }
+
+/// Something about a connection, for who looks at it afterwards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// The addresses that a name stood for.
+    Resolved(Box<[SocketAddr]>),
+    /// The address that answered.
+    Connected(IpAddr),
+    /// How the connection is protected.
+    Tls {
+        /// The version of TLS.
+        version: &'static str,
+        /// The cipher suite.
+        suite: &'static str,
+        /// Earliest `notAfter` among the certificates presented.
+        expires_at: Option<Timestamp>,
+    },
+}
+
+/// So many facts of a run are kept: those of the last connections.
+const FACTS_MAX: usize = 24;
 
 /// What a run had reached when it ended.
 #[derive(Debug)]
@@ -42,6 +66,8 @@ pub struct Reached {
     pub step: Option<Arc<str>>,
     /// What running out of time means at this point, where a kind has said so.
     pub on_deadline: Option<Reason>,
+    /// What is known of its connections.
+    pub facts: Vec<Fact>,
 }
 
 impl Timeline {
@@ -128,6 +154,15 @@ impl Timeline {
         self.lock().on_deadline = Some(reason);
     }
 
+    /// Takes note of something about a connection.
+    pub fn learn(&self, fact: Fact) {
+        let mut progress = self.lock();
+        if progress.facts.len() == FACTS_MAX {
+            progress.facts.remove(0);
+        }
+        progress.facts.push(fact);
+    }
+
     /// Time since the run began.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
@@ -143,6 +178,7 @@ impl Timeline {
             open: progress.open.map(|(kind, _)| kind),
             step: progress.step.clone(),
             on_deadline: progress.on_deadline,
+            facts: Vec::new(),
         }
     }
 
@@ -157,6 +193,7 @@ impl Timeline {
             open,
             step: progress.step.take(),
             on_deadline: progress.on_deadline,
+            facts: std::mem::take(&mut progress.facts),
         }
     }
 

@@ -49,7 +49,10 @@ use self::{
 };
 use crate::{
     domain::outcome::{PhaseKind, Reason, Stage},
-    probe::{jar::Jar, timeline::Timeline},
+    probe::{
+        jar::Jar,
+        timeline::{Fact, Timeline},
+    },
 };
 
 /// Why an address is never connected to, whoever has chosen it; none if it may be.
@@ -202,8 +205,12 @@ impl Transport {
         let target = &prepared.target;
         let limit = prepared.route.limits.phase;
         let addresses = self.addresses(prepared, chosen, timeline).await?;
+        if addresses.len() > 1 || matches!(target.host, HostAddress::Name(_)) {
+            timeline.learn(Fact::Resolved(addresses.as_slice().into()));
+        }
         timeline.begin(PhaseKind::Connect);
         let (stream, address) = within(limit, PhaseKind::Connect, connect::connect(&addresses)).await?;
+        timeline.learn(Fact::Connected(address));
         let mut peer = Peer { address, certificate_expires_at: None };
         let version = prepared.route.tls.version();
         if target.server_name.is_some() || version == Version::Http2 || !prepared.body.is_empty() {
@@ -218,6 +225,14 @@ impl Transport {
                 let (_, session) = stream.get_ref();
                 peer.certificate_expires_at =
                     session.peer_certificates().and_then(certificate::earliest_expiry);
+                timeline.learn(Fact::Tls {
+                    version: session.protocol_version().and_then(|version| version.as_str()).unwrap_or("TLS"),
+                    suite: session
+                        .negotiated_cipher_suite()
+                        .and_then(|suite| suite.suite().as_str())
+                        .unwrap_or("an unknown suite"),
+                    expires_at: peer.certificate_expires_at,
+                });
                 let spoken =
                     if session.alpn_protocol() == Some(b"h2") { Spoken::Http2 } else { Spoken::Http1 };
                 if version == Version::Http2 && spoken == Spoken::Http1 {

@@ -28,10 +28,14 @@ use self::{
 };
 use crate::{
     clock::Clock,
-    domain::outcome::{Detail, Failure, Inconclusive, InconclusiveReason, PhaseKind, Reason, Stage, Verdict},
+    domain::{
+        exhibit::Exhibit,
+        outcome::{Detail, Failure, Inconclusive, InconclusiveReason, PhaseKind, Reason, Stage, Verdict},
+    },
     probe::{
         Check,
         captured::Captured,
+        exhibits::Asked,
         expect::{Expectations, Fill, Judged},
         jar::Jar,
         timeline::Timeline,
@@ -65,6 +69,8 @@ pub struct Walk<'w> {
     pub blemish: Option<Failure>,
     /// Earliest `notAfter` among the certificates presented.
     pub certificate_expires_at: Option<Timestamp>,
+    /// What was asked and answered last.
+    last: Option<(Asked, Answer)>,
 }
 
 impl<'w> Walk<'w> {
@@ -82,6 +88,7 @@ impl<'w> Walk<'w> {
             checks: Vec::new(),
             blemish: None,
             certificate_expires_at: None,
+            last: None,
         }
     }
 
@@ -100,6 +107,12 @@ impl<'w> Walk<'w> {
     #[must_use]
     pub fn transport(&self) -> &Transport {
         &self.way.transport
+    }
+
+    /// What was asked and answered last, to be kept.
+    #[must_use]
+    pub fn last_exchange(&self) -> Option<Exhibit> {
+        self.last.as_ref().map(|(asked, answer)| asked.answered(answer))
     }
 
     /// What the target's answers have given.
@@ -186,6 +199,7 @@ impl<'w> Walk<'w> {
         self.certificate_expires_at =
             [self.certificate_expires_at, answer.certificate_expires_at].into_iter().flatten().min();
         self.page = Some(answer.url.clone());
+        self.last = Some((Asked::of(&prepared), answer.clone()));
         Ok(answer)
     }
 

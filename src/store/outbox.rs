@@ -59,7 +59,7 @@ impl Store {
             handle
                 .connection
                 .prepare_cached(
-                    "SELECT id, tries, incident, event, route, recipient, message_id, in_reply_to, created_at, subject, text, html
+                    "SELECT id, tries, incident, event, route, recipient, message_id, in_reply_to, created_at, subject, text, html, picture
                      FROM outbox AS it
                      WHERE status = 'pending' AND route = ?1 AND (due_at <= ?2 OR due_at > ?3)
                        AND NOT EXISTS (
@@ -129,7 +129,7 @@ impl Store {
         self.transact(doing, move |transaction| {
             transaction
                 .prepare_cached(
-                    "UPDATE outbox SET status = ?2, settled_at = ?3, answer = ?4, tries = tries + 1
+                    "UPDATE outbox SET status = ?2, settled_at = ?3, answer = ?4, tries = tries + 1, picture = NULL
                      WHERE id = ?1 AND status = 'pending'",
                 )?
                 .execute(params![id.0, status, at.as_millisecond(), answer])?;
@@ -210,8 +210,9 @@ pub(super) fn enqueue(transaction: &Transaction<'_>, notification: &Notification
     transaction
         .prepare_cached(
             "INSERT INTO outbox
-                 (message_id, incident, event, route, recipient, in_reply_to, created_at, subject, text, html, due_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                 (message_id, incident, event, route, recipient, in_reply_to, created_at, subject, text, html, picture,
+                  due_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT (message_id) DO NOTHING",
         )?
         .execute(params![
@@ -225,6 +226,7 @@ pub(super) fn enqueue(transaction: &Transaction<'_>, notification: &Notification
             notification.content.subject,
             notification.content.text,
             notification.content.html,
+            notification.content.picture,
             created_at,
         ])?;
     Ok(())
@@ -251,7 +253,12 @@ fn read_due(row: &Row<'_>) -> rusqlite::Result<Due> {
             message_id: row.get(6)?,
             in_reply_to: row.get(7)?,
             created_at: moment(row.get(8)?)?,
-            content: Content { subject: row.get(9)?, text: row.get(10)?, html: row.get(11)? },
+            content: Content {
+                subject: row.get(9)?,
+                text: row.get(10)?,
+                html: row.get(11)?,
+                picture: row.get(12)?,
+            },
         },
     })
 }

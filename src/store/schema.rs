@@ -71,6 +71,7 @@ const STEPS: &[&str] = &[
     "
     ALTER TABLE outcome ADD COLUMN contact TEXT;
     CREATE INDEX outcome_contact ON outcome (started_at) WHERE contact IS NOT NULL;
+    ALTER TABLE outbox ADD COLUMN picture BLOB;
 ",
 ];
 

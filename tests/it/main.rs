@@ -14,6 +14,7 @@ mod demo;
 mod demo_inbox;
 mod demo_support_centre;
 mod dispatcher;
+mod evidence;
 mod hostile;
 mod house;
 mod http;

@@ -32,6 +32,7 @@ pub fn notification(incident: &str, event: IncidentEvent, recipient: &str, at: T
             subject: format!("[DARK] {incident}"),
             text: "The chat button does nothing.\n".to_owned(),
             html: "<p>The chat button does nothing.</p>\n".to_owned(),
+            picture: None,
         },
     }
 }

@@ -242,6 +242,7 @@ impl Scenario {
                 time_zone: &TimeZone::UTC,
                 config: Path::new("/etc/lamplighter/probes.toml"),
             },
+            proof: None,
         };
         decide(&subject, &self.rules(), seat.incident.as_ref(), transition, now.wall)
     }

@@ -13,11 +13,15 @@ use std::{
 
 use crate::{
     config::plan::{Channel, Plan, ProbePlan},
-    daemon::evaluator::absent::Absent,
+    daemon::evaluator::{
+        absent::Absent,
+        held::{Held, Weight},
+    },
     domain::{
         channel::{ChannelId, Location, ProbeKey},
         decision::Decision,
         evaluation::{ChannelState, Moment, Transition, Watched},
+        exhibit::Exhibit,
         incident::{Incident, IncidentEvent},
         latency::{Latency, Quantiles, Scale, Window},
         outcome::{Inconclusive, InconclusiveReason, Outcome, Verdict},
@@ -39,6 +43,7 @@ pub(crate) struct Roster {
     /// What is known of channels that are not in the plan.
     absent: Absent,
     scale: Scale,
+    weight: Weight,
 }
 
 /// One channel.
@@ -69,6 +74,9 @@ pub(crate) struct Lookout {
     sight: Option<Result<(), InconclusiveReason>>,
     /// Its windows as they were shown last.
     pub(crate) shown: Windows,
+    /// What is held of its runs that did not go well.
+    // Boxed: of most probes there is nothing.
+    pub(crate) held: Option<Box<Held>>,
 }
 
 /// What a probe's sliding windows say.
@@ -96,6 +104,7 @@ impl Roster {
             places: HashMap::new(),
             absent: Absent::new(remembered.channels),
             scale: Scale::default(),
+            weight: Weight::default(),
         }
     }
 
@@ -116,6 +125,9 @@ impl Roster {
         }
         self.absent.miss(now);
         self.places = places(&self.posts);
+        // What a probe held that has left the plan is gone.
+        self.weight =
+            Weight::of(self.posts.iter().flat_map(|post| &post.probes).filter_map(|it| it.held.as_deref()));
         let lookouts = self.posts.iter().flat_map(|post| &post.probes);
         Series {
             channels: self.posts.iter().map(|post| Arc::clone(&post.series)).collect(),
@@ -124,12 +136,23 @@ impl Roster {
     }
 
     /// Takes in what a run saw; gives the channel's place, or none where this probe is not in the plan as it ran.
-    pub(crate) fn record(&mut self, outcome: &Outcome, fingerprint: u64, now: Moment) -> Option<usize> {
+    pub(crate) fn record(
+        &mut self,
+        outcome: &Outcome,
+        exhibits: Vec<Exhibit>,
+        fingerprint: u64,
+        now: Moment,
+    ) -> Option<usize> {
         let &(place, within) = self.places.get(&outcome.probe)?;
         let post = &mut self.posts[place];
         let lookout = &mut post.probes[within];
         if lookout.plan.fingerprint != fingerprint {
             return None;
+        }
+        match outcome.verdict {
+            Verdict::Ok => self.weight.well(&mut lookout.held),
+            Verdict::Degraded(_) | Verdict::Failed(_) => self.weight.hold(&mut lookout.held, exhibits),
+            Verdict::Inconclusive(_) => {}
         }
         lookout.series.record(outcome);
         lookout.latency.record(outcome, now.monotonic);
@@ -142,6 +165,13 @@ impl Roster {
         post.state.record(outcome, &post.plan.rules, now.monotonic);
         post.changed = true;
         Some(place)
+    }
+
+    /// Lets go of what was held of a channel's runs: it is kept, or over.
+    pub(crate) fn let_go(&mut self, place: usize) {
+        for lookout in &mut self.posts[place].probes {
+            self.weight.let_go(&mut lookout.held);
+        }
     }
 
     /// Why nothing can be seen: the causes of all last runs, none of them if a single one could look.
@@ -312,6 +342,7 @@ impl Lookout {
             latency: Latency::default(),
             sight: None,
             shown: Windows::default(),
+            held: None,
         }
     }
 

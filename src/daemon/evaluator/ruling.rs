@@ -6,28 +6,44 @@ use jiff::Timestamp;
 
 use crate::{
     config::plan::Plan,
-    daemon::evaluator::roster::{Post, Roster},
+    daemon::evaluator::{
+        held::Held,
+        roster::{Post, Roster},
+    },
     domain::{
         channel::ChannelId,
         decision::{self, Decision},
         evaluation::{State, Transition},
-        notification::{Absence, Letterhead, Neighbour, Subject},
+        exhibit::{self, Exhibit, small_picture},
+        notification::{Absence, Letterhead, Neighbour, Proof, Subject},
     },
+    evidence::Bundle,
 };
 
-/// Decides what a channel's transition leads to.
+/// Decides what a channel's transition leads to, and what is kept as evidence of it if people hear of it; `keeps` says
+/// whether any is kept.
 pub(crate) fn decide(
     roster: &Roster,
     place: usize,
     transition: &Transition,
     plan: &Plan,
+    keeps: Keeps,
     now: Timestamp,
-) -> Decision {
+) -> (Decision, Option<Bundle>) {
     let post = &roster.posts()[place];
     let team = post.plan.team.as_ref().and_then(|team| plan.teams.get(team));
     // Only an incident is told of, so a first `up` need not look at every other channel.
     let is_told = post.incident.is_some() || matches!(transition.to, State::Dark | State::Degraded);
     let neighbours = if is_told { neighbours(roster, place) } else { Vec::new() };
+    let held = transition
+        .evidence
+        .probe
+        .as_ref()
+        .and_then(|probe| post.probes.iter().find(|lookout| lookout.plan.key == *probe)?.held.as_deref());
+    let name = exhibit::bundle_name(&post.id, transition);
+    let picture = held.and_then(|held| small_picture(&held.latest));
+    let is_bad = matches!(transition.to, State::Dark | State::Degraded);
+    let proof = Proof { bundle: &name, picture: picture.filter(|_| is_bad) };
     let subject = Subject {
         channel: &post.id,
         title: &post.plan.title,
@@ -36,8 +52,45 @@ pub(crate) fn decide(
         recipients: team.map_or(&[], |team| &team.mail),
         neighbours: &neighbours,
         letterhead: letterhead(plan),
+        proof: (keeps == Keeps::Evidence).then_some(proof),
     };
-    decision::decide(&subject, &post.plan.rules, post.incident.as_deref(), transition, now)
+    let decision = decision::decide(&subject, &post.plan.rules, post.incident.as_deref(), transition, now);
+    let incident = decision.incident.as_ref().filter(|_| decision.event.is_some());
+    let bundle = incident.filter(|_| keeps == Keeps::Evidence).map(|incident| Bundle {
+        channel: post.id.to_string(),
+        incident: incident.id.to_string(),
+        at: transition.at,
+        files: files(transition, held),
+        name,
+    });
+    (decision, bundle)
+}
+
+/// Whether evidence is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keeps {
+    /// It is.
+    Evidence,
+    /// There is nowhere to keep it.
+    Nothing,
+}
+
+/// The change itself with its runs and phases, and what the first run that did not go well has left, and the latest.
+fn files(transition: &Transition, held: Option<&Held>) -> Vec<(String, Arc<[u8]>)> {
+    let change = serde_json::to_vec_pretty(transition).expect("a transition is always JSON");
+    let mut files = vec![("change.json".to_owned(), change.into())];
+    if let Some(held) = held {
+        let is_only_one = Arc::ptr_eq(&held.first, &held.latest);
+        let runs = [Some(("first", &held.first)), (!is_only_one).then_some(("latest", &held.latest))];
+        for (run, exhibits) in runs.into_iter().flatten() {
+            let file = |exhibit: &Exhibit| {
+                let name = format!("{run}-{}.{}", exhibit.name, exhibit.medium.extension());
+                (name, Arc::clone(&exhibit.bytes))
+            };
+            files.extend(exhibits.iter().map(file));
+        }
+    }
+    files
 }
 
 /// Withdraws the incident of a channel that is not in the plan; gives the state that the channel leaves as well. None

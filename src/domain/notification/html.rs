@@ -3,7 +3,10 @@
 
 use std::fmt::Write as _;
 
-use crate::domain::notification::letter::{Body, Column, Fact, Letter, Line, Tone};
+use crate::domain::notification::{
+    PICTURE_ID,
+    letter::{Body, Column, Fact, Letter, Line, Tone},
+};
 
 /// Where a notice can be put in later.
 const TOP: &str = "<!-- top -->";
@@ -40,6 +43,16 @@ pub(super) fn write(letter: &Letter) -> String {
                 "<p style=\"margin:0 0 6px\"><b>{}:</b> {}</p>\n",
                 escaped(fact.label),
                 escaped(&fact.value)
+            ),
+        );
+    }
+    if letter.has_picture {
+        push(
+            &mut html,
+            format_args!(
+                "<p style=\"margin:12px 0\"><img src=\"cid:{PICTURE_ID}\" \
+                 alt=\"What the window showed; what it is about is outlined in red\" \
+                 style=\"max-width:100%;border:1px solid #888888\"></p>\n"
             ),
         );
     }

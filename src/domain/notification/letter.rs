@@ -40,6 +40,8 @@ pub(super) struct Letter {
     pub(super) headline: String,
     /// The next four lines.
     pub(super) lead: Vec<Fact>,
+    /// Whether a picture of the window stands below the lead.
+    pub(super) has_picture: bool,
     /// Everything else.
     pub(super) sections: Vec<Section>,
 }
@@ -122,6 +124,7 @@ impl Letter {
                 cut(&title, TITLE_MAX)
             ),
             lead: if resolved { lead_of_recovery(subject, news, &lasted) } else { lead(subject, news) },
+            has_picture: subject.proof.is_some_and(|proof| proof.picture.is_some()),
             sections: sections::all(subject, news, &title),
             badge,
         }

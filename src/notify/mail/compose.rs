@@ -9,13 +9,13 @@ use std::time::{Duration, SystemTime};
 use lettre::{
     Message,
     message::{
-        Body, Mailbox, MultiPart, SinglePart,
+        Attachment, Body, Mailbox, MultiPart, SinglePart,
         header::{ContentTransferEncoding, ContentType, Date, HeaderName, HeaderValue},
     },
 };
 use sha2::{Digest, Sha256};
 
-use crate::domain::notification::Notification;
+use crate::domain::notification::{Notification, PICTURE_ID};
 
 /// The longest subject sent, in characters; in encoded words that are folded, or on one line of ASCII.
 const SUBJECT_CHARS_MAX: usize = 200;
@@ -45,10 +45,19 @@ pub(super) fn compose(
         builder = builder.in_reply_to(first.clone()).references(first);
     }
     let boundary = boundary(notification);
+    let html = part(ContentType::TEXT_HTML, &content.html);
     let parts = MultiPart::alternative()
-        .boundary(boundary)
-        .singlepart(part(ContentType::TEXT_PLAIN, &content.text))
-        .singlepart(part(ContentType::TEXT_HTML, &content.html));
+        .boundary(boundary.clone())
+        .singlepart(part(ContentType::TEXT_PLAIN, &content.text));
+    let parts = match &content.picture {
+        None => parts.singlepart(html),
+        Some(picture) => parts.multipart(
+            MultiPart::related()
+                .boundary(format!("{boundary}-related"))
+                .singlepart(html)
+                .singlepart(inline(picture)),
+        ),
+    };
     Ok(builder.multipart(parts)?.formatted())
 }
 
@@ -61,6 +70,13 @@ fn part(content_type: ContentType, text: &str) -> SinglePart {
     let body = Body::new_with_encoding(lines(text), ContentTransferEncoding::QuotedPrintable)
         .expect("quoted-printable takes any text");
     SinglePart::builder().header(content_type).body(body)
+}
+
+/// The picture to which the HTML part refers.
+fn inline(picture: &[u8]) -> SinglePart {
+    let jpeg = ContentType::parse("image/jpeg").expect("this is a media type");
+    let attachment = Attachment::new_inline_with_name(PICTURE_ID.to_owned(), "window.jpg".to_owned());
+    attachment.body(picture.to_vec(), jpeg)
 }
 
 /// Every way to end a line becomes LF, which lettre writes as CRLF; other control characters become visible.

@@ -20,6 +20,7 @@ use crate::{
         settings::{BuildContext, Built},
         steps::{self, Names, StepsBudget},
     },
+    secret::MaybeSecret,
     setting::{At, Problem, Span},
 };
 
@@ -141,7 +142,10 @@ impl Blueprint<'_> {
         });
         let writes =
             settings.writes.as_ref().and_then(|writes| match self.context.sources.text(&writes.text) {
-                Ok(text) => Some(Action::Type { into: spot(&writes.into), text }),
+                Ok(text) => {
+                    let is_secret = matches!(writes.text.value, MaybeSecret::Secret(_));
+                    Some(Action::Type { into: spot(&writes.into), text, is_secret })
+                }
                 Err(problem) => {
                     self.problems.push(problem);
                     None

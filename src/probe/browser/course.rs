@@ -3,6 +3,7 @@
 //! The runner drops the whole future at the run's deadline. So the last moments of it are kept for what is left to do
 //! when a step has failed: whether the browser itself is well, a picture, and the end of the visit.
 
+mod exhibits;
 mod expectations;
 mod looks;
 mod reach;
@@ -14,7 +15,10 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
-use self::looks::{LOOK_EVERY, Need};
+use self::{
+    exhibits::told_by,
+    looks::{LOOK_EVERY, Need},
+};
 use super::{
     BrowserProbe,
     step::{Action, Spot, Step},
@@ -23,6 +27,7 @@ use super::{
 use crate::{
     domain::{
         contact::Contact,
+        exhibit::Exhibit,
         outcome::{Detail, Failure, PhaseKind, Reason, Stage, Verdict},
     },
     probe::{
@@ -74,6 +79,9 @@ pub(super) struct Course<'b> {
     actions: u16,
     contact: Option<Contact>,
     transcript: Transcript,
+    exhibits: Vec<Exhibit>,
+    /// Whether a secret stands on the page: then no picture of it is kept.
+    has_told_secret: bool,
     /// The first thing over its budget.
     blemish: Option<Failure>,
 }
@@ -139,12 +147,14 @@ impl<'b> Course<'b> {
             actions: 0,
             contact: None,
             transcript: Transcript::new(),
+            exhibits: Vec::new(),
+            has_told_secret: false,
             blemish: None,
         };
         let ended = course.walk().await;
         timeline.end();
         let certificate_expires_at = course.certificate();
-        let Self { visit, checks, pictures, blemish, contact, transcript, .. } = course;
+        let Self { visit, checks, pictures, blemish, contact, transcript, exhibits, .. } = course;
         let clearance = reserve / 5;
         visit.leave((deadline - clearance).min(Instant::now() + reserve)).await;
         let verdict = match (ended, blemish) {
@@ -159,6 +169,7 @@ impl<'b> Course<'b> {
             pictures,
             contact,
             transcript,
+            exhibits,
             ..Report::without_answer(verdict)
         }
     }
@@ -211,7 +222,10 @@ impl<'b> Course<'b> {
                 self.has_clicked |= !step.is_optional;
                 seen.shown.unwrap_or_default()
             }
-            Action::Type { into, text } => self.write(into, text.expose(), until).await?,
+            Action::Type { into, text, is_secret } => {
+                self.has_told_secret |= is_secret;
+                self.write(into, text.expose(), until).await?
+            }
             Action::Press(key) => {
                 let pressing = self.visit.press(key.name, key.code, key.writes);
                 Self::done(timeout_at(until, pressing).await)?;
@@ -362,7 +376,9 @@ impl<'b> Course<'b> {
         }
         if !is_lost {
             self.picture(Instant::now() + PICTURE_WITHIN).await;
+            self.exhibit().await;
         }
+        self.exhibits.extend(told_by(&self.visit.log));
         broken
     }
 

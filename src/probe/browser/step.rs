@@ -48,7 +48,7 @@ impl Step {
 pub(super) enum Action {
     Open(Url),
     Click { on: Spot, opens: Option<Spot> },
-    Type { into: Spot, text: Secret },
+    Type { into: Spot, text: Secret, is_secret: bool },
     Press(Key),
     Select { from: Spot, option: Box<str> },
     Upload { into: Spot, file: Box<str> },

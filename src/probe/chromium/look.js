@@ -14,6 +14,7 @@ function (wanted, ...closed) {
   const CANDIDATES_MAX = 50;
   const ELEMENTS_MAX = 200000;
   const MESSAGES_MAX = 200;
+  const MARKUP_MAX = 6000;
 
   const clip = (text, max) => {
     const plain = (text ?? "").replace(/\s+/g, " ").trim();
@@ -281,6 +282,22 @@ function (wanted, ...closed) {
     })),
   });
 
+  // The run is over: what is drawn here stays.
+  const outline = () => {
+    const element = kept.found?.isConnected ? kept.found : null;
+    if (element) {
+      const box = element.getBoundingClientRect();
+      const frame = document.createElement("div");
+      frame.style.cssText = `all: initial; position: fixed; z-index: 2147483647; pointer-events: none;
+        left: ${box.left - 4}px; top: ${box.top - 4}px; width: ${box.width + 2}px; height: ${box.height + 2}px;
+        border: 3px solid #e0001b; border-radius: 4px; box-shadow: 0 0 0 2px #ffffff`;
+      document.documentElement.append(frame);
+    }
+    const around = element?.parentElement && element.parentElement !== document.body ? element.parentElement : element;
+    const markup = (around ?? document.body ?? document.documentElement)?.outerHTML ?? "";
+    return { markup: markup.length > MARKUP_MAX ? `${markup.slice(0, MARKUP_MAX)}…` : markup };
+  };
+
   const wall = () => {
     const frames = [...document.querySelectorAll("iframe")].filter((frame) => {
       const box = frame.getBoundingClientRect();
@@ -292,5 +309,5 @@ function (wanted, ...closed) {
     return said ? { why: `a page that says “${clip(said[0], 60)}”` } : {};
   };
 
-  return { look, hold, choose, typed, messages, wall }[wanted.act]();
+  return { look, hold, choose, typed, messages, outline, wall }[wanted.act]();
 }

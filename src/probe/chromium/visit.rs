@@ -158,6 +158,21 @@ impl Visit {
         picture.map(Bytes::from).map_err(|error| Hitch::Refused(error.to_string()))
     }
 
+    /// What the window shows at half its size, small enough for a mail.
+    ///
+    /// # Errors
+    /// When the page cannot be drawn.
+    pub async fn small_picture(&mut self) -> Result<Bytes, Hitch> {
+        let session = self.front()?;
+        let (width, height) = (self.device.width, self.device.height);
+        let clip =
+            json!({ "x": 0, "y": 0, "width": width, "height": height, "scale": 0.5 / self.device.scale });
+        let shot = json!({ "format": "jpeg", "quality": 60, "clip": clip });
+        let shot = self.call(Some(&session), "Page.captureScreenshot", shot).await?;
+        let picture = STANDARD.decode(text(&shot["data"]));
+        picture.map(Bytes::from).map_err(|error| Hitch::Refused(error.to_string()))
+    }
+
     /// Lets things happen until a moment.
     ///
     /// # Errors

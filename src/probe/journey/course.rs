@@ -72,7 +72,9 @@ impl<'j> Course<'j> {
             (Ok(()), Some(blemish)) => Verdict::Degraded(blemish),
             (Ok(()), None) => Verdict::Ok,
         };
+        let exhibits = walk.last_exchange().filter(|_| verdict != Verdict::Ok).into_iter().collect();
         Report {
+            exhibits,
             certificate_expires_at: walk.certificate_expires_at,
             checks: std::mem::take(&mut walk.checks),
             captured: walk.into_captured(),

@@ -18,6 +18,7 @@ use lamplighter::{
         notification::{Notification, Route},
         outcome::{Detail, Failure, Inconclusive, InconclusiveReason, Reason, Stage, Verdict},
     },
+    evidence::EvidencePlan,
     notify::{Delivery, Notifier, RestFuture, Routes, SendFuture},
     probe::{Probe, Report, RunFuture, timeline::Timeline},
     store::Store,
@@ -202,6 +203,7 @@ pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbeP
             location: Location::new("fra-1"),
             listen: "127.0.0.1:0".parse().unwrap(),
             store: "unused.db".into(),
+            evidence: EvidencePlan::in_directory("unused.evidence".into()),
         },
         mail: None,
         public_url: None,
@@ -241,8 +243,15 @@ impl Play {
         let notifier: Arc<dyn Notifier> = mailbox.clone();
         let routes = Routes::from([(Route::Mail, notifier)]);
         let stop = CancellationToken::new();
-        let parts =
-            Parts { plan: Arc::new(plan), store, remembered, routes, clock, probing: Handle::current() };
+        let parts = Parts {
+            plan: Arc::new(plan),
+            store,
+            remembered,
+            evidence: None,
+            routes,
+            clock,
+            probing: Handle::current(),
+        };
         let daemon = Daemon::start(parts, stop.clone());
         Self { daemon, mailbox, stop, clock }
     }

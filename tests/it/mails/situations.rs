@@ -158,6 +158,7 @@ impl Situation {
                 time_zone: &zone,
                 config: Path::new("/etc/lamplighter/probes.toml"),
             },
+            proof: None,
         };
         decide(&subject, &rules, standing, transition, began() + Duration::from_secs(after))
     }

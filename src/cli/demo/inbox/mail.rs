@@ -1,8 +1,9 @@
 //! A mail as received: its envelope, its headers decoded, its parts. Whatever cannot be read as a mail is shown as
 //! plain text, so that nothing received is ever invisible.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
-use mail_parser::MessageParser;
+use mail_parser::{MessageParser, MimeHeaders};
 use serde::Serialize;
 
 /// From whom and to whom, as said to the server.
@@ -60,7 +61,7 @@ impl Mail {
                 .map(|(name, value)| Header { name: name.to_owned(), value: unfold(value) })
                 .collect(),
             text: parsed.body_text(0).unwrap_or_default().into_owned(),
-            html: has_html(&parsed).then(|| parsed.body_html(0).unwrap_or_default().into_owned()),
+            html: has_html(&parsed).then(|| with_pictures(&parsed)),
         };
         if mail.text.is_empty() && mail.html.is_none() {
             mail.text = String::from_utf8_lossy(raw).into_owned();
@@ -73,6 +74,20 @@ impl Mail {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name)).map(|h| h.value.as_str())
     }
+}
+
+/// The HTML part, with the pictures to which it refers in their places.
+fn with_pictures(message: &mail_parser::Message<'_>) -> String {
+    let mut html = message.body_html(0).unwrap_or_default().into_owned();
+    for part in &message.parts {
+        let (Some(id), Some(kind)) = (part.content_id(), part.content_type()) else { continue };
+        if kind.ctype() == "image" && matches!(kind.subtype(), Some("jpeg" | "png")) {
+            let data = STANDARD.encode(part.contents());
+            let picture = format!("data:image/{};base64,{data}", kind.subtype().unwrap_or_default());
+            html = html.replace(&format!("cid:{id}"), &picture);
+        }
+    }
+    html
 }
 
 /// The parser makes an HTML body of a plain one; only one that was sent counts.

@@ -140,6 +140,7 @@ fn where_to_look(subject: &Subject<'_>, news: &News<'_>) -> Section {
     let mut lines = vec![Line::Command(format!("lamplighter probe --config {config} {target}"))];
     lines.extend(subject.letterhead.public_url.map(|url| Line::Link(Detail::new(url).as_str().to_owned())));
     lines.push(Line::Text(format!("Incident {}", news.incident.id)));
+    lines.extend(subject.proof.map(|proof| Line::Text(format!("Evidence {}", proof.bundle))));
     Section { title: "Look for yourself".to_owned(), body: Body::Lines(lines) }
 }
 

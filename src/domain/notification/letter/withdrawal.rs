@@ -35,6 +35,7 @@ pub(in crate::domain::notification) fn lay_out(
             Fact::new("It was", format!("{was} since {}", tell::moment(incident.began_at, now, zone))),
             Fact::new("Broke at", failure.map_or_else(|| "unseen".to_owned(), broke)),
         ],
+        has_picture: false,
         sections: vec![facts(incident, absence), where_to_look(incident, absence)],
         badge,
     }

@@ -126,6 +126,16 @@ impl Visit {
         Ok(answer["all"].as_array_mut().map(std::mem::take).unwrap_or_default())
     }
 
+    /// Outlines what was looked at last, for a picture; gives the page around it, clipped.
+    ///
+    /// # Errors
+    /// When the page cannot be asked.
+    pub async fn outline(&mut self) -> Result<String, Hitch> {
+        let place = self.top().await?;
+        let answer = self.ask(&place, json!({ "act": "outline" }), &[]).await?;
+        Ok(text(&answer["markup"]).to_owned())
+    }
+
     /// What stands before a page instead of the service, if anything does.
     ///
     /// # Errors
