@@ -203,6 +203,9 @@ fn what_is_included_and_what_the_demo_works_by_fit_the_schema() {
         assert!(demo.contains(place), "{place}");
         demo = demo.replace(place, "http://127.0.0.1:8080");
     }
+    demo += &fs::read_to_string("src/cli/demo/probes-browser.toml")
+        .unwrap()
+        .replace("{SHOP}", "http://127.0.0.1:8080");
     demo = demo.replace("{SMTP}", "127.0.0.1:2525").replace("{STORE}", "/tmp/lamplighter.db");
     assert_eq!(complaints(&as_json(&demo)), Vec::<String>::new());
 }

@@ -109,6 +109,58 @@ async fn every_door_shows_slowness_errors_and_silence_for_what_they_are() {
     demo.stop_and_leave_nothing_behind().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_chat_shows_a_queue_without_end_and_a_bot_without_a_way_out() {
+    let demo = Demo::start().await;
+    until_state(&demo, "web-chat", "up").await;
+    for (how, reason) in [("queue", "queue_timeout"), ("loop", "bot_only")] {
+        demo.post("/demo/break", &json!({ "channel": "web-chat", "how": how })).await;
+        let is_so = |view: &Value| view["state"] == "dark" && view["failure"]["reason"] == reason;
+        eventually(reason, async || Some(state_of(&demo, "web-chat").await).filter(is_so)).await;
+    }
+    demo.post("/demo/mend", &json!({ "channel": "web-chat" })).await;
+    until_state(&demo, "web-chat", "up").await;
+    let metrics = demo.text("/metrics").await;
+    assert!(metrics.contains(
+        "support_first_response_seconds_count{channel=\"web-chat\",probe=\"person\",responder=\"person\"}"
+    ));
+    demo.stop_and_leave_nothing_behind().await;
+}
+
+#[tokio::test]
+async fn without_chromium_the_demo_says_what_it_skips() {
+    let demo = Demo::start().await;
+    let state = demo.get("/demo/state.json").await;
+    let skipped = state["skipped"].as_str().expect("it skips something");
+    assert!(skipped.contains("\"cover\"") && skipped.contains("apt-get install chromium"), "{skipped}");
+    demo.stop_and_leave_nothing_behind().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_shop_is_looked_at_in_a_browser_and_the_mail_shows_what_covers_the_button() {
+    let demo = Demo::start_with_chromium().await;
+    assert_eq!(demo.get("/demo/state.json").await["skipped"], Value::Null);
+    until_state(&demo, "web-chat", "up").await;
+    demo.post("/demo/break", &json!({ "channel": "web-chat", "how": "cover" })).await;
+    let view = until_state(&demo, "web-chat", "dark").await;
+    assert_eq!(view["failure"]["reason"], "obscured", "{view}");
+    let detail = view["failure"]["detail"].as_str().unwrap();
+    assert!(detail.contains("the consent banner <div id=\"cookies\">"), "{detail}");
+    let mail =
+        eventually("the mail", async || mails_with(&demo, "web-chat", "dark").await.into_iter().next()).await;
+    assert!(mail["html"].as_str().unwrap().contains("src=\"data:image/jpeg;base64,"), "{}", mail["html"]);
+    demo.post("/demo/break", &json!({ "channel": "web-chat", "how": "far" })).await;
+    let is_far = |view: &Value| view["state"] == "degraded" && view["failure"]["reason"] == "too_many_steps";
+    let what = "a person five steps away";
+    eventually(what, async || Some(state_of(&demo, "web-chat").await).filter(is_far)).await;
+    let metrics = demo.text("/metrics").await;
+    assert!(
+        metrics.contains("support_steps_to_person{channel=\"web-chat\",probe=\"customer\"} 5"),
+        "{metrics}"
+    );
+    demo.stop_and_leave_nothing_behind().await;
+}
+
 #[tokio::test]
 async fn the_lines_of_the_page_on_the_demo_can_be_typed() {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/demo.md")).unwrap();
@@ -133,7 +185,10 @@ async fn the_lines_of_the_page_on_the_demo_can_be_typed() {
 async fn a_switch_that_is_not_there_is_refused_with_those_that_are() {
     let demo = Demo::start().await;
     let refused = demo.post_refused("/demo/break", &json!({ "channel": "web-chat", "how": "drop" })).await;
-    assert_eq!(refused, json!({ "error": "web-chat can be broken by: grey, hang, 500, slow" }));
+    assert_eq!(
+        refused,
+        json!({ "error": "web-chat can be broken by: grey, cover, far, queue, loop, hang, 500, slow" })
+    );
     let refused = demo.post_refused("/demo/break", &json!({ "channel": "fax", "how": "hang" })).await;
     assert!(refused["error"].as_str().unwrap().contains("`web-chat`"), "{refused}");
     demo.stop_and_leave_nothing_behind().await;

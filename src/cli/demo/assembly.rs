@@ -25,6 +25,7 @@ use crate::{
     clock::Clock,
     config,
     daemon::{self, Daemon},
+    probe::chromium::{Chromium, ChromiumSettings},
     secret::Secret,
 };
 
@@ -36,6 +37,13 @@ const FIRST_SNAPSHOT_MAX: Duration = Duration::from_secs(10);
 
 /// The configuration the demo's daemon runs on; the words in capital letters between braces are filled in.
 const PROBES: &str = include_str!("probes.toml");
+
+/// What is added to it where there is a browser.
+const PROBES_IN_A_BROWSER: &str = include_str!("probes-browser.toml");
+
+/// What the demo does without where there is none.
+const SKIPPED: &str = "There is no Chromium here, so nobody looks at the shop's page: of the chat's switches, \"cover\" \
+and \"far\" show nothing, and mails have no picture. To see all of it: apt-get install chromium";
 
 /// The file of the agents' secret, beside the configuration.
 const AGENTS_SECRET: &str = "agents-secret";
@@ -54,7 +62,7 @@ pub(super) async fn show(listen: SocketAddr) -> anyhow::Result<()> {
     let mut servers = JoinSet::new();
     let daemon = open(&mut servers, listener, address, directory.path(), &stop).await?;
 
-    announce(address);
+    announce(address, skipped());
     let mut daemon = std::pin::pin!(daemon.wait());
     let ended = tokio::select! {
         ended = &mut daemon => ended.and(Err(anyhow!("the daemon ended on its own"))),
@@ -91,7 +99,8 @@ async fn open(
     let receiving = inbox.clone();
     servers.spawn(async move { receiving.serve(inbox_listener).await });
 
-    let probes = PROBES
+    let in_a_browser = if skipped().is_none() { PROBES_IN_A_BROWSER } else { "" };
+    let probes = format!("{PROBES}{in_a_browser}")
         .replace("{SHOP}", &shop)
         .replace("{HOTLINE}", &hotline)
         .replace("{FORM}", &form)
@@ -110,7 +119,7 @@ async fn open(
 
     let metrics = Arc::clone(daemon.metrics());
     let metrics = Arc::new(move || metrics.expose().flat_map(Bytes::into_iter).collect::<Vec<u8>>());
-    let page = Page::new(centre, format!("{shop}/"), inbox, snapshots, metrics);
+    let page = Page::new(centre, format!("{shop}/"), skipped(), inbox, snapshots, metrics);
     let following = page.clone();
     servers.spawn(async move { following.follow().await });
     serve(servers, listener, page.routes());
@@ -144,7 +153,7 @@ fn serve(servers: &mut JoinSet<()>, listener: TcpListener, routes: axum::Router)
 }
 
 /// Says where it is and what to try.
-fn announce(address: SocketAddr) {
+fn announce(address: SocketAddr, skipped: Option<&str>) {
     println!(
         "Lamplighter's demo is at http://{address}/\n\n\
          Open it in a browser: break a door, wait a few seconds, read the mail. Or by script:\n\n  \
@@ -155,4 +164,13 @@ fn announce(address: SocketAddr) {
          curl http://{address}/metrics\n\n\
          Ctrl-C ends it and leaves nothing behind."
     );
+    if let Some(skipped) = skipped {
+        println!("\n{skipped}");
+    }
+}
+
+/// What the demo does without here, in words; nothing where there is a browser.
+fn skipped() -> Option<&'static str> {
+    let chromium = Chromium::new(&ChromiumSettings::default(), &mut Vec::new());
+    (!chromium.is_installed()).then_some(SKIPPED)
 }

@@ -126,6 +126,8 @@ async function look() {
     const state = await (await fetch('/demo/state.json')).json();
     $('gone').hidden = true;
     $('shop').href = state.shop;
+    $('skipped').hidden = !state.skipped;
+    $('skipped').textContent = state.skipped ?? '';
     state.channels.forEach(showChannel);
     if (state.newest_mail === newestMail) return;
     mails = await (await fetch('/demo/mails.json')).json();

@@ -49,6 +49,8 @@ pub(super) struct Page {
     pub(super) centre: SupportCentre,
     /// Where the support centre's shop is.
     pub(super) shop: String,
+    /// What the demo does without here.
+    pub(super) skipped: Option<&'static str>,
     pub(super) inbox: Inbox,
     pub(super) snapshot: watch::Receiver<Arc<Snapshot>>,
     pub(super) metrics: Metrics,
@@ -64,6 +66,8 @@ impl fmt::Debug for Page {
 #[derive(Debug, Serialize)]
 struct Shown<'a> {
     shop: &'a str,
+    /// What the demo does without here.
+    skipped: Option<&'static str>,
     newest_mail: u64,
     channels: Vec<Channel<'a>>,
 }
@@ -91,11 +95,12 @@ impl Page {
     pub(super) fn new(
         centre: SupportCentre,
         shop: String,
+        skipped: Option<&'static str>,
         inbox: Inbox,
         snapshot: watch::Receiver<Arc<Snapshot>>,
         metrics: Metrics,
     ) -> Self {
-        Self { centre, shop, inbox, snapshot, metrics, trails: Arc::default() }
+        Self { centre, shop, skipped, inbox, snapshot, metrics, trails: Arc::default() }
     }
 
     /// Everything answered at the demo's address.
@@ -149,6 +154,7 @@ async fn state(State(page): State<Page>) -> Response {
     };
     let shown = Shown {
         shop: &page.shop,
+        skipped: page.skipped,
         newest_mail: page.inbox.newest(),
         channels: Door::ALL.into_iter().filter_map(show).collect(),
     };

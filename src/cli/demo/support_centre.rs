@@ -2,6 +2,7 @@
 //! of it, with a switch on each door to break it. [`desk`] is what happens behind the counter, [`fault`] the
 //! switches, [`doors`] the HTTP in front.
 
+mod chat;
 mod desk;
 mod doors;
 pub mod fault;

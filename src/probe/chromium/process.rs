@@ -80,7 +80,7 @@ const SWITCHES: [&str; 28] = [
 ];
 
 /// What it is told of our environment.
-const KEPT: [&str; 4] = ["PATH", "LANG", "TZ", "TMPDIR"];
+const KEPT: [&str; 3] = ["PATH", "LANG", "TZ"];
 
 /// Where it is, if it is on this machine: at the path given, or under one of its usual names.
 #[must_use]
@@ -214,6 +214,8 @@ fn command(executable: &Path, is_sandboxed: bool, profile: &Path) -> Command {
         .env_clear()
         .envs(KEPT.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
         .env("HOME", profile)
+        // What it forgets there goes with the profile.
+        .env("TMPDIR", profile)
         .current_dir(profile)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

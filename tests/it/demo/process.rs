@@ -24,12 +24,22 @@ pub(super) struct Demo {
 }
 
 impl Demo {
-    /// Starts it on a free port and waits until it has said where it is.
+    /// Starts it on a free port and waits until it has said where it is. It finds no Chromium.
     pub(super) async fn start() -> Self {
+        Self::start_with("/nowhere").await
+    }
+
+    /// The same where it finds Chromium.
+    pub(super) async fn start_with_chromium() -> Self {
+        Self::start_with("/usr/bin:/bin").await
+    }
+
+    async fn start_with(path: &str) -> Self {
         let directory = TempDir::new().unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_lamplighter"))
             .args(["demo", "--listen", "127.0.0.1:0"])
             .env("TMPDIR", directory.path())
+            .env("PATH", path)
             .current_dir(directory.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -11,13 +11,13 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     middleware::{self, Next},
     response::{Html, IntoResponse, Redirect, Response},
-    routing::{delete, get, post},
+    routing::{any, delete, get, post},
 };
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    SupportCentre,
+    SupportCentre, chat,
     desk::{CallbackStatus, Refused, Ticket},
     fault::{Door, Fault},
 };
@@ -34,7 +34,7 @@ pub(super) fn routes(centre: &SupportCentre) -> Router {
         routes.route_layer(middleware::from_fn_with_state((centre.clone(), door), apply_fault))
     };
     let chat =
-        Router::new().route("/chat/launcher.json", get(launcher)).route("/chat/sessions", post(open_chat));
+        Router::new().route("/chat/launcher.json", get(launcher)).route("/chat/socket", any(chat::open));
     let hotline = Router::new()
         .route("/hotline/callbacks", post(ask_for_callback))
         .route("/hotline/callbacks/{number}", get(callback).delete(cancel_callback));
@@ -85,17 +85,11 @@ async fn agents_only(State(centre): State<SupportCentre>, request: Request, next
 }
 
 async fn launcher(State(centre): State<SupportCentre>) -> Response {
-    let enabled = centre.fault(Door::WebChat) != Some(Fault::Grey);
-    Json(json!({ "enabled": enabled, "label": "Chat with us", "sessions": "/chat/sessions" })).into_response()
-}
-
-async fn open_chat(State(centre): State<SupportCentre>) -> Response {
-    if centre.fault(Door::WebChat) == Some(Fault::Grey) {
-        return (StatusCode::CONFLICT, Json(json!({ "error": "chat is offline" }))).into_response();
-    }
-    let session = token();
-    let greeting = json!({ "session": session, "from": "Vera", "text": "Hello! How can we help?" });
-    (StatusCode::CREATED, Json(greeting)).into_response()
+    let fault = centre.fault(Door::WebChat);
+    let is = |other| fault == Some(other);
+    let (enabled, covered, far) = (!is(Fault::Grey), is(Fault::Cover), is(Fault::Far));
+    Json(json!({ "enabled": enabled, "covered": covered, "far": far, "label": "Chat with us" }))
+        .into_response()
 }
 
 #[derive(Deserialize)]

@@ -20,6 +20,12 @@ pub enum Door {
 pub enum Fault {
     /// The chat button is grey.
     Grey,
+    /// A banner lies over it.
+    Cover,
+    /// It is moved behind other doors.
+    Far,
+    /// The bot says the same again and again.
+    Loop,
     /// It takes the request and never answers.
     Hang,
     /// It answers with an internal server error.
@@ -53,7 +59,16 @@ impl Door {
     #[must_use]
     pub fn faults(self) -> &'static [Fault] {
         match self {
-            Self::WebChat => &[Fault::Grey, Fault::Hang, Fault::Error, Fault::Slow],
+            Self::WebChat => &[
+                Fault::Grey,
+                Fault::Cover,
+                Fault::Far,
+                Fault::Queue,
+                Fault::Loop,
+                Fault::Hang,
+                Fault::Error,
+                Fault::Slow,
+            ],
             Self::Hotline => &[Fault::Busy, Fault::Queue, Fault::Hang, Fault::Error, Fault::Slow],
             Self::TicketForm => &[Fault::Drop, Fault::Hang, Fault::Error, Fault::Slow],
         }
@@ -66,6 +81,9 @@ impl Fault {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Grey => "grey",
+            Self::Cover => "cover",
+            Self::Far => "far",
+            Self::Loop => "loop",
             Self::Hang => "hang",
             Self::Error => "500",
             Self::Drop => "drop",
@@ -80,6 +98,9 @@ impl Fault {
     pub fn label(self) -> &'static str {
         match self {
             Self::Grey => "Grey the button",
+            Self::Cover => "Cover it with a banner",
+            Self::Far => "Move it five steps deep",
+            Self::Loop => "Bot in a circle",
             Self::Hang => "Hang",
             Self::Error => "Answer 500",
             Self::Drop => "Drop tickets silently",
