@@ -108,7 +108,9 @@ impl Browser {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_person_breaks_each_door_reads_the_mail_mends_it_and_reads_the_next() {
-    let demo = Demo::start().await;
+    // The picture shows all of it.
+    let is_for_picture = std::env::var_os(SCREENSHOT).is_some();
+    let demo = if is_for_picture { Demo::start_with_chromium().await } else { Demo::start().await };
     let browser = Browser::start().await;
     browser.client.goto(&demo.address).await.unwrap();
     for (channel, _, _) in BREAKS {
