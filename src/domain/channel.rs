@@ -18,18 +18,27 @@ pub fn is_id(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
 }
 
+/// Says whether `text` may name a probe: an id, and behind an `@` another one, if it runs as a persona.
+#[must_use]
+pub fn is_probe_name(text: &str) -> bool {
+    match text.split_once('@') {
+        Some((name, persona)) => is_id(name) && is_id(persona),
+        None => is_id(text),
+    }
+}
+
 macro_rules! id {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident, $is_one:ident) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         #[serde(transparent)]
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// Takes a text that [`is_id`] has accepted.
+            #[doc = concat!("Takes a text that [`", stringify!($is_one), "`] has accepted.")]
             #[must_use]
             pub fn new(text: &str) -> Self {
-                debug_assert!(is_id(text), "not an id: {text:?}");
+                debug_assert!($is_one(text), "not an id: {text:?}");
                 Self(Arc::from(text))
             }
 
@@ -56,20 +65,40 @@ macro_rules! id {
 
 id!(
     /// A channel: one entry point through which a customer reaches support.
-    ChannelId
+    ChannelId, is_id
 );
 id!(
-    /// A probe's name, unique within its channel.
-    ProbeName
+    /// A probe's name, unique within its channel; of one that runs as several personas, with the persona: `launcher@guest`.
+    ProbeName, is_probe_name
 );
 id!(
     /// A team: the people told about a channel.
-    TeamId
+    TeamId, is_id
 );
 id!(
     /// The place runs are made from; one process is one location.
-    Location
+    Location, is_id
 );
+
+impl ProbeName {
+    /// The name of a probe that runs as a persona.
+    #[must_use]
+    pub fn of_persona(name: &str, persona: &str) -> Self {
+        Self::new(&format!("{name}@{persona}"))
+    }
+
+    /// The name without the persona.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        self.as_str().split_once('@').map_or(self.as_str(), |(name, _)| name)
+    }
+
+    /// As whom it runs.
+    #[must_use]
+    pub fn persona(&self) -> Option<&str> {
+        self.as_str().split_once('@').map(|(_, persona)| persona)
+    }
+}
 
 /// A probe, addressed as `channel/probe`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

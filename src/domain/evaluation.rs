@@ -9,16 +9,20 @@
 //! nothing; if it was bad when it fell silent, the channel is unknown rather than better.
 
 mod evidence;
+mod personas;
 mod waits;
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     channel::{ProbeKey, ProbeName},
-    evaluation::evidence::{Beginning, Effect, ProbeEvidence, Turned},
+    evaluation::{
+        evidence::{Beginning, Effect, ProbeEvidence, Turned},
+        personas::{Finding, findings},
+    },
     outcome::{Failure, Outcome, Phase, Reason},
 };
 
@@ -254,7 +258,8 @@ impl ChannelState {
     pub fn record(&mut self, outcome: &Outcome, rules: &Rules, now: Duration) {
         let name = &outcome.probe.probe;
         if let Ok(index) = self.probes.binary_search_by(|known| known.key.probe.cmp(name))
-            && self.probes[index].record(outcome, rules, now) == Effect::Turned
+            // That a persona is served says something of the others, also where it is no news of its own.
+            && (self.probes[index].record(outcome, rules, now) == Effect::Turned || name.persona().is_some())
         {
             self.settled_until = Duration::ZERO;
         }
@@ -310,10 +315,13 @@ impl ChannelState {
 
     /// The latest failure of the worst probe, while the channel is neither up nor unknown.
     #[must_use]
-    pub fn failure(&self) -> Option<&Failure> {
+    pub fn failure(&self) -> Option<Cow<'_, Failure>> {
         let worst = self.probes.iter().filter(|probe| probe.condition == self.state);
         match self.state {
-            State::Degraded | State::Dark => worst.max_by_key(|probe| probe.turned.at)?.failure.as_ref(),
+            State::Degraded | State::Dark => match worst.max_by_key(|probe| probe.turned.at) {
+                Some(worst) => worst.failure.as_ref().map(Cow::Borrowed),
+                None => findings(self.probes.iter()).iter().find_map(Finding::failure).map(Cow::Owned),
+            },
             State::Up | State::Closed | State::Unknown => None,
         }
     }
@@ -349,7 +357,7 @@ impl ChannelState {
     fn weigh(&self, now: Duration) -> State {
         let worst = |speaking: bool| {
             let those = self.probes.iter().filter(|probe| probe.speaks(now) == speaking);
-            those.map(|probe| probe.condition).filter(|condition| *condition != State::Unknown).max()
+            findings(those).into_iter().map(|finding| finding.state).max()
         };
         match (worst(true), worst(false)) {
             (Some(heard), None | Some(State::Up)) => heard,
@@ -372,7 +380,9 @@ impl ChannelState {
             Some(probe) => probe.turned,
             None => at_once,
         };
+        let restricted = self.restricted(deciding, target, now.monotonic);
         let failure = match target {
+            State::Degraded if restricted.is_some() => restricted,
             State::Up | State::Degraded | State::Dark => deciding.and_then(|probe| probe.failure.clone()),
             State::Closed | State::Unknown => None,
         };
@@ -396,9 +406,21 @@ impl ChannelState {
         target == State::Up || (target == State::Degraded && self.state == State::Dark)
     }
 
+    /// What is told of a persona that is refused while others are served, if that is what makes the channel degraded.
+    fn restricted(&self, deciding: Option<&ProbeEvidence>, target: State, now: Duration) -> Option<Failure> {
+        let deciding =
+            deciding.filter(|probe| target == State::Degraded && probe.condition == State::Dark)?;
+        let speaking = self.probes.iter().filter(|probe| probe.speaks(now));
+        findings(speaking).iter().find(|finding| finding.refuses(deciding))?.failure()
+    }
+
     /// The probe whose runs decided: the one that went bad first, or the one that was bad longest.
     fn deciding(&self, target: State, now: Duration) -> Option<&ProbeEvidence> {
-        let mut agreeing = self.probes.iter().filter(|probe| probe.condition == target && probe.speaks(now));
+        let speaking = self.probes.iter().filter(|probe| probe.speaks(now));
+        let findings = findings(speaking.clone());
+        let refused = |probe: &ProbeEvidence| findings.iter().any(|finding| finding.refuses(probe));
+        let mut agreeing = speaking
+            .filter(|probe| probe.condition == target || (target == State::Degraded && refused(probe)));
         match target {
             State::Dark | State::Degraded => agreeing.min_by_key(|probe| probe.turned.since),
             State::Up => agreeing

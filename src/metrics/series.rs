@@ -144,7 +144,11 @@ impl ProbeSeries {
         let mut names = String::new();
         push_label(&mut names, "channel", key.channel.as_str());
         names.push(',');
-        push_label(&mut names, "probe", key.probe.as_str());
+        push_label(&mut names, "probe", key.probe.base());
+        if let Some(persona) = key.probe.persona() {
+            names.push(',');
+            push_label(&mut names, "persona", persona);
+        }
         let mut place = String::from(",");
         push_label(&mut place, "location", location.as_str());
         Self {

@@ -1,7 +1,7 @@
 //! Draws the picture that the web shows: a view per channel, drawn anew only where something has changed, and only
 //! while somebody looks.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use tokio::sync::watch;
 
@@ -55,7 +55,7 @@ fn view(post: &Post) -> ChannelView {
         state: post.state.state(),
         since: post.state.since(),
         incident: post.incident.as_ref().map(|incident| incident.id.clone()),
-        failure: post.state.failure().cloned(),
+        failure: post.state.failure().map(Cow::into_owned),
         probes: post.probes.iter().map(|lookout| probe_view(post, lookout)).collect(),
     }
 }

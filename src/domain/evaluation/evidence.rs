@@ -34,6 +34,8 @@ pub(super) struct ProbeEvidence {
     waits: Option<Box<Waits>>,
     /// The last runs of any kind, oldest first.
     recent: VecDeque<RecentRun>,
+    /// When the last run began that worked, if only slowly.
+    pub(super) worked_at: Option<Timestamp>,
     /// When the last conclusive run was taken in.
     heard_at: Duration,
     /// Bad before a silence, and since then neither bad again nor proven good.
@@ -106,6 +108,7 @@ impl ProbeEvidence {
             looks: VecDeque::new(),
             waits: None,
             recent: VecDeque::new(),
+            worked_at: None,
             heard_at: now,
             in_doubt,
         }
@@ -143,6 +146,9 @@ impl ProbeEvidence {
             self.forget_what_was_before_silence();
         }
         self.heard_at = now;
+        if saw < Saw::Failed {
+            self.worked_at = Some(outcome.started_at);
+        }
         self.phases.clone_from(&outcome.phases);
         if let Some(failure) = outcome.verdict.failure() {
             self.failure = Some(failure.clone());

@@ -456,3 +456,5 @@ fn what_is_remembered_of_a_probe_is_bounded() {
     assert_eq!(trial.channel.recent(&ProbeName::new("launcher")).count(), RECENT_MAX);
     assert!(size_of::<evidence::ProbeEvidence>() <= 384, "{}", size_of::<evidence::ProbeEvidence>());
 }
+
+mod personas;
