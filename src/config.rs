@@ -8,8 +8,10 @@
 mod assembly;
 mod channels;
 mod files;
+mod fingerprint;
 mod mail;
 mod masking;
+mod personas;
 pub mod plan;
 pub mod report;
 pub mod schema;

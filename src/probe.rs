@@ -18,6 +18,7 @@ pub mod http;
 pub mod jar;
 pub mod journey;
 pub mod page;
+pub mod persona;
 pub mod request;
 pub mod run;
 pub mod settings;

@@ -5,6 +5,7 @@
 //! message, joined by [`HELP`]; [`refuse`] writes it.
 
 mod likeness;
+mod locale;
 mod text;
 mod time;
 
@@ -16,6 +17,7 @@ use serde::{Deserialize, Deserializer, de};
 pub(crate) use self::text::shown_scheme;
 pub use self::{
     likeness::{closest, suggest},
+    locale::Locale,
     text::{
         ByteSize, CssSelector, HeaderName, HttpUrl, JsonPath, MailAddress, Pattern, UrlText, is_loopback,
         is_variable, is_variable_name,

@@ -12,6 +12,7 @@ use crate::{
         channels::{self, Drafted, Drafting},
         files::{Gathering, SourceText},
         mail,
+        personas::Personas,
         plan::{Boot, Plan, Team},
         report::Report,
         settings::MonitorSettings,
@@ -120,7 +121,8 @@ fn read(
         let drafting = drafting.get_or_insert_with(|| {
             let transport = Transport::new(resolver(&tables.monitor, report));
             let chromium = chromium(tables.browser.as_ref(), report);
-            Drafting::new(transport, chromium, tables.defaults.as_ref(), report)
+            let personas = Personas::build(&tables.personas, outside, &transport, &chromium, report);
+            Drafting::new(transport, chromium, personas, tables.defaults.as_ref(), report)
         });
         if let Some(channels) = channels {
             drafting.take(channels, outside, Intake { file, report });

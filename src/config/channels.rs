@@ -1,17 +1,13 @@
 //! Channels and their probes: rules with their defaults, and every probe built.
 
-use std::{
-    collections::BTreeMap,
-    hash::{DefaultHasher, Hash, Hasher},
-    ops::Range,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 
 use toml::de::{DeTable, DeValue};
 
 use crate::{
     config::{
+        fingerprint,
+        personas::{Known, Personas},
         plan::{Channel, ProbePlan},
         report::{FileIndex, Report},
         section::Tree,
@@ -27,6 +23,7 @@ use crate::{
     },
     probe::{
         chromium::Chromium,
+        persona::GUEST,
         settings::{BuildContext, Built, EVERY_MAX, EVERY_MIN, KINDS, ProbeSettings, TIMEOUT_MAX},
         transport::Transport,
     },
@@ -113,6 +110,7 @@ impl Defaults {
 pub struct Drafting {
     transport: Arc<Transport>,
     chromium: Arc<Chromium>,
+    personas: Personas,
     defaults: Defaults,
     /// Every channel so far, by its id as written.
     pub drafted: BTreeMap<String, Drafted>,
@@ -123,10 +121,12 @@ impl Drafting {
     pub fn new(
         transport: Arc<Transport>,
         chromium: Arc<Chromium>,
+        personas: Personas,
         defaults: Option<&Entry<'_, DefaultSettings>>,
         report: &mut Report,
     ) -> Self {
-        Self { transport, chromium, defaults: Defaults::check(defaults, report), drafted: BTreeMap::new() }
+        let defaults = Defaults::check(defaults, report);
+        Self { transport, chromium, personas, defaults, drafted: BTreeMap::new() }
     }
 
     /// Builds the channels of one file. `outside` is what that file refers to.
@@ -221,23 +221,63 @@ impl Drafting {
         for (name, probe) in &settings.probe {
             let Some((key, tree)) = trees.get_key_value(name.0.as_str()) else { continue };
             let DeValue::Table(tree) = tree.get_ref() else { continue };
-            let draft = ProbeDraft {
-                key: Arc::new(ProbeKey { channel: id.clone(), probe: ProbeName::new(&name.0) }),
-                place: key.span(),
-                tree,
-                settings: probe,
-                first_response: waiting.map(|rules| rules.first_response),
-                lacks: &|key| entry.section.lacks(&["probe", &name.0, key]),
-            };
             let mut problems = Vec::new();
-            let plan = draft.build(outside, self, &mut problems);
-            problems.into_iter().for_each(|problem| report.error(entry.file, problem));
-            if let Some((plan, warnings)) = plan {
-                warnings.into_iter().for_each(|warning| report.warning(entry.file, warning));
-                drafted.push(plan);
+            for (at, (probe_name, known)) in
+                self.as_whom(&name.0, probe, &mut problems).into_iter().enumerate()
+            {
+                let draft = ProbeDraft {
+                    key: Arc::new(ProbeKey { channel: id.clone(), probe: probe_name }),
+                    place: key.span(),
+                    tree,
+                    settings: probe,
+                    first_response: waiting.map(|rules| rules.first_response),
+                    known,
+                    lacks: &|key| entry.section.lacks(&["probe", &name.0, key]),
+                };
+                let mut found = Vec::new();
+                let plan = draft.build(outside, self, &mut found);
+                // What is wrong with the probe is so for each persona, and told once.
+                let is_first = at == 0;
+                problems.extend(found.into_iter().filter(|_| is_first));
+                if let Some((plan, warnings)) = plan {
+                    let warnings = warnings.into_iter().filter(|_| is_first);
+                    warnings.for_each(|warning| report.warning(entry.file, warning));
+                    drafted.push(plan);
+                }
             }
+            problems.into_iter().for_each(|problem| report.error(entry.file, problem));
         }
         drafted
+    }
+}
+
+impl Drafting {
+    /// The names under which a probe runs, each with its persona; just the one where none is named.
+    fn as_whom(
+        &self,
+        name: &str,
+        settings: &ProbeSettings,
+        problems: &mut Vec<Problem>,
+    ) -> Vec<(ProbeName, Option<Known>)> {
+        if settings.personas.is_empty() {
+            return vec![(ProbeName::new(name), None)];
+        }
+        let mut named = BTreeMap::new();
+        for id in &settings.personas {
+            let known = self.personas.get(id);
+            if known.is_none() && id.value != GUEST {
+                let ids: Vec<&String> = self.personas.ids().collect();
+                let problem = id.problem(format!("there is no persona {:?}", id.value));
+                let hint = suggest(id, &ids, in_backticks);
+                problems.push(problem.hint(hint.unwrap_or_else(|| {
+                    format!("add a table [persona.{}] to the first file, or write \"{GUEST}\"", id.value)
+                })));
+            } else if named.insert(id.value.clone(), known.cloned()).is_some() {
+                let problem = id.problem(format!("{:?} is named twice", id.value));
+                problems.push(problem.hint("leave one out"));
+            }
+        }
+        named.into_iter().map(|(id, known)| (ProbeName::of_persona(name, &id), known)).collect()
     }
 }
 
@@ -274,6 +314,8 @@ struct ProbeDraft<'t, 'f> {
     settings: &'t ProbeSettings,
     /// Within which time a person must have answered.
     first_response: Option<Duration>,
+    /// As whom it runs.
+    known: Option<Known>,
     /// Whether the value of a key was wrong and is not in the settings.
     lacks: &'t dyn Fn(&str) -> bool,
 }
@@ -306,6 +348,7 @@ impl ProbeDraft<'_, '_> {
             every: pace.every,
             timeout: pace.timeout,
             first_response: self.first_response,
+            persona: self.known.as_ref().and_then(|known| known.persona.as_ref()),
             sources,
             transport: &drafting.transport,
             chromium: &drafting.chromium,
@@ -328,7 +371,10 @@ impl ProbeDraft<'_, '_> {
             responders,
             counts_steps,
             kind,
-            fingerprint: fingerprint(self.tree, pace, self.first_response),
+            fingerprint: fingerprint::of_probe(
+                self.tree,
+                (pace, self.first_response, self.known.as_ref().map(|known| known.fingerprint)),
+            ),
             probe,
             redactor: Arc::default(),
         };
@@ -435,38 +481,4 @@ fn quorum(count: &At<Count>, of: Option<&At<Count>>, what: &str, problems: &mut 
         problems.push(problem.hint(format!("write at most {}, or raise `of`", quorum.of)));
     }
     quorum
-}
-
-/// Equal for two probes that are configured alike: comments, order and layout do not matter, nor do the values of
-/// secrets, so that a new password changes the probe that runs and forgets nothing about it.
-fn fingerprint(tree: &DeTable<'_>, pace: Pace, first_response: Option<Duration>) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (pace, first_response).hash(&mut hasher);
-    for (key, value) in tree.iter().filter(|(key, _)| KINDS.contains(&key.get_ref().as_ref())) {
-        key.get_ref().hash(&mut hasher);
-        hash_value(value.get_ref(), &mut hasher);
-    }
-    hasher.finish()
-}
-
-fn hash_value(value: &DeValue<'_>, hasher: &mut DefaultHasher) {
-    std::mem::discriminant(value).hash(hasher);
-    match value {
-        DeValue::String(text) => text.hash(hasher),
-        DeValue::Integer(number) => number.to_string().hash(hasher),
-        DeValue::Float(number) => number.to_string().hash(hasher),
-        DeValue::Boolean(truth) => truth.hash(hasher),
-        DeValue::Datetime(moment) => moment.to_string().hash(hasher),
-        DeValue::Array(values) => {
-            values.len().hash(hasher);
-            values.iter().for_each(|value| hash_value(value.get_ref(), hasher));
-        }
-        DeValue::Table(table) => {
-            table.len().hash(hasher);
-            for (key, value) in table {
-                key.get_ref().hash(hasher);
-                hash_value(value.get_ref(), hasher);
-            }
-        }
-    }
 }

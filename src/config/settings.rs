@@ -13,7 +13,7 @@ use crate::{
         waiting::WaitingSettings,
     },
     domain::channel::ChannelKind,
-    probe::{chromium::ChromiumSettings, settings::ProbeSettings},
+    probe::{chromium::ChromiumSettings, persona::PersonaSettings, settings::ProbeSettings},
     secret::SecretRef,
     setting::{At, ByteSize, HttpUrl, MailAddress, Span},
 };
@@ -39,6 +39,9 @@ pub struct FileSettings {
     pub browser: ChromiumSettings,
     /// How mail leaves.
     pub mail: Option<MailSettings>,
+    /// As whom probes run, by id: a new account, an old one.
+    #[schemars(default)]
+    pub persona: BTreeMap<Id, PersonaSettings>,
     /// The people who are told, by id.
     #[schemars(default)]
     pub team: BTreeMap<Id, TeamSettings>,
@@ -51,7 +54,8 @@ pub struct FileSettings {
 }
 
 /// The keys of [`FileSettings`]; a test holds them against the schema.
-pub const TABLES: [&str; 7] = ["include", "monitor", "browser", "mail", "team", "defaults", "channel"];
+pub const TABLES: [&str; 8] =
+    ["include", "monitor", "browser", "mail", "persona", "team", "defaults", "channel"];
 
 /// `[monitor]`: the monitor itself.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

@@ -23,9 +23,12 @@ use crate::{
         value::Id,
         wording::{Complaint, in_backticks},
     },
-    probe::chromium::ChromiumSettings,
+    probe::{chromium::ChromiumSettings, persona::PersonaSettings},
     setting::{At, Problem, suggest},
 };
+
+const TEAM: &str = "[team.support] with mail = [\"oncall@example.com\"]";
+const PERSONA: &str = "[persona.new-account] with headers = { x-account = \"new\" }";
 
 /// A key of the file with its place.
 pub type Key<'f> = Spanned<Cow<'f, str>>;
@@ -54,6 +57,8 @@ pub struct Tables<'f> {
     pub mail: Option<Entry<'f, MailSettings>>,
     /// `[defaults]`.
     pub defaults: Option<Entry<'f, DefaultSettings>>,
+    /// `[persona.ID]`.
+    pub personas: BTreeMap<String, Entry<'f, PersonaSettings>>,
     /// `[team.ID]`.
     pub teams: BTreeMap<String, Entry<'f, TeamSettings>>,
 }
@@ -75,15 +80,17 @@ impl<'f> Tables<'f> {
                 "include" => {
                     intake.read::<Vec<At<String>>>(span, value);
                 }
-                "team" => intake.teams(value, &mut self.teams),
+                "team" => intake.entries(value, TEAM, &mut self.teams),
                 "channel" => channels = Some(value),
-                word @ ("monitor" | "browser" | "mail" | "defaults") if !is_first => intake.refuse(
-                    Problem::at(
-                        span,
-                        format!("[{word}] belongs into the first file, not into an included one"),
-                    )
-                    .hint("an included file holds teams and channels"),
-                ),
+                word @ ("monitor" | "browser" | "mail" | "defaults" | "persona") if !is_first => intake
+                    .refuse(
+                        Problem::at(
+                            span,
+                            format!("[{word}] belongs into the first file, not into an included one"),
+                        )
+                        .hint("an included file holds teams and channels"),
+                    ),
+                "persona" => intake.entries(value, PERSONA, &mut self.personas),
                 "monitor" => self.monitor = intake.read(span, value).section.settings.unwrap_or_default(),
                 "browser" => self.browser = Some(intake.read(span, value)),
                 "mail" => self.mail = Some(intake.read(span, value)),
@@ -122,8 +129,14 @@ impl Intake<'_> {
         Entry { file: self.file, key, section }
     }
 
-    fn teams<'f>(&mut self, value: Tree<'f>, into: &mut BTreeMap<String, Entry<'f, TeamSettings>>) {
-        for (key, value) in self.named(value, "[team.support] with mail = [\"oncall@example.com\"]") {
+    /// Reads tables with ids; `example` is one.
+    fn entries<'f, T: DeserializeOwned>(
+        &mut self,
+        value: Tree<'f>,
+        example: &str,
+        into: &mut BTreeMap<String, Entry<'f, T>>,
+    ) {
+        for (key, value) in self.named(value, example) {
             let id = self.id(&key);
             let entry = self.read(key.span(), value);
             if self.is_new(&id, &key, into.get(&id).map(|first| (first.file, first.key.clone()))) {

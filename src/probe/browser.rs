@@ -15,6 +15,7 @@ use std::{sync::Arc, time::Duration};
 use regex::Regex;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 pub use self::settings::BrowserSettings;
 use self::{
@@ -25,6 +26,7 @@ use crate::probe::{
     Probe, RunFuture,
     asks::Asks,
     chromium::{Chromium, visit::Device},
+    persona::Persona,
     steps::StepsBudget,
     timeline::Timeline,
 };
@@ -38,6 +40,8 @@ struct BrowserProbe {
     /// What means that nobody is there.
     closed: Vec<Regex>,
     steps: Vec<Step>,
+    /// As whom it goes, and the address at which its cookies are set.
+    persona: Option<(Arc<Persona>, Url)>,
     /// How far away a person may be.
     budget: StepsBudget,
 }

@@ -11,13 +11,20 @@ const TOKEN_LEN_MIN: usize = 16;
 const HEAD_CHARS: usize = 8;
 
 /// The values a run has captured, by the names of their variables. It has no `Debug`, for the reason it exists.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Captured(Vec<(Box<str>, String)>);
 
 impl Captured {
     /// Takes them with their names.
     pub fn new(values: impl IntoIterator<Item = (Box<str>, String)>) -> Self {
         Self(values.into_iter().filter(|(_, value)| value.len() >= TOKEN_LEN_MIN).collect())
+    }
+
+    /// These and others.
+    #[must_use]
+    pub fn and(mut self, others: &Self) -> Self {
+        self.0.extend(others.0.iter().cloned());
+        self
     }
 
     /// The text with `{name}` in place of every token, and of the beginning of one that was cut off.

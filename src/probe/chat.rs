@@ -19,6 +19,7 @@ use crate::{
         Probe, Report, RunFuture,
         asks::Asks,
         conversation::{Circumstances, Line, Record, hold, script::Script},
+        persona::Persona,
         steps::StepsBudget,
         timeline::Timeline,
         transport::fault::Broken,
@@ -42,6 +43,7 @@ struct Chat {
     budget: StepsBudget,
     timeout: Duration,
     clock: Clock,
+    persona: Option<Arc<Persona>>,
 }
 
 /// Where it is held.
@@ -64,6 +66,12 @@ impl Chat {
 
     async fn hold(&self, timeline: &Timeline, stop: &CancellationToken) -> Report {
         let mut walk = Walk::begin(&self.way, timeline, stop);
+        if let Some(persona) = &self.persona {
+            match persona.session(timeline, stop).await {
+                Ok(session) => walk.wear(persona, session),
+                Err(broken) => return self.report(Err(broken), walk),
+            }
+        }
         let held = match &self.place {
             Place::WebSocket(place) => match place.open(&walk, timeline).await {
                 Ok(socket) => {
@@ -77,7 +85,11 @@ impl Chat {
                 Err(broken) => Err(broken),
             },
         };
-        self.report(held, walk)
+        let report = self.report(held, walk);
+        if let (Verdict::Failed(_), Some(persona)) = (&report.verdict, &self.persona) {
+            persona.distrust().await;
+        }
+        report
     }
 
     /// Holds the conversation over an open line, and leaves it.

@@ -12,10 +12,11 @@ use crate::{
         exhibits::Asked,
         expect::Judged,
         jar::Jar,
+        persona::Persona,
         request::{settings::RequestSettings, single::Single},
         settings::{BuildContext, Built},
         timeline::Timeline,
-        transport::Transport,
+        transport::{Transport, prepared::Prepared},
     },
     setting::Problem,
 };
@@ -25,6 +26,7 @@ use crate::{
 struct HttpProbe {
     transport: Arc<Transport>,
     request: Single,
+    persona: Option<Arc<Persona>>,
     clock: Clock,
 }
 
@@ -37,19 +39,32 @@ pub fn build(settings: &RequestSettings, context: &BuildContext<'_>) -> Result<B
     let Some(request) = settings.single(context, &mut problems, &mut warnings) else { return Err(problems) };
     let (hosts, phases) = (request.host().into_iter().collect(), request.phases());
     let transport = Arc::clone(context.transport);
-    let probe = HttpProbe { transport, clock: Clock::system(), request };
+    let persona = context.persona.cloned();
+    let probe = HttpProbe { transport, clock: Clock::system(), request, persona };
     Ok(Built { hosts, phases, warnings, ..Built::of(Arc::new(probe)) })
 }
 
 impl HttpProbe {
-    async fn look(&self, timeline: &Timeline) -> Report {
-        let jar = Jar::default();
-        match self.transport.exchange(&self.request.prepared, &jar, timeline).await {
+    /// Looks as a persona, whose session it may have to begin.
+    async fn look_as(&self, persona: &Persona, timeline: &Timeline, stop: &CancellationToken) -> Report {
+        let session = match persona.session(timeline, stop).await {
+            Ok(session) => session,
+            Err(broken) => return Report::without_answer(broken.into()),
+        };
+        let prepared = session.dress(&self.request.prepared, persona.locale.as_deref());
+        let report = self.look(&prepared, session.jar(), timeline).await;
+        if matches!(report.verdict, Verdict::Failed(_)) {
+            persona.distrust().await;
+        }
+        Report { captured: session.captured.clone(), ..report }
+    }
+
+    async fn look(&self, prepared: &Prepared, jar: Jar, timeline: &Timeline) -> Report {
+        match self.transport.exchange(prepared, &jar, timeline).await {
             Ok(answer) => {
                 let Judged { checks, verdict } = self.request.judge(&answer, self.clock.now());
                 let certificate_expires_at = answer.certificate_expires_at;
-                let kept =
-                    (verdict != Verdict::Ok).then(|| Asked::of(&self.request.prepared).answered(&answer));
+                let kept = (verdict != Verdict::Ok).then(|| Asked::of(prepared).answered(&answer));
                 let exhibits = kept.into_iter().collect();
                 Report { certificate_expires_at, checks, exhibits, ..Report::without_answer(verdict) }
             }
@@ -59,7 +74,10 @@ impl HttpProbe {
 }
 
 impl Probe for HttpProbe {
-    fn run<'a>(&'a self, timeline: &'a Timeline, _: &'a CancellationToken) -> RunFuture<'a> {
-        Box::pin(self.look(timeline))
+    fn run<'a>(&'a self, timeline: &'a Timeline, stop: &'a CancellationToken) -> RunFuture<'a> {
+        match &self.persona {
+            None => Box::pin(self.look(&self.request.prepared, Jar::default(), timeline)),
+            Some(persona) => Box::pin(self.look_as(persona, timeline, stop)),
+        }
     }
 }

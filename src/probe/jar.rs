@@ -59,6 +59,20 @@ impl Jar {
         Some(header)
     }
 
+    /// Another jar with the same cookies.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self(Mutex::new(self.lock().clone()))
+    }
+
+    /// Every cookie that a request to `url` would carry, by name and value.
+    #[must_use]
+    pub fn values(&self, url: &Url) -> Vec<(String, String)> {
+        let store = self.lock();
+        let values = store.as_ref().map(|store| store.get_request_values(url));
+        values.into_iter().flatten().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
     /// The value of a cookie that a request to `url` would carry.
     #[must_use]
     pub fn value(&self, url: &Url, name: &str) -> Option<String> {

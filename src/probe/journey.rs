@@ -19,6 +19,7 @@ use crate::{
     domain::channel::ProbeKey,
     probe::{
         Probe, RunFuture,
+        persona::Persona,
         settings::{BuildContext, Built},
         steps::{self, StepsBudget},
         timeline::Timeline,
@@ -69,6 +70,7 @@ struct Journey {
     steps: Vec<Step>,
     cleanup: Vec<Step>,
     budget: StepsBudget,
+    persona: Option<Arc<Persona>>,
 }
 
 impl JourneySettings {
@@ -101,7 +103,8 @@ impl JourneySettings {
         let key = context.key.clone();
         let counts_steps = steps.iter().any(|step| step.reaches_person);
         let (timeout, budget) = (context.timeout, StepsBudget::of(self.steps_max));
-        let journey = Journey { key, way, timeout, cleanup_timeout, steps, cleanup, budget };
+        let persona = context.persona.cloned();
+        let journey = Journey { key, way, timeout, cleanup_timeout, steps, cleanup, budget, persona };
         Ok(Built {
             counts_steps,
             hosts: hosts.into_iter().collect(),

@@ -37,6 +37,7 @@ use crate::{
         exhibits::Asked,
         expect::{Judged, excerpt, worse},
         jar::Jar,
+        persona::Persona,
         request::single::Single,
         timeline::Timeline,
         transport::{
@@ -73,6 +74,7 @@ struct PageProbe {
     script: Option<Script>,
     closed: Vec<Regex>,
     contacts: Contacts,
+    persona: Option<Arc<Persona>>,
 }
 
 /// The script that makes the entry.
@@ -123,9 +125,9 @@ impl Findings {
         self.checks.push(Check { step, expectation: what.into(), held: None, seen: Detail::new(why) });
     }
 
-    fn report(self, asked: &Single, page: &Answer) -> Report {
+    fn report(self, asked: &Prepared, page: &Answer) -> Report {
         let certificate_expires_at = page.certificate_expires_at;
-        let kept = (self.verdict != Verdict::Ok).then(|| Asked::of(&asked.prepared).answered(page));
+        let kept = (self.verdict != Verdict::Ok).then(|| Asked::of(asked).answered(page));
         let (checks, exhibits) = (self.checks, kept.into_iter().collect());
         Report { certificate_expires_at, checks, exhibits, ..Report::without_answer(self.verdict) }
     }
@@ -146,22 +148,42 @@ impl Findings {
 }
 
 impl PageProbe {
-    async fn look(&self, timeline: &Timeline) -> Report {
-        let jar = Jar::default();
+    /// Looks as a persona, whose session it may have to begin.
+    async fn look_as(&self, persona: &Persona, timeline: &Timeline, stop: &CancellationToken) -> Report {
+        let session = match persona.session(timeline, stop).await {
+            Ok(session) => session,
+            Err(broken) => return Report::without_answer(broken.into()),
+        };
+        let dressed = |single: &Single| session.dress(&single.prepared, persona.locale.as_deref());
+        let (page, config) = (dressed(&self.page), self.config.as_ref().map(dressed));
+        let report = self.look(&page, config.as_ref(), session.jar(), timeline).await;
+        if matches!(report.verdict, Verdict::Failed(_)) {
+            persona.distrust().await;
+        }
+        Report { captured: session.captured.clone(), ..report }
+    }
+
+    async fn look(
+        &self,
+        page: &Prepared,
+        config_request: Option<&Prepared>,
+        jar: Jar,
+        timeline: &Timeline,
+    ) -> Report {
         let mut findings = Findings { verdict: Verdict::Ok, checks: Vec::new(), step: None };
         self.enter(PAGE, &mut findings, timeline);
-        let answer = match self.transport.exchange(&self.page.prepared, &jar, timeline).await {
+        let answer = match self.transport.exchange(page, &jar, timeline).await {
             Ok(answer) => answer,
             Err(broken) => return findings.broke(broken, None),
         };
         findings.take(self.page.judge(&answer, self.clock.now()));
         // What stands on an error page is not the entry.
         if matches!(findings.verdict, Verdict::Failed(_)) {
-            return findings.report(&self.page, &answer);
+            return findings.report(page, &answer);
         }
         let effort = Effort::default();
         let read = document::read(&answer.body, &answer.headers);
-        let examined = read.map(|page| self.examine(&page, &answer, &effort, &mut findings));
+        let examined = read.map(|html| self.examine(&html, &answer, &effort, &mut findings));
         let tag = match examined {
             Ok(tag) if !effort.is_spent() => tag,
             // A limit of ours is no fault of the page.
@@ -169,7 +191,7 @@ impl PageProbe {
             Err(why) => return given_up(&why),
         };
         if matches!(findings.verdict, Verdict::Failed(_)) {
-            return findings.report(&self.page, &answer);
+            return findings.report(page, &answer);
         }
         if let Some(tag) = tag {
             self.enter(SCRIPT, &mut findings, timeline);
@@ -178,16 +200,16 @@ impl PageProbe {
                 return findings.broke(broken, Some(Reason::Missing));
             }
         }
-        if let Some(config) = &self.config {
+        if let (Some(config), Some(request)) = (&self.config, config_request) {
             self.enter(CONFIG, &mut findings, timeline);
-            match self.transport.exchange(&config.prepared, &jar, timeline).await {
+            match self.transport.exchange(request, &jar, timeline).await {
                 Ok(answer) => {
                     findings.take(config.judge(&answer, self.clock.now()));
                 }
                 Err(broken) => return findings.broke(broken, None),
             }
         }
-        findings.report(&self.page, &answer)
+        findings.report(page, &answer)
     }
 
     /// A run of one request has no steps.
@@ -403,7 +425,13 @@ fn is_run(kind: &str, is_strict: bool) -> bool {
 }
 
 impl Probe for PageProbe {
-    fn run<'a>(&'a self, timeline: &'a Timeline, _: &'a CancellationToken) -> RunFuture<'a> {
-        Box::pin(self.look(timeline))
+    fn run<'a>(&'a self, timeline: &'a Timeline, stop: &'a CancellationToken) -> RunFuture<'a> {
+        match &self.persona {
+            Some(persona) => Box::pin(self.look_as(persona, timeline, stop)),
+            None => {
+                let config = self.config.as_ref().map(|config| &config.prepared);
+                Box::pin(self.look(&self.page.prepared, config, Jar::default(), timeline))
+            }
+        }
     }
 }

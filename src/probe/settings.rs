@@ -13,7 +13,7 @@ use crate::{
     domain::{channel::ProbeKey, contact::Responder, outcome::PhaseWords},
     probe::{
         Probe, browser::BrowserSettings, chat::ChatSettings, chromium::Chromium, http,
-        journey::JourneySettings, page::PageSettings, request::settings::RequestSettings,
+        journey::JourneySettings, page::PageSettings, persona::Persona, request::settings::RequestSettings,
         transport::Transport,
     },
     secret::Sources,
@@ -44,6 +44,10 @@ pub struct ProbeSettings {
     pub timeout: Option<At<Span>>,
     /// How soon a failed run is followed by another.
     pub recheck: Option<At<Span>>,
+    /// As whom it runs: the ids of personas, "guest" for nobody in particular. It runs once as each, and is judged by all
+    /// of them together.
+    #[serde(default)]
+    pub personas: Vec<At<String>>,
     /// One request, and what is expected of its answer.
     pub http: Option<RequestSettings>,
     /// A page as it is served: is the entry there, can it be used, are the contacts right?
@@ -90,6 +94,8 @@ pub struct BuildContext<'a> {
     pub timeout: Duration,
     /// Within which time a person must have answered, where the channel says so.
     pub first_response: Option<Duration>,
+    /// As whom it runs; none as nobody in particular.
+    pub persona: Option<&'a Arc<Persona>>,
     /// Reads secrets and files that the settings refer to; relative paths start at the configuration file.
     pub sources: &'a Sources,
     /// The way to the targets that all probes share.

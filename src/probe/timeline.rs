@@ -93,6 +93,15 @@ impl Timeline {
         progress.on_deadline = None;
     }
 
+    /// What follows belongs to no step.
+    pub fn leave_steps(&self) {
+        let mut progress = self.lock();
+        progress.close(self.0.started, Instant::now());
+        progress.step = None;
+        progress.hop = 0;
+        progress.on_deadline = None;
+    }
+
     /// The step under way is tried again: everything it has done so far was waiting, and becomes one pause. So the
     /// phases of a step that is polled for half an hour are those of its last try. What running out of time means stays.
     pub fn try_again(&self) {

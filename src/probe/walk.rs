@@ -23,7 +23,7 @@ use url::{Origin, Url};
 
 use self::{
     capture::Answered,
-    step::{Bearings, Step, Until},
+    step::{Bearings, Step, Until, Wording},
     variables::Variables,
 };
 use crate::{
@@ -38,8 +38,15 @@ use crate::{
         exhibits::Asked,
         expect::{Expectations, Fill, Judged},
         jar::Jar,
+        persona::{Persona, Session},
+        request::draft::Text,
         timeline::Timeline,
-        transport::{Answer, Transport, fault::Broken},
+        transport::{
+            Answer, Transport,
+            fault::Broken,
+            prepared::Prepared,
+            socket::{Opening, Socket},
+        },
     },
     secret::Secret,
 };
@@ -71,6 +78,8 @@ pub struct Walk<'w> {
     pub certificate_expires_at: Option<Timestamp>,
     /// What was asked and answered last.
     last: Option<(Asked, Answer)>,
+    /// As whom it goes: the language, and the session.
+    worn: Option<(Option<Arc<str>>, Arc<Session>)>,
 }
 
 impl<'w> Walk<'w> {
@@ -89,6 +98,7 @@ impl<'w> Walk<'w> {
             blemish: None,
             certificate_expires_at: None,
             last: None,
+            worn: None,
         }
     }
 
@@ -103,10 +113,14 @@ impl<'w> Walk<'w> {
         self.variables.give(name, value.to_owned());
     }
 
-    /// The way to the targets.
-    #[must_use]
-    pub fn transport(&self) -> &Transport {
-        &self.way.transport
+    /// Opens a WebSocket.
+    ///
+    /// # Errors
+    /// What broke.
+    pub async fn open_socket(&self, opening: &Opening, timeline: &Timeline) -> Result<Socket, Broken> {
+        let prepared = self.dressed(opening.prepared.clone());
+        let cookies = self.jar.header_for(&prepared.target.url);
+        self.way.transport.open_socket(opening, &prepared, cookies, timeline).await
     }
 
     /// What was asked and answered last, to be kept.
@@ -115,10 +129,34 @@ impl<'w> Walk<'w> {
         self.last.as_ref().map(|(asked, answer)| asked.answered(answer))
     }
 
+    /// A text with its variables filled in.
+    ///
+    /// # Errors
+    /// A variable without a value, which is a bug of ours.
+    pub fn word(&self, wording: &Wording) -> Result<Text, Broken> {
+        wording.filled(&self.variables)
+    }
+
+    /// What a login leaves: its cookies, and what it has captured.
+    #[must_use]
+    pub fn into_session(self) -> (Jar, Captured) {
+        (self.jar, self.variables.into_captured())
+    }
+
+    /// Goes on as a persona, with its cookies.
+    pub fn wear(&mut self, persona: &Persona, session: Arc<Session>) {
+        self.jar = session.jar();
+        self.worn = Some((persona.locale.clone(), session));
+    }
+
     /// What the target's answers have given.
     #[must_use]
     pub fn into_captured(self) -> Captured {
-        self.variables.into_captured()
+        let captured = self.variables.into_captured();
+        match &self.worn {
+            Some((_, session)) => captured.and(&session.captured),
+            None => captured,
+        }
     }
 
     /// Takes a step, as often as it takes until what it waits for is there; gives the last answer.
@@ -195,12 +233,22 @@ impl<'w> Walk<'w> {
     async fn exchange(&mut self, step: &Step) -> Result<Answer, Broken> {
         let bearings = Bearings { page: self.page.as_ref(), origins: &self.way.origins };
         let prepared = step.request.prepare(&self.variables, bearings)?;
+        let prepared = self.dressed(prepared);
         let answer = self.way.transport.exchange(&prepared, &self.jar, self.timeline).await?;
         self.certificate_expires_at =
             [self.certificate_expires_at, answer.certificate_expires_at].into_iter().flatten().min();
         self.page = Some(answer.url.clone());
         self.last = Some((Asked::of(&prepared), answer.clone()));
         Ok(answer)
+    }
+
+    /// A request as the persona makes it.
+    #[must_use]
+    pub fn dressed(&self, prepared: Prepared) -> Prepared {
+        match &self.worn {
+            Some((locale, session)) => session.dress(&prepared, locale.as_deref()),
+            None => prepared,
+        }
     }
 
     fn judge(&mut self, step: &Step, expect: &Expectations, answer: &Answer) -> Result<(), Broken> {

@@ -53,6 +53,7 @@ fn build(
         every: timeout,
         timeout,
         first_response: None,
+        persona: None,
         sources: &sources,
         transport: &transport,
         chromium,

@@ -137,6 +137,7 @@ pub fn build(
         every: Duration::from_secs(30),
         timeout: Duration::from_secs(10),
         first_response: None,
+        persona: None,
         sources: &sources,
         transport,
         chromium: &chromium,

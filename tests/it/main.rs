@@ -27,6 +27,7 @@ mod mails;
 mod network;
 mod operations;
 mod page;
+mod personas;
 mod phases;
 mod probe;
 mod prometheus;

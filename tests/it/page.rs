@@ -95,6 +95,7 @@ fn build(settings: &str, timeout: Duration) -> Result<Built, Vec<Problem>> {
         every: timeout,
         timeout,
         first_response: None,
+        persona: None,
         sources: &sources,
         transport: &transport,
         chromium: &chromium,

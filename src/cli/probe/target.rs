@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::{
     cli::unknown,
     config::plan::{Plan, ProbePlan},
+    domain::channel::ProbeName,
 };
 
 /// The probes of `CHANNEL` or the one of `CHANNEL/PROBE`; what to write instead, otherwise.
@@ -18,8 +19,12 @@ pub(super) fn select<'p>(plan: &'p Plan, target: &str) -> Result<Vec<&'p Arc<Pro
     };
     let Some(probe) = probe else { return Ok(found.probes.values().collect()) };
     let names = found.probes.keys().map(|name| name.as_str());
-    match found.probes.iter().find(|(name, _)| name.as_str() == probe) {
-        Some((_, plan)) => Ok(vec![plan]),
-        None => Err(unknown("probe", probe, names, |name| format!("{channel}/{name}"))),
+    // Without a persona, all of them are meant.
+    let is_meant = |name: &ProbeName| name.as_str() == probe || name.base() == probe;
+    let meant: Vec<_> =
+        found.probes.iter().filter(|(name, _)| is_meant(name)).map(|(_, plan)| plan).collect();
+    match meant.is_empty() {
+        false => Ok(meant),
+        true => Err(unknown("probe", probe, names, |name| format!("{channel}/{name}"))),
     }
 }

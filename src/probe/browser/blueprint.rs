@@ -44,6 +44,13 @@ pub(super) fn draw(at: &At<BrowserSettings>, context: &BuildContext<'_>) -> Resu
         Blueprint { context, problems: Vec::new(), warnings: Vec::new(), names: Names::default() };
     let steps = blueprint.steps(&at.steps);
     let device = blueprint.device(at);
+    if let Some(persona) = context.persona.filter(|persona| persona.has_headers()) {
+        // A browser would send them to every host from which a page loads anything.
+        let message =
+            format!("a browser brings the cookies and the language of {:?}, and no headers", persona.id);
+        let problem = at.steps.problem(message);
+        blueprint.problems.push(problem.hint("log in by a cookie, or take a persona without headers"));
+    }
     if !blueprint.problems.is_empty() {
         return Err(blueprint.problems);
     }
@@ -64,6 +71,10 @@ pub(super) fn draw(at: &At<BrowserSettings>, context: &BuildContext<'_>) -> Resu
         device: Arc::new(device),
         closed: at.closed.iter().map(|pattern| pattern.0.clone()).collect(),
         steps,
+        persona: context
+            .persona
+            .cloned()
+            .zip(at.steps.iter().find_map(|step| Some(step.open.as_ref()?.0.clone()))),
         budget: StepsBudget::of(at.steps_max),
     };
     Ok(Built {
@@ -283,7 +294,11 @@ impl Blueprint<'_> {
             is_mobile: at.mobile,
             scale: if at.mobile { 2.0 } else { 1.0 },
             is_dark: at.dark,
-            locale: at.locale.as_ref().map(|locale| locale.0.as_str().into()),
+            locale: at
+                .locale
+                .as_ref()
+                .map(|locale| locale.0.as_str().into())
+                .or_else(|| self.context.persona.and_then(|persona| persona.locale.clone())),
             time_zone: at.time_zone.as_ref().map(|zone| zone.as_str().into()),
             user_agent: at.user_agent.as_ref().map(|agent| agent.as_str().into()),
         }

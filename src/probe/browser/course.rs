@@ -32,6 +32,7 @@ use crate::{
     },
     probe::{
         Check, Picture, Report,
+        captured::Captured,
         chromium::{
             events::{is_local, is_own_network, meaning},
             look::{Aim, Obstacle, Seen},
@@ -80,6 +81,7 @@ pub(super) struct Course<'b> {
     contact: Option<Contact>,
     transcript: Transcript,
     exhibits: Vec<Exhibit>,
+    captured: Captured,
     /// Whether a secret stands on the page: then no picture of it is kept.
     has_told_secret: bool,
     /// The first thing over its budget.
@@ -109,30 +111,10 @@ impl<'b> Course<'b> {
     ) -> Report {
         let reserve = RESERVE_MAX.min(probe.timeout / 4);
         let deadline = timeline.started() + probe.timeout;
-        let running = match timeout_at(deadline - reserve, probe.chromium.running()).await {
-            Ok(Ok(running)) => running,
-            Ok(Err(broken)) => return Report::without_answer(broken.into()),
-            Err(_) => {
-                return Report::without_answer(Broken::local("the browser did not start in time").into());
-            }
+        let visit = match Self::visit(probe, deadline - reserve).await {
+            Ok(visit) => visit,
+            Err(broken) => return Report::without_answer(broken.into()),
         };
-        let device = Arc::clone(&probe.device);
-        let beginning = Visit::begin(Arc::clone(&running), device);
-        let visit = match timeout_at(deadline - reserve, beginning).await {
-            Ok(Ok(visit)) => visit,
-            begun => {
-                running.spend();
-                release(running).await;
-                let why = match begun {
-                    Ok(Err(hitch)) => hitch.to_string(),
-                    _ => "it does not answer".to_owned(),
-                };
-                return Report::without_answer(
-                    Broken::local(format_args!("the browser failed: {why}")).into(),
-                );
-            }
-        };
-        drop(running);
         let mut course = Self {
             probe,
             timeline,
@@ -148,15 +130,42 @@ impl<'b> Course<'b> {
             contact: None,
             transcript: Transcript::new(),
             exhibits: Vec::new(),
+            captured: Captured::default(),
             has_told_secret: false,
             blemish: None,
         };
-        let ended = course.walk().await;
+        let ended = match course.put_on_persona().await {
+            Ok(()) => course.walk().await,
+            Err(broken) => Err(broken),
+        };
         timeline.end();
-        let certificate_expires_at = course.certificate();
-        let Self { visit, checks, pictures, blemish, contact, transcript, exhibits, .. } = course;
-        let clearance = reserve / 5;
-        visit.leave((deadline - clearance).min(Instant::now() + reserve)).await;
+        if let (Err(Broken::Failed(_)), Some((persona, _))) = (&ended, &probe.persona) {
+            persona.distrust().await;
+        }
+        let leave_by = (deadline - reserve / 5).min(Instant::now() + reserve);
+        course.report(ended, leave_by).await
+    }
+
+    /// Begins in a browser that has nothing of the run before. What goes wrong with that is ours.
+    async fn visit(probe: &BrowserProbe, limit: Instant) -> Result<Visit, Broken> {
+        let running = timeout_at(limit, probe.chromium.running()).await;
+        let running = running.map_err(|_| Broken::local("the browser did not start in time"))??;
+        let beginning = Visit::begin(Arc::clone(&running), Arc::clone(&probe.device));
+        let why = match timeout_at(limit, beginning).await {
+            Ok(Ok(visit)) => return Ok(visit),
+            Ok(Err(hitch)) => hitch.to_string(),
+            Err(_) => "it does not answer".to_owned(),
+        };
+        running.spend();
+        release(running).await;
+        Err(Broken::local(format_args!("the browser failed: {why}")))
+    }
+
+    /// Leaves the page, and reports.
+    async fn report(self, ended: Result<(), Broken>, leave_by: Instant) -> Report {
+        let certificate_expires_at = self.certificate();
+        let Self { visit, checks, pictures, blemish, contact, transcript, exhibits, captured, .. } = self;
+        visit.leave(leave_by).await;
         let verdict = match (ended, blemish) {
             (Err(broken), _) => broken.into(),
             (Ok(()), Some(blemish)) => Verdict::Degraded(blemish),
@@ -170,8 +179,25 @@ impl<'b> Course<'b> {
             contact,
             transcript,
             exhibits,
+            captured,
             ..Report::without_answer(verdict)
         }
+    }
+
+    /// Goes as the persona, with its cookies.
+    async fn put_on_persona(&mut self) -> Result<(), Broken> {
+        let Some((persona, url)) = &self.probe.persona else { return Ok(()) };
+        let session = persona.session(self.timeline, self.stop).await?;
+        self.captured = session.captured.clone();
+        for (name, value) in session.cookies(url) {
+            let set = timeout_at(self.limit, self.visit.set_cookie(url.as_str(), &name, &value)).await;
+            // A session is a secret that a page may show.
+            self.has_told_secret = true;
+            if !matches!(set, Ok(Ok(()))) {
+                return Err(Broken::local("the browser does not take the cookies of the persona"));
+            }
+        }
+        Ok(())
     }
 
     async fn walk(&mut self) -> Result<(), Broken> {

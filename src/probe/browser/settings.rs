@@ -13,7 +13,7 @@ use crate::{
         settings::{BuildContext, Built},
     },
     secret::MaybeSecret,
-    setting::{At, CssSelector, HttpUrl, Pattern, Problem, Refused, Span, refuse, written_as_text},
+    setting::{At, CssSelector, HttpUrl, Locale, Pattern, Problem, Refused, Span, refuse, written_as_text},
 };
 
 /// A customer with a browser: steps in their order, in real Chromium. The first step opens a page.
@@ -331,31 +331,6 @@ written_as_text!(Selector, "a CSS selector", "#chat", {
     "type": "string",
     "minLength": 1,
     "description": "A CSS selector, such as \"#chat\"."
-});
-
-/// A language, and where it is spoken.
-#[derive(Clone, Debug)]
-pub struct Locale(pub(super) String);
-
-impl Locale {
-    fn parse(text: &str) -> Result<Self, Refused> {
-        let mut parts = text.split('-');
-        let is_part = |part: &str| {
-            (2..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
-        };
-        let is_language = parts.next().is_some_and(|part| is_part(part) && part.len() <= 3);
-        if is_language && parts.all(is_part) {
-            return Ok(Self(text.to_owned()));
-        }
-        let hint = "write a language, and the country where it matters: \"de\", \"pt-BR\"".to_owned();
-        Err((format!("{text:?} is not a language"), hint))
-    }
-}
-
-written_as_text!(Locale, "a language", "de-DE", {
-    "type": "string",
-    "pattern": "^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$",
-    "description": "A language, such as \"de-DE\"."
 });
 
 /// A key of the keyboard.

@@ -176,6 +176,7 @@ impl ChatSettings {
             budget: StepsBudget::of(at.steps_max),
             timeout: context.timeout,
             clock: Clock::system(),
+            persona: context.persona.cloned(),
         };
         let hosts = hosts.into_iter().collect();
         Ok(Built { hosts, phases, warnings, responders, counts_steps, ..Built::of(Arc::new(chat)) })

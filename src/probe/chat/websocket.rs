@@ -44,7 +44,7 @@ impl WebSocket {
         let name: Arc<str> = OPEN.into();
         timeline.enter_step(Arc::clone(&name));
         let opening = async {
-            let mut socket = walk.transport().open_socket(&self.opening, timeline).await?;
+            let mut socket = walk.open_socket(&self.opening, timeline).await?;
             for frame in &self.first {
                 socket.send(walk.fill(frame)?).await?;
             }

@@ -131,6 +131,17 @@ impl Visit {
         Ok(visit)
     }
 
+    /// Gives the customer a cookie, as if it came from an address.
+    ///
+    /// # Errors
+    /// When the browser does not take it.
+    pub async fn set_cookie(&mut self, url: &str, name: &str, value: &str) -> Result<(), Hitch> {
+        let session = self.front()?;
+        let cookie = json!({ "url": url, "name": name, "value": value });
+        self.call(Some(&session), "Network.setCookie", cookie).await?;
+        Ok(())
+    }
+
     /// Goes to an address; gives the browser's name of the error if there is no page. It waits for the answer to begin.
     ///
     /// # Errors

@@ -66,6 +66,9 @@ impl<'j> Course<'j> {
                 ended
             }
         };
+        if let (Err(Broken::Failed(_)), Some(persona)) = (&ended, &self.journey.persona) {
+            persona.distrust().await;
+        }
         let Self { mut walk, contact, .. } = self;
         let verdict = match (ended, walk.blemish.take()) {
             (Err(broken), _) => broken.into(),
@@ -85,6 +88,10 @@ impl<'j> Course<'j> {
 
     async fn walk(&mut self) -> Result<(), Broken> {
         let journey = self.journey;
+        if let Some(persona) = &journey.persona {
+            let session = persona.session(self.timeline, self.stop).await?;
+            self.walk.wear(persona, session);
+        }
         for step in &journey.steps {
             if self.stop.is_cancelled() {
                 return Err(stopped());

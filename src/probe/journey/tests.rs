@@ -24,6 +24,7 @@ fn draw(toml: &str) -> Result<Built, Vec<Problem>> {
         every: timeout,
         timeout,
         first_response: None,
+        persona: None,
         sources: &sources,
         transport: &transport,
         chromium: &chromium,

@@ -164,8 +164,17 @@ impl PageSettings {
         let closed = self.closed.iter().map(|pattern| pattern.0.clone()).collect();
         let contacts = self.contacts.as_ref().map(|contacts| contacts.contacts()).unwrap_or_default();
         let transport = Arc::clone(context.transport);
-        let probe =
-            PageProbe { transport, clock: Clock::system(), page, config, entry, script, closed, contacts };
+        let probe = PageProbe {
+            transport,
+            clock: Clock::system(),
+            page,
+            config,
+            entry,
+            script,
+            closed,
+            contacts,
+            persona: context.persona.cloned(),
+        };
         Built { hosts: hosts.into_iter().collect(), phases, warnings, ..Built::of(Arc::new(probe)) }
     }
 }

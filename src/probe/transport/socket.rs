@@ -5,7 +5,7 @@ use futures_util::{SinkExt, StreamExt};
 use http::{
     HeaderValue, Request, StatusCode, Uri, Version,
     header::{
-        ACCEPT, ACCEPT_ENCODING, CONNECTION, HOST, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+        ACCEPT, ACCEPT_ENCODING, CONNECTION, COOKIE, HOST, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
         SEC_WEBSOCKET_VERSION, UPGRADE,
     },
 };
@@ -26,6 +26,7 @@ use super::{
     fault::{Broken, of_io},
     meter::{FirstByte, Meter, Metered},
     prepared::Prepared,
+    talk::joined,
 };
 use crate::{
     domain::outcome::{PhaseKind, Reason, Stage},
@@ -61,12 +62,17 @@ pub struct Opening {
 }
 
 impl Transport {
-    /// Opens a WebSocket.
+    /// Opens a WebSocket by its request as it is made this time, with the cookies of a jar.
     ///
     /// # Errors
     /// What broke, with the stage it broke in. There is no limit of time on the whole: that is the runner's.
-    pub async fn open_socket(&self, opening: &Opening, timeline: &Timeline) -> Result<Socket, Broken> {
-        let prepared = &opening.prepared;
+    pub async fn open_socket(
+        &self,
+        opening: &Opening,
+        prepared: &Prepared,
+        cookies: Option<HeaderValue>,
+        timeline: &Timeline,
+    ) -> Result<Socket, Broken> {
         let (wire, _, peer) = self.dial(prepared, Chosen::ByOperator, timeline).await?;
         timeline.begin(PhaseKind::Send);
         let head_max = u64::from(prepared.route.limits.header_bytes);
@@ -75,7 +81,8 @@ impl Transport {
         let mut config = WebSocketConfig::default();
         config.max_message_size = Some(opening.message_bytes);
         config.max_frame_size = Some(opening.message_bytes);
-        let shaken = client_async_with_config(opening.request(), metered, Some(config)).await;
+        let shaken =
+            client_async_with_config(opening.request(prepared, cookies), metered, Some(config)).await;
         let (stream, _) = shaken.map_err(|error| opening.refused(error))?;
         meter.head_complete();
         timeline.end();
@@ -84,8 +91,7 @@ impl Transport {
 }
 
 impl Opening {
-    fn request(&self) -> Request<()> {
-        let prepared = &self.prepared;
+    fn request(&self, prepared: &Prepared, cookies: Option<HeaderValue>) -> Request<()> {
         let mut request = Request::new(());
         *request.uri_mut() = self.address();
         *request.version_mut() = Version::HTTP_11;
@@ -96,6 +102,13 @@ impl Opening {
         headers.remove(ACCEPT_ENCODING);
         if !headers.contains_key(HOST) {
             headers.insert(HOST, prepared.target.host_header.clone());
+        }
+        if let Some(cookies) = cookies {
+            let all = match headers.get(COOKIE) {
+                Some(own) => joined(own, &cookies),
+                None => cookies,
+            };
+            headers.insert(COOKIE, all);
         }
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));

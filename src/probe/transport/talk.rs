@@ -191,7 +191,8 @@ fn request(prepared: &Prepared, cookies: Option<HeaderValue>, meter: &Arc<Meter>
     request
 }
 
-fn joined(one: &HeaderValue, two: &HeaderValue) -> HeaderValue {
+/// Two values of the header `cookie` in one (RFC 6265, 5.4).
+pub(super) fn joined(one: &HeaderValue, two: &HeaderValue) -> HeaderValue {
     let mut both = HeaderValue::from_bytes(&[one.as_bytes(), b"; ", two.as_bytes()].concat())
         .expect("two header values and a separator make a header value");
     both.set_sensitive(true);

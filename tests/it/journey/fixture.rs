@@ -109,6 +109,7 @@ pub(super) fn build(journey: &str, timeout: Duration, directory: &Path) -> Resul
         every: timeout,
         timeout,
         first_response: None,
+        persona: None,
         sources: &sources,
         transport: &transport,
         chromium: &chromium,

@@ -58,6 +58,7 @@ fn draw(steps: &str, first_response: Option<Duration>) -> Result<Script, Vec<Pro
         every: timeout,
         timeout,
         first_response,
+        persona: None,
         sources: &sources,
         transport: &transport,
         chromium: &chromium,
