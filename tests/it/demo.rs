@@ -110,9 +110,15 @@ async fn every_door_shows_slowness_errors_and_silence_for_what_they_are() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_chat_shows_a_queue_without_end_and_a_bot_without_a_way_out() {
+async fn the_chat_refuses_new_accounts_queues_without_end_and_has_a_bot_without_a_way_out() {
     let demo = Demo::start().await;
     until_state(&demo, "web-chat", "up").await;
+    demo.post("/demo/break", &json!({ "channel": "web-chat", "how": "refuse" })).await;
+    let view = until_state(&demo, "web-chat", "degraded").await;
+    assert_eq!(view["failure"]["reason"], "restricted", "{view}");
+    assert!(
+        view["failure"]["detail"].as_str().unwrap().starts_with("only new-account, while guest is served")
+    );
     for (how, reason) in [("queue", "queue_timeout"), ("loop", "bot_only")] {
         demo.post("/demo/break", &json!({ "channel": "web-chat", "how": how })).await;
         let is_so = |view: &Value| view["state"] == "dark" && view["failure"]["reason"] == reason;
@@ -187,7 +193,7 @@ async fn a_switch_that_is_not_there_is_refused_with_those_that_are() {
     let refused = demo.post_refused("/demo/break", &json!({ "channel": "web-chat", "how": "drop" })).await;
     assert_eq!(
         refused,
-        json!({ "error": "web-chat can be broken by: grey, cover, far, queue, loop, hang, 500, slow" })
+        json!({ "error": "web-chat can be broken by: grey, cover, far, refuse, queue, loop, hang, 500, slow" })
     );
     let refused = demo.post_refused("/demo/break", &json!({ "channel": "fax", "how": "hang" })).await;
     assert!(refused["error"].as_str().unwrap().contains("`web-chat`"), "{refused}");

@@ -84,8 +84,12 @@ async fn agents_only(State(centre): State<SupportCentre>, request: Request, next
     }
 }
 
-async fn launcher(State(centre): State<SupportCentre>) -> Response {
+async fn launcher(State(centre): State<SupportCentre>, headers: HeaderMap) -> Response {
     let fault = centre.fault(Door::WebChat);
+    if fault == Some(Fault::Refuse) && cookie(&headers, "account") == "new" {
+        return (StatusCode::FORBIDDEN, Json(json!({ "error": "chat is for customers of long standing" })))
+            .into_response();
+    }
     let is = |other| fault == Some(other);
     let (enabled, covered, far) = (!is(Fault::Grey), is(Fault::Cover), is(Fault::Far));
     Json(json!({ "enabled": enabled, "covered": covered, "far": far, "label": "Chat with us" }))
@@ -145,7 +149,8 @@ async fn take_ticket(State(centre): State<SupportCentre>, headers: HeaderMap, bo
     };
     let keep = centre.fault(Door::TicketForm) != Some(Fault::Drop);
     let now = centre.now();
-    let taken = centre.desk().take(&session_cookie(&headers), &field("csrf"), &field("subject"), now, keep);
+    let taken =
+        centre.desk().take(&cookie(&headers, "session"), &field("csrf"), &field("subject"), now, keep);
     match taken {
         Ok(()) => Redirect::to("/tickets/thanks").into_response(),
         Err(Refused::Csrf) => {
@@ -157,10 +162,10 @@ async fn take_ticket(State(centre): State<SupportCentre>, headers: HeaderMap, bo
     }
 }
 
-fn session_cookie(headers: &HeaderMap) -> String {
+fn cookie(headers: &HeaderMap, wanted: &str) -> String {
     let pairs = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
     let mut pairs = pairs.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == "session").map(|(_, value)| value.to_owned()).unwrap_or_default()
+    pairs.find(|(name, _)| *name == wanted).map(|(_, value)| value.to_owned()).unwrap_or_default()
 }
 
 #[derive(Deserialize)]

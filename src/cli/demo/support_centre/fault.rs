@@ -26,6 +26,8 @@ pub enum Fault {
     Far,
     /// The bot says the same again and again.
     Loop,
+    /// New accounts are refused.
+    Refuse,
     /// It takes the request and never answers.
     Hang,
     /// It answers with an internal server error.
@@ -63,6 +65,7 @@ impl Door {
                 Fault::Grey,
                 Fault::Cover,
                 Fault::Far,
+                Fault::Refuse,
                 Fault::Queue,
                 Fault::Loop,
                 Fault::Hang,
@@ -84,6 +87,7 @@ impl Fault {
             Self::Cover => "cover",
             Self::Far => "far",
             Self::Loop => "loop",
+            Self::Refuse => "refuse",
             Self::Hang => "hang",
             Self::Error => "500",
             Self::Drop => "drop",
@@ -101,6 +105,7 @@ impl Fault {
             Self::Cover => "Cover it with a banner",
             Self::Far => "Move it five steps deep",
             Self::Loop => "Bot in a circle",
+            Self::Refuse => "Refuse new accounts",
             Self::Hang => "Hang",
             Self::Error => "Answer 500",
             Self::Drop => "Drop tickets silently",
