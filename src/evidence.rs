@@ -1,4 +1,5 @@
-//! The edge towards the evidence: a directory of bundles, one for each change of a channel's state that people hear of.
+//! The edge towards the evidence: a directory of bundles, one for each change of a channel's state into trouble or out of
+//! it.
 //!
 //! A bundle is written whole, in a directory of its own, before anybody is told, and is never written again. Its manifest
 //! has the SHA-256 of each file and of the manifest before it, so that what was changed, taken away or put in between
@@ -9,6 +10,7 @@ pub mod verify;
 
 use std::{
     fs, io,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -53,8 +55,8 @@ pub struct Bundle {
     pub name: String,
     /// The channel.
     pub channel: String,
-    /// The incident it belongs to.
-    pub incident: String,
+    /// The incident it belongs to, if there is one.
+    pub incident: Option<String>,
     /// When the channel's state changed.
     pub at: Timestamp,
     /// What is kept: the name of each file, and its content.
@@ -97,7 +99,9 @@ impl Archive {
     /// When the directory cannot be used.
     pub fn open(plan: EvidencePlan) -> Result<Self, EvidenceError> {
         let directory = &plan.directory;
-        fs::create_dir_all(directory).map_err(|why| failed("make", directory, why))?;
+        // What customers were answered is for its owner alone.
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
+        made.map_err(|why| failed("make", directory, why))?;
         let mut bundles = Vec::new();
         for name in names(directory)? {
             let path = directory.join(&name);

@@ -15,7 +15,7 @@ pub(super) struct Manifest {
     pub(super) number: u64,
     pub(super) bundle: String,
     pub(super) channel: String,
-    pub(super) incident: String,
+    pub(super) incident: Option<String>,
     pub(super) at: Timestamp,
     pub(super) files: Vec<File>,
     /// The one before it; none for the first.

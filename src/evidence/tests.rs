@@ -22,7 +22,7 @@ fn bundle(name: &str, text: &str) -> Bundle {
         ("first-answer.txt".to_owned(), text.as_bytes().into()),
         ("first-screen.png".to_owned(), [0x89, b'P', 0, 255][..].into()),
     ];
-    let (channel, incident) = ("web-chat".to_owned(), "20260131T120000Z-web-chat-1f3a".to_owned());
+    let (channel, incident) = ("web-chat".to_owned(), Some("20260131T120000Z-web-chat-1f3a".to_owned()));
     Bundle { name: name.to_owned(), channel, incident, at: at("2026-01-31T12:00:00Z"), files }
 }
 
@@ -154,6 +154,15 @@ fn old_bundles_leave_from_the_beginning_by_age_and_by_size() {
     let evidence = plan(directory.path()).directory;
     assert_eq!(bundles(&evidence).len(), 2);
     assert_eq!(verify(&evidence).unwrap().faults, []);
+}
+
+#[test]
+fn only_its_owner_can_read_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    archive(directory.path(), &THREE);
+    let mode = fs::metadata(plan(directory.path()).directory).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
 }
 
 #[test]

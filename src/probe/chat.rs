@@ -39,7 +39,7 @@ struct Chat {
     place: Place,
     way: Way,
     script: Script,
-    asks: Arc<Asks>,
+    asks: Asks,
     budget: StepsBudget,
     timeout: Duration,
     clock: Clock,
@@ -149,6 +149,6 @@ impl Probe for Chat {
     }
 
     fn asks(&self) -> Option<&Asks> {
-        self.script.asks_people().then_some(&*self.asks)
+        self.script.asks_people().then_some(&self.asks)
     }
 }

@@ -47,12 +47,11 @@ impl Weight {
             return;
         }
         let exhibits: Arc<[Exhibit]> = exhibits.into();
-        let more = bytes(&exhibits);
         let before = held.as_ref().map_or(0, |held| held.own_bytes());
         let first = held.as_ref().map_or_else(|| Arc::clone(&exhibits), |held| Arc::clone(&held.first));
         let next = Held { first, latest: exhibits, well: 0 };
         let after = next.own_bytes();
-        if self.0 - before + after > BYTES_MAX.max(more) {
+        if self.0 - before + after > BYTES_MAX {
             return;
         }
         self.0 = self.0 - before + after;

@@ -20,8 +20,8 @@ use crate::{
     evidence::Bundle,
 };
 
-/// Decides what a channel's transition leads to, and what is kept as evidence of it if people hear of it; `keeps` says
-/// whether any is kept.
+/// Decides what a channel's transition leads to, and what is kept as evidence of it: of each into trouble or out of it,
+/// whether people hear of it or not. `keeps` says whether any is kept.
 pub(crate) fn decide(
     roster: &Roster,
     place: usize,
@@ -55,10 +55,13 @@ pub(crate) fn decide(
         proof: (keeps == Keeps::Evidence).then_some(proof),
     };
     let decision = decision::decide(&subject, &post.plan.rules, post.incident.as_deref(), transition, now);
-    let incident = decision.incident.as_ref().filter(|_| decision.event.is_some());
-    let bundle = incident.filter(|_| keeps == Keeps::Evidence).map(|incident| Bundle {
+    // A first look that finds all well is no news.
+    let is_trouble = |state| matches!(state, State::Dark | State::Degraded);
+    let is_news = decision.event.is_some() || is_trouble(transition.from) || is_trouble(transition.to);
+    let is_kept = keeps == Keeps::Evidence && is_news;
+    let bundle = is_kept.then(|| Bundle {
         channel: post.id.to_string(),
-        incident: incident.id.to_string(),
+        incident: decision.incident.as_ref().map(|incident| incident.id.to_string()),
         at: transition.at,
         files: files(transition, held),
         name,

@@ -172,7 +172,7 @@ impl ChatSettings {
             place,
             way,
             script,
-            asks: Arc::new(Asks::new(asks_per_day)),
+            asks: Asks::new(asks_per_day),
             budget: StepsBudget::of(at.steps_max),
             timeout: context.timeout,
             clock: Clock::system(),
