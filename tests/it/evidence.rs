@@ -192,3 +192,23 @@ async fn a_request_leaves_its_answer_and_the_first_one_is_never_overwritten() {
     let html = inbox.mails().remove(0).html.clone().unwrap();
     assert!(!html.contains("<img"), "there was no window");
 }
+
+#[tokio::test]
+async fn what_nobody_is_told_of_leaves_a_bundle_too() {
+    let mut servers = JoinSet::new();
+    let (shop, _) = open_shop(&mut servers).await;
+    let sink = Sink::start(Protection::None).await;
+    let probe = "journey = { steps_max = 1, steps = [{ name = \"centre\", http = { url = \"SHOP\" } }, { name = \"help\", http = { url = \"SHOP\" } }, { name = \"form\", http = { url = \"SHOP\" }, reaches_person = true }] }";
+    let mut running = Running::start(&config(&shop, sink.port(), probe), &[]).await;
+    until("it is degraded", async || !bundles(running.directory.path()).is_empty()).await;
+    running.signal(nix::sys::signal::Signal::SIGTERM);
+    assert!(running.ended().await.success());
+    let bundle = bundles(running.directory.path()).pop().expect("a bundle");
+    let change = fs::read_to_string(bundle.join("change.json")).unwrap();
+    assert!(change.contains("too_many_steps"), "{change}");
+    let manifest = fs::read_to_string(bundle.join("manifest.json")).unwrap();
+    assert!(manifest.contains("\"incident\": null"), "{manifest}");
+    let (code, said) = verify(running.directory.path()).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(sink.ids_count(), 0, "nobody is told");
+}

@@ -125,7 +125,7 @@ pub struct ExchangeSettings {
 pub struct HearSettings {
     /// The request.
     http: RequestSettings,
-    /// Where in the answer the messages stand, such as "$.messages[*]".
+    /// Where in the answer the messages stand, such as `$.messages[*]`.
     messages: JsonPath,
     /// Where in a message its id stands, such as "$.id", by which one that has come before is known. Without, whatever an
     /// answer has is new.
