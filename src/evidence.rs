@@ -93,7 +93,8 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Opens a directory, which is made if there is none. What was not finished before is taken away.
+    /// Opens a directory, which is made if there is none. What was not finished before is taken away. What is not as it
+    /// was left stays so, for [`verify`] to find: the row goes on from the bundle that was the newest.
     ///
     /// # Errors
     /// When the directory cannot be used.
@@ -108,30 +109,31 @@ impl Archive {
             if name.starts_with(UNDER_WAY) {
                 let taken = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
                 taken.map_err(|why| failed("take away", &path, why))?;
-            } else if number_of(&name).is_some() {
-                let size = size_of(&path)?;
+            } else if number_of(&name).is_some() && path.is_dir() {
+                let size = size_of(&path).unwrap_or_default();
                 bundles.push((name, size));
             }
         }
-        let newest = bundles.last().map(|(name, _)| name.clone());
-        let previous = newest.map(|name| Previous::read(directory, &name)).transpose()?;
-        if let Some(previous) = &previous {
-            write_head(directory, previous, Durability::OnDisk)?;
+        let previous = newest(directory, &bundles);
+        let numbers = bundles.iter().map(|(name, _)| name).chain(previous.iter().map(|it| &it.bundle));
+        let next = numbers.filter_map(|name| number_of(name)).max().map_or(1, |number| number + 1);
+        if let Some(previous) =
+            previous.as_ref().filter(|newest| Previous::told(directory).as_ref() != Some(newest))
+        {
+            // The next bundle writes it as well.
+            let _may_be_full = announce(directory, previous, Durability::OnDisk)
+                .and_then(|()| settle_head(directory, Durability::OnDisk));
         }
-        let next = bundles.last().and_then(|(name, _)| number_of(name)).map_or(1, |number| number + 1);
         Ok(Self { plan, bundles, next, previous })
     }
 
     /// Keeps a bundle, if there is none of this name yet: the first is never overwritten.
     ///
+    /// It is to be settled afterwards.
+    ///
     /// # Errors
     /// When it cannot be written; then nothing of it is there.
-    pub fn keep(
-        &mut self,
-        bundle: &Bundle,
-        durability: Durability,
-        now: Timestamp,
-    ) -> Result<(), EvidenceError> {
+    pub fn keep(&mut self, bundle: &Bundle, durability: Durability) -> Result<(), EvidenceError> {
         if self.bundles.iter().any(|(name, _)| name_of(name) == bundle.name) {
             return Ok(());
         }
@@ -149,20 +151,32 @@ impl Archive {
         let written = manifest.to_bytes();
         let under_way = self.plan.directory.join(format!("{UNDER_WAY}{directory}"));
         let done = self.plan.directory.join(&directory);
+        let here = Previous { bundle: directory.clone(), sha256: digest(&written) };
+        // The head lies ready before the bundle has its name, so that who verifies meanwhile sees that one is under way.
         let result = write_all(&under_way, bundle, &written, durability)
+            .and_then(|()| announce(&self.plan.directory, &here, durability))
             .and_then(|()| fs::rename(&under_way, &done).map_err(|why| failed("name", &done, why)));
         if let Err(error) = result {
             let _already_gone = fs::remove_dir_all(&under_way);
+            let _not_announced = fs::remove_file(head_under_way(&self.plan.directory));
             return Err(error);
         }
-        sync(&self.plan.directory, durability)?;
-        let here = Previous { bundle: directory.clone(), sha256: digest(&written) };
-        write_head(&self.plan.directory, &here, durability)?;
         let size =
             bundle.files.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>() + written.len() as u64;
         self.previous = Some(here);
         self.bundles.push((directory, size));
         self.next += 1;
+        Ok(())
+    }
+
+    /// Makes the newest bundle the head, and takes away what is too old or too much.
+    ///
+    /// # Errors
+    /// When the directory cannot be written to. What was kept is there all the same, and the next one tries again.
+    pub fn settle(&mut self, durability: Durability, now: Timestamp) -> Result<(), EvidenceError> {
+        if head_under_way(&self.plan.directory).exists() {
+            settle_head(&self.plan.directory, durability)?;
+        }
         self.clear(now)
     }
 
@@ -178,8 +192,11 @@ impl Archive {
                 return Ok(());
             }
             let path = self.plan.directory.join(first);
-            fs::remove_dir_all(&path).map_err(|why| failed("take away", &path, why))?;
+            // Half a bundle would be found as a broken one.
+            let leaving = self.plan.directory.join(format!("{UNDER_WAY}{first}"));
+            fs::rename(&path, &leaving).map_err(|why| failed("take away", &path, why))?;
             self.bundles.remove(0);
+            fs::remove_dir_all(&leaving).map_err(|why| failed("take away", &leaving, why))?;
         }
     }
 }
@@ -201,12 +218,35 @@ fn write_all(
     sync(directory, durability)
 }
 
-fn write_head(directory: &Path, newest: &Previous, durability: Durability) -> Result<(), EvidenceError> {
-    let (path, under_way) = (directory.join(HEAD), directory.join(format!("{UNDER_WAY}{HEAD}")));
+/// The bundle from which the row goes on. It is the newest that lies there, unless the head names one that is gone or
+/// was changed: then that one, so that it is missed.
+fn newest(directory: &Path, bundles: &[(String, u64)]) -> Option<Previous> {
+    let found = bundles.iter().rev().find_map(|(name, _)| Previous::read(directory, name).ok());
+    let told = Previous::told(directory);
+    let is_there = |told: &Previous| Previous::read(directory, &told.bundle).is_ok_and(|here| here == *told);
+    match told {
+        Some(told) if !is_there(&told) => Some(told),
+        _ => found,
+    }
+}
+
+fn head_under_way(directory: &Path) -> PathBuf {
+    directory.join(format!("{UNDER_WAY}{HEAD}"))
+}
+
+/// Lays the head ready.
+fn announce(directory: &Path, newest: &Previous, durability: Durability) -> Result<(), EvidenceError> {
+    let path = head_under_way(directory);
     let bytes = serde_json::to_vec(newest).expect("texts are always JSON");
-    fs::write(&under_way, bytes).map_err(|why| failed("write", &under_way, why))?;
-    sync(&under_way, durability)?;
-    fs::rename(&under_way, &path).map_err(|why| failed("write", &path, why))
+    fs::write(&path, bytes).map_err(|why| failed("write", &path, why))?;
+    sync(&path, durability)
+}
+
+/// Makes the head that lies ready the one that counts.
+fn settle_head(directory: &Path, durability: Durability) -> Result<(), EvidenceError> {
+    let path = directory.join(HEAD);
+    sync(directory, durability)?;
+    fs::rename(head_under_way(directory), &path).map_err(|why| failed("write", &path, why))
 }
 
 /// Waits until it is on the disk, if that is wanted.

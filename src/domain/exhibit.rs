@@ -39,9 +39,12 @@ impl Medium {
 }
 
 impl Exhibit {
-    /// A text.
+    /// A text. What a terminal would act on is no use to a reader, and is replaced.
     #[must_use]
-    pub fn text(name: &'static str, text: String) -> Self {
+    pub fn text(name: &'static str, text: &str) -> Self {
+        let visible =
+            |c: char| if c.is_control() && c != '\n' && c != '\t' { char::REPLACEMENT_CHARACTER } else { c };
+        let text: String = text.chars().map(visible).collect();
         Self { name, medium: Medium::Text, bytes: text.into_bytes().into() }
     }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{EvidenceError, MANIFEST, failed};
+use super::{EvidenceError, HEAD, MANIFEST, failed};
 
 /// The manifest of a bundle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +56,11 @@ impl Previous {
         let path = directory.join(bundle).join(MANIFEST);
         let bytes = fs::read(&path).map_err(|why| failed("read", &path, why))?;
         Ok(Self { bundle: bundle.to_owned(), sha256: digest(&bytes) })
+    }
+
+    /// What the head names; none if there is no head that can be read.
+    pub(super) fn told(directory: &Path) -> Option<Self> {
+        fs::read(directory.join(HEAD)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok())
     }
 }
 

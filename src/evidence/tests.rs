@@ -26,12 +26,15 @@ fn bundle(name: &str, text: &str) -> Bundle {
     Bundle { name: name.to_owned(), channel, incident, at: at("2026-01-31T12:00:00Z"), files }
 }
 
+fn keep(archive: &mut Archive, name: &str, text: &str, now: &str) {
+    archive.keep(&bundle(name, text), Durability::OnDisk).unwrap();
+    archive.settle(Durability::OnDisk, at(now)).unwrap();
+}
+
 fn archive(directory: &Path, names: &[&str]) -> Archive {
     let mut archive = Archive::open(plan(directory)).unwrap();
     for name in names {
-        archive
-            .keep(&bundle(name, "a body of an answer"), Durability::OnDisk, at("2026-01-31T12:00:00Z"))
-            .unwrap();
+        keep(&mut archive, name, "a body of an answer", "2026-01-31T12:00:00Z");
     }
     archive
 }
@@ -59,9 +62,7 @@ fn bundles_stand_in_a_row_also_across_a_restart() {
 fn the_first_bundle_of_a_name_is_never_overwritten() {
     let directory = tempfile::tempdir().unwrap();
     let mut archive = archive(directory.path(), &THREE[..1]);
-    archive
-        .keep(&bundle(THREE[0], "something else"), Durability::OnDisk, at("2026-01-31T12:00:00Z"))
-        .unwrap();
+    keep(&mut archive, THREE[0], "something else", "2026-01-31T12:00:00Z");
     let evidence = plan(directory.path()).directory;
     let kept =
         fs::read_to_string(evidence.join(format!("00000001-{}", THREE[0])).join("first-answer.txt")).unwrap();
@@ -133,9 +134,7 @@ fn what_is_taken_away_put_in_or_renamed_is_found() {
 fn old_bundles_leave_from_the_beginning_by_age_and_by_size() {
     let directory = tempfile::tempdir().unwrap();
     let mut by_age = archive(directory.path(), &THREE);
-    by_age
-        .keep(&bundle("20260501T120000Z-web-chat-dark", "x"), Durability::OnDisk, at("2026-05-01T12:00:00Z"))
-        .unwrap();
+    keep(&mut by_age, "20260501T120000Z-web-chat-dark", "x", "2026-05-01T12:00:00Z");
     let evidence = plan(directory.path()).directory;
     // 90 days before the first of May is the 31st of January, at noon.
     assert_eq!(
@@ -149,11 +148,71 @@ fn old_bundles_leave_from_the_beginning_by_age_and_by_size() {
     let large = "x".repeat(4_000);
     for second in 0..9 {
         let name = format!("20260131T12000{second}Z-web-chat-dark");
-        by_size.keep(&bundle(&name, &large), Durability::OnDisk, at("2026-01-31T12:00:00Z")).unwrap();
+        keep(&mut by_size, &name, &large, "2026-01-31T12:00:00Z");
     }
     let evidence = plan(directory.path()).directory;
     assert_eq!(bundles(&evidence).len(), 2);
     assert_eq!(verify(&evidence).unwrap().faults, []);
+}
+
+#[test]
+fn a_restart_does_not_cover_up_what_was_taken_away_or_changed() {
+    for tamper in [
+        (|newest: &Path| fs::remove_dir_all(newest).unwrap()) as fn(&Path),
+        |newest| fs::write(newest.join(MANIFEST), "{}").unwrap(),
+        |newest| fs::remove_file(newest.join(MANIFEST)).unwrap(),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        archive(directory.path(), &THREE);
+        let evidence = plan(directory.path()).directory;
+        tamper(&evidence.join(format!("00000003-{}", THREE[2])));
+        archive(directory.path(), &[]);
+        assert_ne!(verify(&evidence).unwrap().faults, []);
+        archive(directory.path(), &["20260131T130000Z-web-chat-dark"]);
+        assert_ne!(verify(&evidence).unwrap().faults, []);
+        assert!(evidence.join("00000004-20260131T130000Z-web-chat-dark").exists());
+    }
+}
+
+#[test]
+fn a_disk_that_is_full_for_the_head_breaks_no_row() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut archive = archive(directory.path(), &THREE[..1]);
+    let evidence = plan(directory.path()).directory;
+    // A directory in its place is as unwilling as a full disk.
+    let head = evidence.join(HEAD);
+    fs::remove_file(&head).unwrap();
+    fs::create_dir(&head).unwrap();
+    archive.keep(&bundle(THREE[1], "x"), Durability::OnDisk).unwrap();
+    assert!(archive.settle(Durability::OnDisk, at("2026-01-31T12:00:00Z")).is_err());
+    fs::remove_dir(&head).unwrap();
+    keep(&mut archive, THREE[2], "x", "2026-01-31T12:00:00Z");
+    assert_eq!(verify(&evidence).unwrap().faults, []);
+}
+
+#[tokio::test]
+async fn an_archive_that_is_being_written_is_not_called_broken() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut archive = Archive::open(EvidencePlan { bytes_max: 20_000, ..plan(directory.path()) }).unwrap();
+    let evidence = plan(directory.path()).directory;
+    keep(&mut archive, THREE[0], "x", "2026-01-31T12:00:00Z");
+    let writing = tokio::task::spawn_blocking(move || {
+        for number in 0..50 {
+            keep(&mut archive, &format!("20260131T120000Z-web-chat-{number}"), "x", "2026-01-31T12:00:00Z");
+        }
+    });
+    let mut looks = 0;
+    while !writing.is_finished() {
+        look_is_clean(&evidence);
+        looks += 1;
+    }
+    writing.await.unwrap();
+    look_is_clean(&evidence);
+    assert!(looks > 0);
+}
+
+fn look_is_clean(evidence: &Path) {
+    assert_eq!(verify(evidence).unwrap().faults, []);
 }
 
 #[test]

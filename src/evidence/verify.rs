@@ -4,6 +4,8 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use super::{
@@ -11,6 +13,10 @@ use super::{
     manifest::{File, Manifest, Previous, digest},
     names, number_of,
 };
+
+/// So often a directory is looked at that does not rest, with such a pause.
+const LOOKS_MAX: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What was looked at, and what was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,16 +39,37 @@ pub fn list(directory: &Path) -> Result<Vec<PathBuf>, EvidenceError> {
 }
 
 /// Looks at every bundle. The oldest may have lost those before it, which is how they leave; from there on the row must
-/// be without a gap.
+/// be without a gap. A directory in which a daemon is writing is looked at again before it is called broken, with
+/// pauses; so this is nothing for a thread that has other work.
 ///
 /// # Errors
 /// When the directory cannot be read.
 pub fn verify(directory: &Path) -> Result<Verified, EvidenceError> {
+    let mut looks = 1;
+    loop {
+        let before = (names(directory)?, Previous::told(directory));
+        let verified = look(directory, &before.0, before.1.as_ref());
+        let after = (names(directory)?, Previous::told(directory));
+        let is_at_rest = before == after && !before.0.iter().any(|name| name.starts_with(UNDER_WAY));
+        if verified.faults.is_empty() || is_at_rest || looks == LOOKS_MAX {
+            return Ok(verified);
+        }
+        looks += 1;
+        pause();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the command that asks has a thread of its own")]
+fn pause() {
+    thread::sleep(PAUSE);
+}
+
+fn look(directory: &Path, names: &[String], told: Option<&Previous>) -> Verified {
     let mut verified = Verified::default();
     let mut before: Option<(u64, Previous)> = None;
-    for name in names(directory)? {
-        let path = directory.join(&name);
-        let Some(number) = number_of(&name) else {
+    for name in names {
+        let path = directory.join(name);
+        let Some(number) = number_of(name) else {
             if name != HEAD && !name.starts_with(UNDER_WAY) {
                 verified.fault(&path, "is no bundle");
             }
@@ -55,12 +82,10 @@ pub fn verify(directory: &Path) -> Result<Verified, EvidenceError> {
         before = verified.bundle(&path, number, before.map(|(_, previous)| previous)).map(|it| (number, it));
     }
     let newest = before.map(|(_, newest)| newest);
-    let head = directory.join(HEAD);
-    let told: Option<Previous> = fs::read(&head).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    if told != newest {
-        verified.fault(&head, "does not name the newest bundle as that is now");
+    if told != newest.as_ref() {
+        verified.fault(&directory.join(HEAD), "does not name the newest bundle as that is now");
     }
-    Ok(verified)
+    verified
 }
 
 impl Verified {

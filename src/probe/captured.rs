@@ -12,12 +12,13 @@ const HEAD_CHARS: usize = 8;
 
 /// The values a run has captured, by the names of their variables. It has no `Debug`, for the reason it exists.
 #[derive(Clone, Default)]
-pub struct Captured(Vec<(Box<str>, String)>);
+pub struct Captured(Vec<(Box<str>, Vec<String>)>);
 
 impl Captured {
     /// Takes them with their names.
     pub fn new(values: impl IntoIterator<Item = (Box<str>, String)>) -> Self {
-        Self(values.into_iter().filter(|(_, value)| value.len() >= TOKEN_LEN_MIN).collect())
+        let tokens = values.into_iter().filter(|(_, value)| value.len() >= TOKEN_LEN_MIN);
+        Self(tokens.map(|(name, value)| (name, forms(&value))).collect())
     }
 
     /// These and others.
@@ -31,18 +32,34 @@ impl Captured {
     #[must_use]
     pub fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut shown = Cow::Borrowed(text);
-        for (name, token) in &self.0 {
-            let head = token.char_indices().nth(HEAD_CHARS).map_or(token.len(), |(at, _)| at);
-            let mut from = 0;
-            while let Some(at) = shown[from..].find(&token[..head]) {
-                let start = from + at;
-                let end = start + alike(&shown[start..], token);
-                shown.to_mut().replace_range(start..end, &format!("{{{name}}}"));
-                from = start + name.len() + 2;
+        for (name, forms) in &self.0 {
+            for form in forms {
+                let head = form.char_indices().nth(HEAD_CHARS).map_or(form.len(), |(at, _)| at);
+                let mut from = 0;
+                while let Some(at) = shown[from..].find(&form[..head]) {
+                    let start = from + at;
+                    let length = forms.iter().map(|form| alike(&shown[start..], form)).max().unwrap_or(head);
+                    shown.to_mut().replace_range(start..start + length, &format!("{{{name}}}"));
+                    from = start + name.len() + 2;
+                }
             }
         }
         shown
     }
+}
+
+/// A token as it is, and as it stands in a page's markup, in JSON and in an address.
+fn forms(token: &str) -> Vec<String> {
+    let markup = token.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+    let json = token.replace('\\', "\\\\").replace('"', "\\\"");
+    let slashed = json.replace('/', "\\/");
+    let address =
+        percent_encoding::utf8_percent_encode(token, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let spaced = url::form_urlencoded::byte_serialize(token.as_bytes()).collect();
+    let mut forms = vec![token.to_owned(), markup, slashed, json, address, spaced];
+    forms.sort();
+    forms.dedup();
+    forms
 }
 
 /// How many bytes two texts have in common at their beginning.
@@ -70,6 +87,21 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(hide(text), shown);
+        }
+    }
+
+    #[test]
+    fn a_token_is_told_by_its_name_however_it_is_written() {
+        let values = [("csrf".into(), "ab-01234567/cd+ef&gh\"89==".to_owned())];
+        let captured = Captured::new(values);
+        for written in [
+            "ab-01234567/cd+ef&gh\"89==",
+            "ab-01234567/cd+ef&amp;gh&quot;89==",
+            "ab-01234567\\/cd+ef&gh\\\"89==",
+            "ab-01234567/cd+ef&gh\\\"89==",
+            "ab-01234567%2Fcd%2Bef%26gh%2289%3D%3D",
+        ] {
+            assert_eq!(captured.hide(&format!("<{written}>")), "<{csrf}>");
         }
     }
 

@@ -37,11 +37,15 @@ impl Asked {
         Self { method, url, headers: prepared.headers.clone() }
     }
 
-    /// A request and its answer.
+    /// A request and its answer, if one came.
     #[must_use]
-    pub fn answered(&self, answer: &Answer) -> Exhibit {
+    pub fn answered(&self, answer: Option<&Answer>) -> Exhibit {
         let mut text = format!("{} {}\n", self.method, shown(&self.url));
         write_fields(&mut text, &self.headers);
+        let Some(answer) = answer else {
+            text.push_str("\nno answer\n");
+            return Exhibit::text("answer", &text);
+        };
         if answer.url != self.url {
             push(&mut text, format_args!("\nanswered by {}", shown(&answer.url)));
         }
@@ -49,7 +53,7 @@ impl Asked {
         write_fields(&mut text, &answer.headers);
         text.push('\n');
         write_body(&mut text, &answer.body);
-        Exhibit::text("answer", text)
+        Exhibit::text("answer", &text)
     }
 }
 
@@ -75,7 +79,7 @@ pub fn connection(reached: &Reached) -> Option<Exhibit> {
         let (offset, took) = (phase.offset.as_secs_f64(), phase.duration.as_secs_f64());
         push(&mut text, format_args!("{offset:>9.3} s  {step}{} for {took:.3} s", phase.kind));
     }
-    (!text.is_empty()).then(|| Exhibit::text("connection", text))
+    (!text.is_empty()).then(|| Exhibit::text("connection", &text))
 }
 
 /// What was said.
@@ -86,7 +90,7 @@ pub fn transcript(transcript: &Transcript) -> Option<Exhibit> {
         let at = said.at.as_secs_f64();
         push(&mut text, format_args!("{at:>9.3} s  {:<8}  {}", said.speaker.as_str(), said.text));
     }
-    (!text.is_empty()).then(|| Exhibit::text("transcript", text))
+    (!text.is_empty()).then(|| Exhibit::text("transcript", &text))
 }
 
 fn write_fields(text: &mut String, headers: &HeaderMap) {
@@ -106,12 +110,7 @@ fn write_fields(text: &mut String, headers: &HeaderMap) {
 
 fn write_body(text: &mut String, body: &[u8]) {
     let kept = &body[..body.len().min(BODY_BYTES_MAX)];
-    // What a terminal would act on is no use to a reader.
-    text.extend(
-        String::from_utf8_lossy(kept)
-            .chars()
-            .map(|c| if c.is_control() && c != '\n' && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }),
-    );
+    text.push_str(&String::from_utf8_lossy(kept));
     if body.len() > kept.len() {
         push(text, format_args!("\n… and {} bytes more", body.len() - kept.len()));
     }

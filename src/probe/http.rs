@@ -64,7 +64,7 @@ impl HttpProbe {
             Ok(answer) => {
                 let Judged { checks, verdict } = self.request.judge(&answer, self.clock.now());
                 let certificate_expires_at = answer.certificate_expires_at;
-                let kept = (verdict != Verdict::Ok).then(|| Asked::of(prepared).answered(&answer));
+                let kept = (verdict != Verdict::Ok).then(|| Asked::of(prepared).answered(Some(&answer)));
                 let exhibits = kept.into_iter().collect();
                 Report { certificate_expires_at, checks, exhibits, ..Report::without_answer(verdict) }
             }

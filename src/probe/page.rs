@@ -127,7 +127,7 @@ impl Findings {
 
     fn report(self, asked: &Prepared, page: &Answer) -> Report {
         let certificate_expires_at = page.certificate_expires_at;
-        let kept = (self.verdict != Verdict::Ok).then(|| Asked::of(asked).answered(page));
+        let kept = (self.verdict != Verdict::Ok).then(|| Asked::of(asked).answered(Some(page)));
         let (checks, exhibits) = (self.checks, kept.into_iter().collect());
         Report { certificate_expires_at, checks, exhibits, ..Report::without_answer(self.verdict) }
     }

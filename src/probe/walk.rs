@@ -77,7 +77,7 @@ pub struct Walk<'w> {
     /// Earliest `notAfter` among the certificates presented.
     pub certificate_expires_at: Option<Timestamp>,
     /// What was asked and answered last.
-    last: Option<(Asked, Answer)>,
+    last: Option<(Asked, Option<Answer>)>,
     /// As whom it goes: the language, and the session.
     worn: Option<(Option<Arc<str>>, Arc<Session>)>,
 }
@@ -126,7 +126,7 @@ impl<'w> Walk<'w> {
     /// What was asked and answered last, to be kept.
     #[must_use]
     pub fn last_exchange(&self) -> Option<Exhibit> {
-        self.last.as_ref().map(|(asked, answer)| asked.answered(answer))
+        self.last.as_ref().map(|(asked, answer)| asked.answered(answer.as_ref()))
     }
 
     /// A text with its variables filled in.
@@ -234,11 +234,12 @@ impl<'w> Walk<'w> {
         let bearings = Bearings { page: self.page.as_ref(), origins: &self.way.origins };
         let prepared = step.request.prepare(&self.variables, bearings)?;
         let prepared = self.dressed(prepared);
+        self.last = Some((Asked::of(&prepared), None));
         let answer = self.way.transport.exchange(&prepared, &self.jar, self.timeline).await?;
         self.certificate_expires_at =
             [self.certificate_expires_at, answer.certificate_expires_at].into_iter().flatten().min();
         self.page = Some(answer.url.clone());
-        self.last = Some((Asked::of(&prepared), answer.clone()));
+        self.last = Some((Asked::of(&prepared), Some(answer.clone())));
         Ok(answer)
     }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::exhibit::Exhibit;
+use crate::domain::exhibit::{Exhibit, Medium};
 
 /// So many runs in a row that went well, and what was held is let go.
 const WELL_MAX: u32 = 8;
@@ -46,16 +46,31 @@ impl Weight {
         if exhibits.is_empty() {
             return;
         }
+        // What the window showed is the largest by far, and there is a small picture of it as well.
+        let small = exhibits.iter().filter(|exhibit| exhibit.medium != Medium::Png).cloned().collect();
+        let is_held = [exhibits, small].into_iter().any(|exhibits| self.take(held, exhibits));
+        if let Some(held) = held.as_mut().filter(|_| !is_held) {
+            // An older run must not stand for this one.
+            self.0 -= held.own_bytes();
+            held.latest = Arc::default();
+            held.well = 0;
+            self.0 += held.own_bytes();
+        }
+    }
+
+    /// Holds them, if there is room.
+    fn take(&mut self, held: &mut Option<Box<Held>>, exhibits: Vec<Exhibit>) -> bool {
         let exhibits: Arc<[Exhibit]> = exhibits.into();
         let before = held.as_ref().map_or(0, |held| held.own_bytes());
         let first = held.as_ref().map_or_else(|| Arc::clone(&exhibits), |held| Arc::clone(&held.first));
         let next = Held { first, latest: exhibits, well: 0 };
         let after = next.own_bytes();
         if self.0 - before + after > BYTES_MAX {
-            return;
+            return false;
         }
         self.0 = self.0 - before + after;
         *held = Some(Box::new(next));
+        true
     }
 
     /// Nothing is held of a probe any more.
@@ -82,7 +97,7 @@ mod tests {
     use super::*;
 
     fn answer(length: usize) -> Vec<Exhibit> {
-        vec![Exhibit::text("answer", "x".repeat(length))]
+        vec![Exhibit::text("answer", &"x".repeat(length))]
     }
 
     #[test]
@@ -115,5 +130,22 @@ mod tests {
         assert!(all.iter().flatten().count() >= 8);
         all.iter_mut().for_each(|held| weight.let_go(held));
         assert_eq!(weight.0, 0);
+    }
+
+    #[test]
+    fn where_there_is_no_room_an_older_run_does_not_stand_for_a_later_one() {
+        let picture =
+            |bytes: usize| Exhibit { name: "screen", medium: Medium::Png, bytes: vec![0; bytes].into() };
+        let (mut weight, mut held, mut other) = (Weight::default(), None, None);
+        weight.hold(&mut held, answer(10));
+        weight.hold(&mut held, answer(20));
+        weight.hold(&mut other, vec![picture(BYTES_MAX - 30)]);
+        weight.hold(&mut held, [answer(15), vec![picture(100)]].concat());
+        assert_eq!(held.as_ref().unwrap().latest[..], answer(15));
+        weight.hold(&mut held, answer(100));
+        let kept = held.as_ref().unwrap();
+        assert_eq!((&kept.first[..], kept.latest.len()), (&answer(10)[..], 0));
+        weight.let_go(&mut held);
+        assert_eq!(weight.0, BYTES_MAX - 30);
     }
 }

@@ -45,7 +45,10 @@ pub(super) fn compose(
         builder = builder.in_reply_to(first.clone()).references(first);
     }
     let boundary = boundary(notification);
-    let html = part(ContentType::TEXT_HTML, &content.html);
+    // RFC 2045, section 7: no two mails have a part of the same name.
+    let picture_id = format!("{boundary}.{PICTURE_ID}");
+    let html = content.html.replace(&format!("cid:{PICTURE_ID}"), &format!("cid:{picture_id}"));
+    let html = part(ContentType::TEXT_HTML, &html);
     let parts = MultiPart::alternative()
         .boundary(boundary.clone())
         .singlepart(part(ContentType::TEXT_PLAIN, &content.text));
@@ -53,9 +56,10 @@ pub(super) fn compose(
         None => parts.singlepart(html),
         Some(picture) => parts.multipart(
             MultiPart::related()
-                .boundary(format!("{boundary}-related"))
+                // A boundary that begins with the one around it would end that one (RFC 2046, section 5.1.1).
+                .boundary(format!("related-{boundary}"))
                 .singlepart(html)
-                .singlepart(inline(picture)),
+                .singlepart(inline(picture, picture_id)),
         ),
     };
     Ok(builder.multipart(parts)?.formatted())
@@ -73,9 +77,9 @@ fn part(content_type: ContentType, text: &str) -> SinglePart {
 }
 
 /// The picture to which the HTML part refers.
-fn inline(picture: &[u8]) -> SinglePart {
+fn inline(picture: &[u8], id: String) -> SinglePart {
     let jpeg = ContentType::parse("image/jpeg").expect("this is a media type");
-    let attachment = Attachment::new_inline_with_name(PICTURE_ID.to_owned(), "window.jpg".to_owned());
+    let attachment = Attachment::new_inline_with_name(id, "window.jpg".to_owned());
     attachment.body(picture.to_vec(), jpeg)
 }
 

@@ -286,6 +286,9 @@ function (wanted, ...closed) {
   const outline = () => {
     const element = kept.found?.isConnected ? kept.found : null;
     if (element) {
+      const before = element.getBoundingClientRect();
+      const is_in_window = before.bottom > 0 && before.right > 0 && before.top < innerHeight && before.left < innerWidth;
+      if (!is_in_window) scroll_to(element);
       const box = element.getBoundingClientRect();
       const frame = document.createElement("div");
       frame.style.cssText = `all: initial; position: fixed; z-index: 2147483647; pointer-events: none;

@@ -175,9 +175,13 @@ impl Visit {
     /// When the page cannot be drawn.
     pub async fn small_picture(&mut self) -> Result<Bytes, Hitch> {
         let session = self.front()?;
+        // A clip is a part of the page, and the window may have been scrolled.
+        let layout = self.call(Some(&session), "Page.getLayoutMetrics", json!({})).await?;
+        let window = &layout["cssVisualViewport"];
+        let (x, y) = (&window["pageX"], &window["pageY"]);
         let (width, height) = (self.device.width, self.device.height);
         let clip =
-            json!({ "x": 0, "y": 0, "width": width, "height": height, "scale": 0.5 / self.device.scale });
+            json!({ "x": x, "y": y, "width": width, "height": height, "scale": 0.5 / self.device.scale });
         let shot = json!({ "format": "jpeg", "quality": 60, "clip": clip });
         let shot = self.call(Some(&session), "Page.captureScreenshot", shot).await?;
         let picture = STANDARD.decode(text(&shot["data"]));

@@ -24,7 +24,7 @@ impl Course<'_> {
         if let Ok(Ok(markup)) = timeout_at(until, self.visit.outline()).await
             && !markup.is_empty()
         {
-            self.exhibits.push(Exhibit::text("page", markup));
+            self.exhibits.push(Exhibit::text("page", &markup));
         }
         if self.has_told_secret {
             return;
@@ -52,5 +52,5 @@ pub(super) fn told_by(log: &Log) -> Option<Exhibit> {
         .chain(dialogs.take(LINES_MAX))
         .map(|line| line.replace(|c: char| c.is_control(), " "))
         .collect();
-    (!lines.is_empty()).then(|| Exhibit::text("console", lines.join("\n") + "\n"))
+    (!lines.is_empty()).then(|| Exhibit::text("console", &(lines.join("\n") + "\n")))
 }
