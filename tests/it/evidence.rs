@@ -128,6 +128,10 @@ async fn an_outage_seen_in_a_browser_leaves_a_bundle_and_its_mail_shows_the_wind
     let picture = parsed.parts.iter().find(is_picture).expect("a picture");
     assert!(picture.contents().starts_with(&[0xff, 0xd8]), "a JPEG");
     assert!(picture.contents().len() < 100_000, "it is small: {}", picture.contents().len());
+    // The outline in it is red: the window was scrolled to what is outlined.
+    let mut decoder = zune_jpeg::JpegDecoder::new(std::io::Cursor::new(picture.contents()));
+    let pixels = decoder.decode().expect("a JPEG that can be read");
+    assert!(pixels.chunks(3).any(|rgb| rgb[0] > 160 && rgb[1] < 90 && rgb[2] < 90), "nothing is outlined");
     let html = parsed.body_html(0).unwrap();
     assert!(html.contains(&format!("cid:{}", picture.content_id().unwrap())), "{html}");
     let name = bundle.file_name().unwrap().to_str().unwrap().split_once('-').unwrap().1;
