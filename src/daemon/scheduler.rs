@@ -37,7 +37,10 @@ use crate::{
         Metrics,
         instruments::{Count, Level, Spread},
     },
-    probe::run::{self, Ended},
+    probe::{
+        asks::Tally,
+        run::{self, Ended},
+    },
 };
 
 /// The loop turns at least this often, for its pulse.
@@ -125,6 +128,8 @@ struct Wheel {
     /// What sits in each of the schedule's slots, by the slot's index.
     seats: Vec<Option<Seat>>,
     slots: HashMap<Arc<ProbeKey>, Slot>,
+    /// How often each probe has asked for people, also one that is not in the plan just now.
+    tallies: HashMap<Arc<ProbeKey>, Tally>,
     runs: JoinSet<(Slot, Ending)>,
     runs_max: usize,
     runs_per_host_max: usize,
@@ -186,6 +191,7 @@ impl Wheel {
             origin: Instant::now(),
             seats: Vec::new(),
             slots: HashMap::new(),
+            tallies: HashMap::new(),
             runs: JoinSet::new(),
             runs_max: 0,
             runs_per_host_max: 0,
@@ -318,10 +324,8 @@ impl Wheel {
         }
         let seat = &mut self.seats[slot.index()];
         let before = seat.take();
-        if let Some(before) = before.as_ref().filter(|before| !Arc::ptr_eq(&before.plan, probe))
-            && let (Some(asks), Some(asked)) = (probe.probe.asks(), before.plan.probe.asks())
-        {
-            asks.go_on_from(asked);
+        if let Some(asks) = probe.probe.asks() {
+            asks.share(self.tallies.entry(Arc::clone(&probe.key)).or_insert_with(|| asks.tally()));
         }
         let stop = before.map_or_else(|| self.stop.child_token(), |before| before.stop);
         *seat = Some(Seat { plan: Arc::clone(probe), hosts, in_flight, stop });

@@ -1,7 +1,7 @@
 //! How often a probe has asked for a person today, and whether it may again. People are no test equipment: each time
 //! costs one of them the time that a customer waits.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
@@ -12,8 +12,13 @@ pub const PER_DAY: u32 = 24;
 #[derive(Debug)]
 pub struct Asks {
     most: u32,
-    made: Mutex<Made>,
+    tally: Mutex<Tally>,
 }
+
+/// How often a probe has asked today. It outlives the configuration of the probe: runs of the old one may still be under
+/// way when those of the new one begin.
+#[derive(Clone, Debug)]
+pub struct Tally(Arc<Mutex<Made>>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Made {
@@ -25,7 +30,8 @@ impl Asks {
     /// None made yet of so many a day.
     #[must_use]
     pub fn new(most: u32) -> Self {
-        Self { most, made: Mutex::new(Made { day: Date::MIN, count: 0 }) }
+        let none = Tally(Arc::new(Mutex::new(Made { day: Date::MIN, count: 0 })));
+        Self { most, tally: Mutex::new(none) }
     }
 
     /// So many a day.
@@ -37,7 +43,8 @@ impl Asks {
     /// Takes one of today's, if there is one left.
     #[must_use]
     pub fn take(&self, now: Timestamp) -> bool {
-        let mut made = self.of_day(now);
+        let tally = self.tally();
+        let mut made = tally.of_day(now);
         let may = made.count < self.most;
         made.count += u32::from(may);
         may
@@ -45,25 +52,29 @@ impl Asks {
 
     /// Says that so many have been made today already, by a process that ran before.
     pub fn recall(&self, count: u32, now: Timestamp) {
-        self.of_day(now).count += count;
+        self.tally().of_day(now).count += count;
     }
 
-    /// Goes on from where the same probe had come before its configuration was changed.
-    pub fn go_on_from(&self, before: &Self) {
-        *self.lock() = *before.lock();
+    /// What has been counted, and goes on being counted.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Counts together with the same probe as it was configured before.
+    pub fn share(&self, tally: &Tally) {
+        *self.tally.lock().unwrap_or_else(PoisonError::into_inner) = tally.clone();
+    }
+}
+
+impl Tally {
     fn of_day(&self, now: Timestamp) -> MutexGuard<'_, Made> {
         let day = day_of(now);
-        let mut made = self.lock();
+        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if made.day != day {
             *made = Made { day, count: 0 };
         }
         made
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Made> {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -104,11 +115,13 @@ mod tests {
     #[test]
     fn what_was_asked_before_a_restart_or_a_reload_counts() {
         let now = at("2026-01-31T09:00:00Z");
-        let asks = Asks::new(3);
+        let asks = Asks::new(4);
         asks.recall(2, now);
         assert!(asks.take(now));
-        let changed = Asks::new(4);
-        changed.go_on_from(&asks);
+        let changed = Asks::new(5);
+        changed.share(&asks.tally());
+        // A run from before the reload asks only now.
+        assert!(asks.take(now));
         assert!(changed.take(now));
         assert!(!changed.take(now));
     }
