@@ -54,7 +54,7 @@ impl HttpProbe {
         let prepared = session.dress(&self.request.prepared, persona.locale.as_deref());
         let report = self.look(&prepared, session.jar(), timeline).await;
         if matches!(report.verdict, Verdict::Failed(_)) {
-            persona.distrust().await;
+            session.distrust();
         }
         Report { captured: session.captured.clone(), ..report }
     }

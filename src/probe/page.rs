@@ -158,7 +158,7 @@ impl PageProbe {
         let (page, config) = (dressed(&self.page), self.config.as_ref().map(dressed));
         let report = self.look(&page, config.as_ref(), session.jar(), timeline).await;
         if matches!(report.verdict, Verdict::Failed(_)) {
-            persona.distrust().await;
+            session.distrust();
         }
         Report { captured: session.captured.clone(), ..report }
     }

@@ -1,7 +1,16 @@
 //! As whom a run is made: a guest, a new account, an old one. A persona brings headers and cookies, and may log in first:
 //! by steps as a journey has them, whose session serves the runs that follow until it is to be renewed.
+//!
+//! Nobody waits for another's login: two runs that find no session both log in, and the session that was begun last stays.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use http::{
     HeaderMap, HeaderValue,
@@ -9,7 +18,7 @@ use http::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tokio::{sync::Mutex, time::Instant};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -18,6 +27,7 @@ use crate::{
         captured::Captured,
         jar::Jar,
         request::draft::Text,
+        run::out_of_time,
         settings::BuildContext,
         steps,
         timeline::Timeline,
@@ -37,6 +47,9 @@ pub const GUEST: &str = "guest";
 
 /// How long a session serves where nothing is said.
 const RENEW_AFTER: Duration = Duration::from_secs(30 * 60);
+
+/// How long a login goes on at most. A run with more time than this would else spend it on a target that stays silent.
+pub const LOGIN_MAX: Duration = Duration::from_secs(60);
 
 /// `[persona.ID]`: as whom runs are made.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -94,6 +107,8 @@ pub struct Session {
     /// What the login has captured, to be kept out of what people read.
     pub captured: Captured,
     began: Instant,
+    /// Set by a run that has failed with it, and never cleared.
+    is_distrusted: AtomicBool,
 }
 
 impl PersonaSettings {
@@ -164,20 +179,17 @@ impl Persona {
         timeline: &Timeline,
         stop: &CancellationToken,
     ) -> Result<Arc<Session>, Broken> {
-        let mut kept = self.session.lock().await;
-        if let Some(session) = kept.as_ref().filter(|session| session.began.elapsed() < self.renew_after) {
+        if let Some(session) = self.kept().as_ref().filter(|session| session.serves(self.renew_after)) {
             return Ok(Arc::clone(session));
         }
-        *kept = None;
-        let session = Arc::new(self.log_in(timeline, stop).await?);
-        Ok(Arc::clone(kept.insert(session)))
+        let session = timeout(LOGIN_MAX, self.log_in(timeline, stop)).await;
+        let session = session
+            .unwrap_or_else(|_| Err(Broken::Failed(out_of_time(&timeline.whereabouts(), LOGIN_MAX))))?;
+        Ok(Arc::clone(self.kept().insert(Arc::new(session))))
     }
 
-    /// A run has failed with its session, which may be what it failed for: the next one logs in anew.
-    pub async fn distrust(&self) {
-        if !self.login.is_empty() {
-            *self.session.lock().await = None;
-        }
+    fn kept(&self) -> MutexGuard<'_, Option<Arc<Session>>> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn log_in(&self, timeline: &Timeline, stop: &CancellationToken) -> Result<Session, Broken> {
@@ -197,7 +209,14 @@ impl Persona {
         let cookies = self.cookies.iter().map(|(name, wording)| Ok((name.clone(), walk.word(wording)?)));
         let cookies = cookies.collect::<Result<_, Broken>>()?;
         let (jar, captured) = walk.into_session();
-        Ok(Session { headers, cookies, jar, captured, began: Instant::now() })
+        Ok(Session {
+            headers,
+            cookies,
+            jar,
+            captured,
+            began: Instant::now(),
+            is_distrusted: AtomicBool::default(),
+        })
     }
 }
 
@@ -213,6 +232,15 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
+    fn serves(&self, renew_after: Duration) -> bool {
+        !self.is_distrusted.load(Ordering::Relaxed) && self.began.elapsed() < renew_after
+    }
+
+    /// A run has failed with it, which may be what it failed for: the next one logs in anew.
+    pub fn distrust(&self) {
+        self.is_distrusted.store(true, Ordering::Relaxed);
+    }
+
     /// The cookies that a run begins with.
     #[must_use]
     pub fn jar(&self) -> Jar {

@@ -21,6 +21,7 @@ use crate::{
     },
     probe::{
         Check, Report,
+        persona::Session,
         run::out_of_time,
         timeline::Timeline,
         transport::fault::Broken,
@@ -41,11 +42,14 @@ pub(super) struct Course<'j> {
     stop: &'j CancellationToken,
     walk: Walk<'j>,
     contact: Option<Box<Contact>>,
+    /// What it has of its persona.
+    session: Option<Arc<Session>>,
 }
 
 impl<'j> Course<'j> {
     pub(super) fn begin(journey: &'j Journey, timeline: &'j Timeline, stop: &'j CancellationToken) -> Self {
-        Self { journey, timeline, stop, walk: Walk::begin(&journey.way, timeline, stop), contact: None }
+        let walk = Walk::begin(&journey.way, timeline, stop);
+        Self { journey, timeline, stop, walk, contact: None, session: None }
     }
 
     /// Goes the whole way.
@@ -66,8 +70,8 @@ impl<'j> Course<'j> {
                 ended
             }
         };
-        if let (Err(Broken::Failed(_)), Some(persona)) = (&ended, &self.journey.persona) {
-            persona.distrust().await;
+        if let (Err(Broken::Failed(_)), Some(session)) = (&ended, &self.session) {
+            session.distrust();
         }
         let Self { mut walk, contact, .. } = self;
         let verdict = match (ended, walk.blemish.take()) {
@@ -90,7 +94,7 @@ impl<'j> Course<'j> {
         let journey = self.journey;
         if let Some(persona) = &journey.persona {
             let session = persona.session(self.timeline, self.stop).await?;
-            self.walk.wear(persona, session);
+            self.walk.wear(persona, Arc::clone(self.session.insert(session)));
         }
         for step in &journey.steps {
             if self.stop.is_cancelled() {
