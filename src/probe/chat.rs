@@ -70,7 +70,7 @@ impl Chat {
         if let Some(persona) = &self.persona {
             match persona.session(timeline, stop).await {
                 Ok(session) => walk.wear(persona, Arc::clone(worn.insert(session))),
-                Err(broken) => return self.report(Err(broken), walk),
+                Err(failed) => return failed.report(),
             }
         }
         let held = match &self.place {

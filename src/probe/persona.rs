@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     domain::outcome::{Reason, Stage},
     probe::{
+        Report,
         captured::Captured,
         jar::Jar,
         request::draft::Text,
@@ -111,6 +112,14 @@ pub struct Session {
     is_distrusted: AtomicBool,
 }
 
+/// A login that has failed. What it has captured is hidden where secrets are, and not here: those must go first.
+pub struct NotLoggedIn {
+    /// What broke.
+    pub broken: Broken,
+    /// What it had captured by then, to be kept out of what people read.
+    pub captured: Captured,
+}
+
 impl PersonaSettings {
     /// Checks the whole of it.
     ///
@@ -178,13 +187,15 @@ impl Persona {
         &self,
         timeline: &Timeline,
         stop: &CancellationToken,
-    ) -> Result<Arc<Session>, Broken> {
+    ) -> Result<Arc<Session>, NotLoggedIn> {
         if let Some(session) = self.kept().as_ref().filter(|session| session.serves(self.renew_after)) {
             return Ok(Arc::clone(session));
         }
         let session = timeout(LOGIN_MAX, self.log_in(timeline, stop)).await;
-        let session = session
-            .unwrap_or_else(|_| Err(Broken::Failed(out_of_time(&timeline.whereabouts(), LOGIN_MAX))))?;
+        let session = session.unwrap_or_else(|_| {
+            let broken = Broken::Failed(out_of_time(&timeline.whereabouts(), LOGIN_MAX));
+            Err(NotLoggedIn { broken, captured: Captured::default() })
+        })?;
         Ok(Arc::clone(self.kept().insert(Arc::new(session))))
     }
 
@@ -192,12 +203,25 @@ impl Persona {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn log_in(&self, timeline: &Timeline, stop: &CancellationToken) -> Result<Session, Broken> {
+    async fn log_in(&self, timeline: &Timeline, stop: &CancellationToken) -> Result<Session, NotLoggedIn> {
         let mut walk = Walk::begin(&self.way, timeline, stop);
         for step in &self.login {
-            walk.take(step).await?;
+            if let Err(broken) = walk.take(step).await {
+                return Err(NotLoggedIn { broken, captured: walk.into_captured() });
+            }
         }
         timeline.leave_steps();
+        let (headers, cookies) = match self.clothes(&walk) {
+            Ok(clothes) => clothes,
+            Err(broken) => return Err(NotLoggedIn { broken, captured: walk.into_captured() }),
+        };
+        let (jar, captured) = walk.into_session();
+        let (began, is_distrusted) = (Instant::now(), AtomicBool::default());
+        Ok(Session { headers, cookies, jar, captured, began, is_distrusted })
+    }
+
+    /// The headers and cookies, with what the login has captured.
+    fn clothes(&self, walk: &Walk<'_>) -> Result<(HeaderMap, Vec<(String, Text)>), Broken> {
         let mut headers = HeaderMap::new();
         for (name, wording) in &self.headers {
             let text = walk.word(wording)?;
@@ -207,22 +231,27 @@ impl Persona {
             headers.insert(name, value);
         }
         let cookies = self.cookies.iter().map(|(name, wording)| Ok((name.clone(), walk.word(wording)?)));
-        let cookies = cookies.collect::<Result<_, Broken>>()?;
-        let (jar, captured) = walk.into_session();
-        Ok(Session {
-            headers,
-            cookies,
-            jar,
-            captured,
-            began: Instant::now(),
-            is_distrusted: AtomicBool::default(),
-        })
+        Ok((headers, cookies.collect::<Result<_, Broken>>()?))
     }
 }
 
 fn unfit(what: &str) -> Broken {
     let detail = format_args!("what the login has captured does not fit into {what}");
     Broken::failed(Stage::Send, Reason::Content, detail)
+}
+
+impl NotLoggedIn {
+    /// All that a run reports that got no further.
+    #[must_use]
+    pub fn report(self) -> Report {
+        Report { captured: self.captured, ..Report::without_answer(self.broken.into()) }
+    }
+}
+
+impl std::fmt::Debug for NotLoggedIn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NotLoggedIn").finish_non_exhaustive()
+    }
 }
 
 impl std::fmt::Debug for Session {

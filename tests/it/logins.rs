@@ -110,7 +110,7 @@ async fn a_login_is_given_up_after_a_minute_however_long_the_run_may_be() {
     let (shop, _) = shop(1).await;
     let persona = logging_in(&shop);
     let (timeline, stop) = (Timeline::start(), CancellationToken::new());
-    let broken = persona.session(&timeline, &stop).await.unwrap_err();
+    let broken = persona.session(&timeline, &stop).await.unwrap_err().broken;
     let verdict = Verdict::from(broken);
     let failure = verdict.failure().unwrap();
     assert_eq!(failure.step.as_deref(), Some("login"));
@@ -130,4 +130,31 @@ async fn a_session_that_failed_serves_no_more_and_takes_no_newer_one_with_it() {
     old.distrust();
     assert!(Arc::ptr_eq(&new, &persona.session(&timeline, &stop).await.unwrap()));
     assert_eq!(logins.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn what_a_login_has_captured_is_not_told_when_it_fails() {
+    let form = "<input name=\"csrf\" value=\"tok-0123456789-abcdef\">";
+    let shop = Server::start(move |mut stream| async move {
+        read_request(&mut stream).await;
+        let answer =
+            format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{form}", form.len());
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    })
+    .await;
+    let base = format!("http://{}", shop.address);
+    let persona = persona(&format!(
+        r#"
+[[login.steps]]
+name = "form"
+http.url = "{base}/form"
+capture.csrf = {{ regex = 'value="([^"]+)"' }}
+[[login.steps]]
+name = "login"
+http = {{ url = "{base}/login", body = {{ form = {{ csrf = "{{csrf}}" }} }}, expect = {{ body = [{{ contains = "Welcome" }}] }} }}
+"#
+    ));
+    let outcome = look_as(&persona, &base).await;
+    let detail = outcome.verdict.failure().unwrap().detail.as_str();
+    assert!(detail.contains("{csrf}") && !detail.contains("tok-"), "{detail}");
 }

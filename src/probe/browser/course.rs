@@ -191,7 +191,10 @@ impl<'b> Course<'b> {
     /// Goes as the persona, with its cookies.
     async fn put_on_persona(&mut self) -> Result<(), Broken> {
         let Some((persona, url)) = &self.probe.persona else { return Ok(()) };
-        let session = persona.session(self.timeline, self.stop).await?;
+        let session = persona.session(self.timeline, self.stop).await.map_err(|failed| {
+            self.captured = failed.captured;
+            failed.broken
+        })?;
         self.session = Some(Arc::clone(&session));
         self.captured = session.captured.clone();
         for (name, value) in session.cookies(url) {
