@@ -27,7 +27,7 @@ use crate::{
         Report,
         captured::Captured,
         jar::Jar,
-        request::draft::Text,
+        request::{draft::Text, header_value},
         run::out_of_time,
         settings::BuildContext,
         steps,
@@ -138,9 +138,14 @@ impl PersonaSettings {
             blueprint.secrets(&settings.secrets);
             login = blueprint.steps(&settings.steps.value);
         }
-        let headers = self.headers.iter().map(|(name, text)| (name.0.clone(), worded(&mut blueprint, text)));
+        let headers = self.headers.iter();
+        let headers = headers
+            .map(|(name, text)| (name.0.clone(), worded(&mut blueprint, &name.0, text, str::to_owned)));
         let headers = headers.collect();
-        let cookies = self.cookies.iter().map(|(name, text)| (name.clone(), worded(&mut blueprint, text)));
+        let cookies = self.cookies.iter().map(|(name, text)| {
+            let pair = |value: &str| format!("{name}={value}");
+            (name.clone(), worded(&mut blueprint, &COOKIE, text, pair))
+        });
         let cookies = cookies.collect();
         let Drawn { way, warnings, .. } = blueprint.finish()?;
         let renew_after = self.login.as_ref().and_then(|login| login.renew_after.as_ref());
@@ -158,15 +163,34 @@ impl PersonaSettings {
     }
 }
 
-fn worded(blueprint: &mut Blueprint<'_>, text: &At<MaybeSecret>) -> Wording {
+/// A value, which must fit into the header as it stands there. What its variables are filled in with is checked when the
+/// persona has logged in.
+fn worded(
+    blueprint: &mut Blueprint<'_>,
+    header: &http::HeaderName,
+    text: &At<MaybeSecret>,
+    stands: impl Fn(&str) -> String,
+) -> Wording {
+    let unfit = |value: &str| {
+        let unsendable = header_value(header, &Text::filled(stands(value), true)).err()?;
+        let problem = text.problem(unsendable.to_string());
+        Some(
+            problem
+                .hint("write one line, without control characters; a file with a secret has that line alone"),
+        )
+    };
     match &text.value {
-        MaybeSecret::Plain(plain) => blueprint.written(plain, &text.span),
+        MaybeSecret::Plain(plain) => {
+            blueprint.problems.extend(unfit(plain));
+            blueprint.written(plain, &text.span)
+        }
         MaybeSecret::Secret(_) => {
             let secret = blueprint.context.sources.text(text);
             let secret = secret.unwrap_or_else(|problem| {
                 blueprint.problems.push(problem);
                 Secret::new(String::new())
             });
+            blueprint.problems.extend(unfit(secret.expose()));
             Wording::Secret(Text::written(secret, true, text.span.clone()))
         }
     }
@@ -230,7 +254,12 @@ impl Persona {
             value.set_sensitive(text.is_secret() || !self.login.is_empty());
             headers.insert(name, value);
         }
-        let cookies = self.cookies.iter().map(|(name, wording)| Ok((name.clone(), walk.word(wording)?)));
+        let cookies = self.cookies.iter().map(|(name, wording)| {
+            let text = walk.word(wording)?;
+            let fits = HeaderValue::from_str(text.as_str()).is_ok();
+            let pair = (name.clone(), text);
+            fits.then_some(pair).ok_or_else(|| unfit(&format!("the cookie {name}")))
+        });
         Ok((headers, cookies.collect::<Result<_, Broken>>()?))
     }
 }
