@@ -203,6 +203,20 @@ impl Persona {
         !self.headers.is_empty()
     }
 
+    /// What is wrong with a probe that names it and whose run is over before the login's waits are.
+    #[must_use]
+    pub fn unfinished_login(&self, named: &At<String>, timeout: Duration) -> Option<Problem> {
+        let waits: Duration = self.login.iter().map(Step::within).sum();
+        if waits < timeout || waits.is_zero() {
+            return None;
+        }
+        let (id, waits, timeout) = (&self.id, Span(waits), Span(timeout));
+        let problem = named.problem(format!(
+            "the login of {id:?} may wait for {waits}, and the run is over after {timeout}"
+        ));
+        Some(problem.hint("raise the probe's timeout, or let the login wait for less"))
+    }
+
     /// Its session: that of the run before, or a new one.
     ///
     /// # Errors
