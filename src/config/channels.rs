@@ -240,6 +240,7 @@ impl Drafting {
                 let is_first = at == 0;
                 problems.extend(found.into_iter().filter(|_| is_first));
                 if let Some((plan, warnings)) = plan {
+                    problems.extend(draft.unfinished_login(plan.timeout));
                     let warnings = warnings.into_iter().filter(|_| is_first);
                     warnings.for_each(|warning| report.warning(entry.file, warning));
                     drafted.push(plan);
@@ -321,6 +322,13 @@ struct ProbeDraft<'t, 'f> {
 }
 
 impl ProbeDraft<'_, '_> {
+    /// A persona whose login does not fit into the run: each has its own.
+    fn unfinished_login(&self, timeout: Duration) -> Option<Problem> {
+        let persona = self.known.as_ref()?.persona.as_ref()?;
+        let named = self.settings.personas.iter().find(|id| *id.value == *persona.id)?;
+        persona.unfinished_login(named, timeout)
+    }
+
     fn build(
         &self,
         sources: &Sources,

@@ -1,21 +1,18 @@
 //! The personas of the first file, built, for the probes that run as them.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     config::{fingerprint, report::Report, tables::Entry},
     domain::channel::{ChannelId, ProbeKey, ProbeName, is_id},
     probe::{
         chromium::Chromium,
-        persona::{Persona, PersonaSettings},
+        persona::{LOGIN_MAX, Persona, PersonaSettings},
         settings::BuildContext,
         transport::Transport,
     },
     secret::Sources,
 };
-
-/// What a login waits for at most, where a step waits.
-const LOGIN_MAX: Duration = Duration::from_secs(60);
 
 /// The personas, by their ids.
 #[derive(Debug, Default)]

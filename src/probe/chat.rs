@@ -66,10 +66,11 @@ impl Chat {
 
     async fn hold(&self, timeline: &Timeline, stop: &CancellationToken) -> Report {
         let mut walk = Walk::begin(&self.way, timeline, stop);
+        let mut worn = None;
         if let Some(persona) = &self.persona {
             match persona.session(timeline, stop).await {
-                Ok(session) => walk.wear(persona, session),
-                Err(broken) => return self.report(Err(broken), walk),
+                Ok(session) => walk.wear(persona, Arc::clone(worn.insert(session))),
+                Err(failed) => return failed.report(),
             }
         }
         let held = match &self.place {
@@ -86,8 +87,8 @@ impl Chat {
             },
         };
         let report = self.report(held, walk);
-        if let (Verdict::Failed(_), Some(persona)) = (&report.verdict, &self.persona) {
-            persona.distrust().await;
+        if let (Verdict::Failed(_), Some(session)) = (&report.verdict, worn) {
+            session.distrust();
         }
         report
     }

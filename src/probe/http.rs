@@ -49,12 +49,12 @@ impl HttpProbe {
     async fn look_as(&self, persona: &Persona, timeline: &Timeline, stop: &CancellationToken) -> Report {
         let session = match persona.session(timeline, stop).await {
             Ok(session) => session,
-            Err(broken) => return Report::without_answer(broken.into()),
+            Err(failed) => return failed.report(),
         };
         let prepared = session.dress(&self.request.prepared, persona.locale.as_deref());
         let report = self.look(&prepared, session.jar(), timeline).await;
         if matches!(report.verdict, Verdict::Failed(_)) {
-            persona.distrust().await;
+            session.distrust();
         }
         Report { captured: session.captured.clone(), ..report }
     }

@@ -152,13 +152,13 @@ impl PageProbe {
     async fn look_as(&self, persona: &Persona, timeline: &Timeline, stop: &CancellationToken) -> Report {
         let session = match persona.session(timeline, stop).await {
             Ok(session) => session,
-            Err(broken) => return Report::without_answer(broken.into()),
+            Err(failed) => return failed.report(),
         };
         let dressed = |single: &Single| session.dress(&single.prepared, persona.locale.as_deref());
         let (page, config) = (dressed(&self.page), self.config.as_ref().map(dressed));
         let report = self.look(&page, config.as_ref(), session.jar(), timeline).await;
         if matches!(report.verdict, Verdict::Failed(_)) {
-            persona.distrust().await;
+            session.distrust();
         }
         Report { captured: session.captured.clone(), ..report }
     }

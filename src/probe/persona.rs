@@ -1,7 +1,16 @@
 //! As whom a run is made: a guest, a new account, an old one. A persona brings headers and cookies, and may log in first:
 //! by steps as a journey has them, whose session serves the runs that follow until it is to be renewed.
+//!
+//! Nobody waits for another's login: two runs that find no session both log in, and the session that was begun last stays.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use http::{
     HeaderMap, HeaderValue,
@@ -9,15 +18,17 @@ use http::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tokio::{sync::Mutex, time::Instant};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     domain::outcome::{Reason, Stage},
     probe::{
+        Report,
         captured::Captured,
         jar::Jar,
-        request::draft::Text,
+        request::{draft::Text, header_value},
+        run::out_of_time,
         settings::BuildContext,
         steps,
         timeline::Timeline,
@@ -37,6 +48,9 @@ pub const GUEST: &str = "guest";
 
 /// How long a session serves where nothing is said.
 const RENEW_AFTER: Duration = Duration::from_secs(30 * 60);
+
+/// How long a login goes on at most. A run with more time than this would else spend it on a target that stays silent.
+pub const LOGIN_MAX: Duration = Duration::from_secs(60);
 
 /// `[persona.ID]`: as whom runs are made.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -94,6 +108,16 @@ pub struct Session {
     /// What the login has captured, to be kept out of what people read.
     pub captured: Captured,
     began: Instant,
+    /// Set by a run that has failed with it, and never cleared.
+    is_distrusted: AtomicBool,
+}
+
+/// A login that has failed. What it has captured is hidden where secrets are, and not here: those must go first.
+pub struct NotLoggedIn {
+    /// What broke.
+    pub broken: Broken,
+    /// What it had captured by then, to be kept out of what people read.
+    pub captured: Captured,
 }
 
 impl PersonaSettings {
@@ -114,9 +138,14 @@ impl PersonaSettings {
             blueprint.secrets(&settings.secrets);
             login = blueprint.steps(&settings.steps.value);
         }
-        let headers = self.headers.iter().map(|(name, text)| (name.0.clone(), worded(&mut blueprint, text)));
+        let headers = self.headers.iter();
+        let headers = headers
+            .map(|(name, text)| (name.0.clone(), worded(&mut blueprint, &name.0, text, str::to_owned)));
         let headers = headers.collect();
-        let cookies = self.cookies.iter().map(|(name, text)| (name.clone(), worded(&mut blueprint, text)));
+        let cookies = self.cookies.iter().map(|(name, text)| {
+            let pair = |value: &str| format!("{name}={value}");
+            (name.clone(), worded(&mut blueprint, &COOKIE, text, pair))
+        });
         let cookies = cookies.collect();
         let Drawn { way, warnings, .. } = blueprint.finish()?;
         let renew_after = self.login.as_ref().and_then(|login| login.renew_after.as_ref());
@@ -134,15 +163,34 @@ impl PersonaSettings {
     }
 }
 
-fn worded(blueprint: &mut Blueprint<'_>, text: &At<MaybeSecret>) -> Wording {
+/// A value, which must fit into the header as it stands there. What its variables are filled in with is checked when the
+/// persona has logged in.
+fn worded(
+    blueprint: &mut Blueprint<'_>,
+    header: &http::HeaderName,
+    text: &At<MaybeSecret>,
+    stands: impl Fn(&str) -> String,
+) -> Wording {
+    let unfit = |value: &str| {
+        let unsendable = header_value(header, &Text::filled(stands(value), true)).err()?;
+        let problem = text.problem(unsendable.to_string());
+        Some(
+            problem
+                .hint("write one line, without control characters; a file with a secret has that line alone"),
+        )
+    };
     match &text.value {
-        MaybeSecret::Plain(plain) => blueprint.written(plain, &text.span),
+        MaybeSecret::Plain(plain) => {
+            blueprint.problems.extend(unfit(plain));
+            blueprint.written(plain, &text.span)
+        }
         MaybeSecret::Secret(_) => {
             let secret = blueprint.context.sources.text(text);
             let secret = secret.unwrap_or_else(|problem| {
                 blueprint.problems.push(problem);
                 Secret::new(String::new())
             });
+            blueprint.problems.extend(unfit(secret.expose()));
             Wording::Secret(Text::written(secret, true, text.span.clone()))
         }
     }
@@ -155,6 +203,20 @@ impl Persona {
         !self.headers.is_empty()
     }
 
+    /// What is wrong with a probe that names it and whose run is over before the login's waits are.
+    #[must_use]
+    pub fn unfinished_login(&self, named: &At<String>, timeout: Duration) -> Option<Problem> {
+        let waits: Duration = self.login.iter().map(Step::within).sum();
+        if waits < timeout || waits.is_zero() {
+            return None;
+        }
+        let (id, waits, timeout) = (&self.id, Span(waits), Span(timeout));
+        let problem = named.problem(format!(
+            "the login of {id:?} may wait for {waits}, and the run is over after {timeout}"
+        ));
+        Some(problem.hint("raise the probe's timeout, or let the login wait for less"))
+    }
+
     /// Its session: that of the run before, or a new one.
     ///
     /// # Errors
@@ -163,29 +225,41 @@ impl Persona {
         &self,
         timeline: &Timeline,
         stop: &CancellationToken,
-    ) -> Result<Arc<Session>, Broken> {
-        let mut kept = self.session.lock().await;
-        if let Some(session) = kept.as_ref().filter(|session| session.began.elapsed() < self.renew_after) {
+    ) -> Result<Arc<Session>, NotLoggedIn> {
+        if let Some(session) = self.kept().as_ref().filter(|session| session.serves(self.renew_after)) {
             return Ok(Arc::clone(session));
         }
-        *kept = None;
-        let session = Arc::new(self.log_in(timeline, stop).await?);
-        Ok(Arc::clone(kept.insert(session)))
+        let session = timeout(LOGIN_MAX, self.log_in(timeline, stop)).await;
+        let session = session.unwrap_or_else(|_| {
+            let broken = Broken::Failed(out_of_time(&timeline.whereabouts(), LOGIN_MAX));
+            Err(NotLoggedIn { broken, captured: Captured::default() })
+        })?;
+        Ok(Arc::clone(self.kept().insert(Arc::new(session))))
     }
 
-    /// A run has failed with its session, which may be what it failed for: the next one logs in anew.
-    pub async fn distrust(&self) {
-        if !self.login.is_empty() {
-            *self.session.lock().await = None;
-        }
+    fn kept(&self) -> MutexGuard<'_, Option<Arc<Session>>> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn log_in(&self, timeline: &Timeline, stop: &CancellationToken) -> Result<Session, Broken> {
+    async fn log_in(&self, timeline: &Timeline, stop: &CancellationToken) -> Result<Session, NotLoggedIn> {
         let mut walk = Walk::begin(&self.way, timeline, stop);
         for step in &self.login {
-            walk.take(step).await?;
+            if let Err(broken) = walk.take(step).await {
+                return Err(NotLoggedIn { broken, captured: walk.into_captured() });
+            }
         }
         timeline.leave_steps();
+        let (headers, cookies) = match self.clothes(&walk) {
+            Ok(clothes) => clothes,
+            Err(broken) => return Err(NotLoggedIn { broken, captured: walk.into_captured() }),
+        };
+        let (jar, captured) = walk.into_session();
+        let (began, is_distrusted) = (Instant::now(), AtomicBool::default());
+        Ok(Session { headers, cookies, jar, captured, began, is_distrusted })
+    }
+
+    /// The headers and cookies, with what the login has captured.
+    fn clothes(&self, walk: &Walk<'_>) -> Result<(HeaderMap, Vec<(String, Text)>), Broken> {
         let mut headers = HeaderMap::new();
         for (name, wording) in &self.headers {
             let text = walk.word(wording)?;
@@ -194,16 +268,33 @@ impl Persona {
             value.set_sensitive(text.is_secret() || !self.login.is_empty());
             headers.insert(name, value);
         }
-        let cookies = self.cookies.iter().map(|(name, wording)| Ok((name.clone(), walk.word(wording)?)));
-        let cookies = cookies.collect::<Result<_, Broken>>()?;
-        let (jar, captured) = walk.into_session();
-        Ok(Session { headers, cookies, jar, captured, began: Instant::now() })
+        let cookies = self.cookies.iter().map(|(name, wording)| {
+            let text = walk.word(wording)?;
+            let fits = HeaderValue::from_str(text.as_str()).is_ok();
+            let pair = (name.clone(), text);
+            fits.then_some(pair).ok_or_else(|| unfit(&format!("the cookie {name}")))
+        });
+        Ok((headers, cookies.collect::<Result<_, Broken>>()?))
     }
 }
 
 fn unfit(what: &str) -> Broken {
     let detail = format_args!("what the login has captured does not fit into {what}");
     Broken::failed(Stage::Send, Reason::Content, detail)
+}
+
+impl NotLoggedIn {
+    /// All that a run reports that got no further.
+    #[must_use]
+    pub fn report(self) -> Report {
+        Report { captured: self.captured, ..Report::without_answer(self.broken.into()) }
+    }
+}
+
+impl std::fmt::Debug for NotLoggedIn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NotLoggedIn").finish_non_exhaustive()
+    }
 }
 
 impl std::fmt::Debug for Session {
@@ -213,6 +304,15 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
+    fn serves(&self, renew_after: Duration) -> bool {
+        !self.is_distrusted.load(Ordering::Relaxed) && self.began.elapsed() < renew_after
+    }
+
+    /// A run has failed with it, which may be what it failed for: the next one logs in anew.
+    pub fn distrust(&self) {
+        self.is_distrusted.store(true, Ordering::Relaxed);
+    }
+
     /// The cookies that a run begins with.
     #[must_use]
     pub fn jar(&self) -> Jar {

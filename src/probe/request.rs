@@ -127,7 +127,7 @@ impl Body<Text> {
     }
 }
 
-fn header_value(name: &HeaderName, text: &Text) -> Result<HeaderValue, Unsendable> {
+pub(super) fn header_value(name: &HeaderName, text: &Text) -> Result<HeaderValue, Unsendable> {
     let mut value = HeaderValue::from_str(text.as_str()).map_err(|_| {
         Unsendable(format!("the value of the header {name} contains a character that no header may have"))
     })?;

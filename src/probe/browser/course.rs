@@ -40,6 +40,7 @@ use crate::{
             visit::{Hitch, Visit},
         },
         conversation::Transcript,
+        persona::Session,
         timeline::Timeline,
         transport::{fault::Broken, never_reached},
     },
@@ -81,6 +82,8 @@ pub(super) struct Course<'b> {
     contact: Option<Contact>,
     transcript: Transcript,
     exhibits: Vec<Exhibit>,
+    /// What it has of its persona.
+    session: Option<Arc<Session>>,
     captured: Captured,
     /// Whether a secret stands on the page: then no picture of it is kept.
     has_told_secret: bool,
@@ -130,6 +133,7 @@ impl<'b> Course<'b> {
             contact: None,
             transcript: Transcript::new(),
             exhibits: Vec::new(),
+            session: None,
             captured: Captured::default(),
             has_told_secret: false,
             blemish: None,
@@ -139,8 +143,8 @@ impl<'b> Course<'b> {
             Err(broken) => Err(broken),
         };
         timeline.end();
-        if let (Err(Broken::Failed(_)), Some((persona, _))) = (&ended, &probe.persona) {
-            persona.distrust().await;
+        if let (Err(Broken::Failed(_)), Some(session)) = (&ended, &course.session) {
+            session.distrust();
         }
         let leave_by = (deadline - reserve / 5).min(Instant::now() + reserve);
         course.report(ended, leave_by).await
@@ -187,7 +191,11 @@ impl<'b> Course<'b> {
     /// Goes as the persona, with its cookies.
     async fn put_on_persona(&mut self) -> Result<(), Broken> {
         let Some((persona, url)) = &self.probe.persona else { return Ok(()) };
-        let session = persona.session(self.timeline, self.stop).await?;
+        let session = persona.session(self.timeline, self.stop).await.map_err(|failed| {
+            self.captured = failed.captured;
+            failed.broken
+        })?;
+        self.session = Some(Arc::clone(&session));
         self.captured = session.captured.clone();
         for (name, value) in session.cookies(url) {
             let set = timeout_at(self.limit, self.visit.set_cookie(url.as_str(), &name, &value)).await;

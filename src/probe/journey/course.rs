@@ -21,6 +21,8 @@ use crate::{
     },
     probe::{
         Check, Report,
+        captured::Captured,
+        persona::Session,
         run::out_of_time,
         timeline::Timeline,
         transport::fault::Broken,
@@ -41,11 +43,16 @@ pub(super) struct Course<'j> {
     stop: &'j CancellationToken,
     walk: Walk<'j>,
     contact: Option<Box<Contact>>,
+    /// What it has of its persona.
+    session: Option<Arc<Session>>,
+    /// What a login that failed had captured.
+    captured: Captured,
 }
 
 impl<'j> Course<'j> {
     pub(super) fn begin(journey: &'j Journey, timeline: &'j Timeline, stop: &'j CancellationToken) -> Self {
-        Self { journey, timeline, stop, walk: Walk::begin(&journey.way, timeline, stop), contact: None }
+        let walk = Walk::begin(&journey.way, timeline, stop);
+        Self { journey, timeline, stop, walk, contact: None, session: None, captured: Captured::default() }
     }
 
     /// Goes the whole way.
@@ -66,10 +73,10 @@ impl<'j> Course<'j> {
                 ended
             }
         };
-        if let (Err(Broken::Failed(_)), Some(persona)) = (&ended, &self.journey.persona) {
-            persona.distrust().await;
+        if let (Err(Broken::Failed(_)), Some(session)) = (&ended, &self.session) {
+            session.distrust();
         }
-        let Self { mut walk, contact, .. } = self;
+        let Self { mut walk, contact, captured, .. } = self;
         let verdict = match (ended, walk.blemish.take()) {
             (Err(broken), _) => broken.into(),
             (Ok(()), Some(blemish)) => Verdict::Degraded(blemish),
@@ -80,7 +87,7 @@ impl<'j> Course<'j> {
             exhibits,
             certificate_expires_at: walk.certificate_expires_at,
             checks: std::mem::take(&mut walk.checks),
-            captured: walk.into_captured(),
+            captured: walk.into_captured().and(&captured),
             contact,
             ..Report::without_answer(verdict)
         }
@@ -89,8 +96,11 @@ impl<'j> Course<'j> {
     async fn walk(&mut self) -> Result<(), Broken> {
         let journey = self.journey;
         if let Some(persona) = &journey.persona {
-            let session = persona.session(self.timeline, self.stop).await?;
-            self.walk.wear(persona, session);
+            let session = persona.session(self.timeline, self.stop).await.map_err(|failed| {
+                self.captured = failed.captured;
+                failed.broken
+            })?;
+            self.walk.wear(persona, Arc::clone(self.session.insert(session)));
         }
         for step in &journey.steps {
             if self.stop.is_cancelled() {

@@ -115,6 +115,12 @@ impl Step {
     pub fn waits(&self) -> bool {
         self.until.is_some()
     }
+
+    /// How long it may wait.
+    #[must_use]
+    pub fn within(&self) -> Duration {
+        self.until.as_ref().map_or(Duration::ZERO, |until| until.within)
+    }
 }
 
 /// What is waited for.
