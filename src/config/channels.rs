@@ -153,8 +153,15 @@ impl Drafting {
         let id = ChannelId::new(if is_id(id) { id } else { "unnamed" });
         let (mut built, mut team) = (None, TeamSaid::Nothing);
         if let Some(settings) = entry.section.settings.take() {
-            let channel = self.channel(&id, &settings, &entry, report);
-            built = Some((channel, self.probes(&id, &settings, &entry, outside, report)));
+            let mut channel = self.channel(&id, &settings, &entry, report);
+            let probes = self.probes(&id, &settings, &entry, outside, report);
+            if let (Some(settings), Some(rule)) = (&settings.waiting, &mut channel.rules.waiting) {
+                let asking = probes.iter().filter(|plan| plan.probe.asks().is_some());
+                let slowest = asking.map(|plan| plan.every).max().unwrap_or_default();
+                let problem = WaitingSettings::fit(settings, rule, slowest);
+                problem.into_iter().for_each(|problem| report.error(entry.file, problem));
+            }
+            built = Some((channel, probes));
             team = match settings.team {
                 Some(team) => TeamSaid::Id(team),
                 None if entry.section.lacks(&["team"]) => TeamSaid::Unreadable,

@@ -11,7 +11,7 @@ use crate::{
     setting::{At, Problem, Span, refuse},
 };
 
-/// The window over which it is counted how often customers wait in vain, where nothing is said.
+/// The window over which it is counted how often customers wait in vain, where nothing is said and it holds enough runs.
 const WINDOW: Duration = Duration::from_secs(60 * 60);
 /// The longest window.
 const WINDOW_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -30,7 +30,8 @@ pub struct WaitingSettings {
     /// The share of runs, from 0 to 1, that may wait in vain: for a person who is late, or does not come. With more, the
     /// channel is degraded, and people are told unless alert_on_degraded says otherwise; it is dark when all do.
     timeout_ratio: Option<At<Ratio>>,
-    /// Over which time that is counted, at most "24h"; "1h" without.
+    /// Over which time that is counted, at most "24h". Without, "1h", or as long as it takes until the probe that asks for
+    /// people least often has made runs_min runs.
     window: Option<At<Span>>,
     /// How many runs there must be in the window, at least; 4 without.
     runs_min: Option<At<Count>>,
@@ -99,6 +100,32 @@ impl WaitingSettings {
         // Counted in thousandths, so that equal rules are equal.
         let timeouts_permille = (ratio * 1_000.0).round() as u16;
         Some(WaitingRules { first_response, rule: Waiting { timeouts_permille, window, runs_min } })
+    }
+
+    /// Fits the window to the probe that asks for people least often, every `slowest`: one that cannot hold enough waits
+    /// would never say anything. Gives what is wrong if it does not fit.
+    pub fn fit(settings: &At<Self>, rule: &mut Waiting, slowest: Duration) -> Option<Problem> {
+        let needed = slowest.saturating_mul(rule.runs_min);
+        if needed <= rule.window || rule.window > WINDOW_MAX {
+            return None;
+        }
+        if settings.window.is_none() && needed <= WINDOW_MAX {
+            rule.window = needed;
+            return None;
+        }
+        let (window, runs_min) = (settings.window.as_ref(), settings.runs_min.as_ref());
+        let span = window.map(|window| &window.span).or(runs_min.map(|count| &count.span));
+        let longest = window.map_or(WINDOW_MAX, |window| window.0);
+        let (held, every) = (Span(longest), Span(slowest));
+        let problem = Problem::at(
+            span.unwrap_or(&settings.span).clone(),
+            format!("a window of {held} does not hold {} runs, one every {every}", rule.runs_min),
+        );
+        Some(problem.hint(match longest.as_secs() / slowest.as_secs().max(1) {
+            _ if needed <= WINDOW_MAX => format!("write window = \"{}\", or leave it out", Span(needed)),
+            0 => format!("ask for people more often than every {every}"),
+            fitting => format!("write runs_min = {fitting}, or ask for people more often"),
+        }))
     }
 }
 

@@ -49,6 +49,9 @@ pub struct Contact {
     /// Whether people were asked to come: that is what they are disturbed by.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub person_asked: bool,
+    /// Whether the wait for a person was in vain: none came in time, or one came late.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waited_in_vain: bool,
 }
 
 impl Contact {

@@ -82,7 +82,7 @@ impl Chat {
                 Err(broken) => Err(broken),
             },
             Place::Polling(place) => match place.open(&mut walk).await {
-                Ok(()) => Ok(self.talk(place.line(&mut walk), timeline, stop).await),
+                Ok(()) => Ok(self.talk(place.line(&mut walk, timeline), timeline, stop).await),
                 Err(broken) => Err(broken),
             },
         };

@@ -15,7 +15,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
-pub use self::talk::{Circumstances, Record, hold};
+pub use self::talk::{Circumstances, MESSAGES_MAX, Record, hold};
 use crate::{
     domain::outcome::{Detail, Reason, Stage},
     probe::transport::fault::Broken,

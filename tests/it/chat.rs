@@ -233,10 +233,11 @@ async fn an_answer_has_its_clocks_its_place_and_its_transcript() {
         let service = Service::open(says).await;
         let ended = talk(place, TALK, &service).await;
         let contact = ended.outcome.contact.as_deref().expect("a chat measures");
-        let Contact { bot, person, queued, queue_position, steps, person_asked } = contact;
+        let Contact { bot, person, queued, queue_position, steps, person_asked, waited_in_vain } = contact;
         assert!(bot.is_some() && person.unwrap() >= Duration::from_millis(150), "{contact:?}");
         assert!(queued.unwrap() <= person.unwrap(), "{contact:?}");
         assert_eq!((*queue_position, *steps, *person_asked), (Some(3), Some(2), true));
+        assert!(!waited_in_vain);
         let lines: Vec<String> = ended
             .transcript
             .iter()

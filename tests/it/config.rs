@@ -366,6 +366,25 @@ fn the_plan_says_what_the_file_says() {
 }
 
 #[test]
+fn a_window_is_as_long_as_the_waits_that_it_must_hold() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("probes.toml");
+    for (every, window) in [("5m", 60), ("15m", 60), ("1h", 4 * 60), ("6h", 24 * 60)] {
+        let text = format!(
+            "[channel.chat]\nkind = \"chat\"\nwaiting = {{ industry = \"ecommerce\" }}\n\
+             [channel.chat.probe.person]\nevery = \"{every}\"\n\
+             chat.websocket.http.url = \"https://chat.example.com/\"\n\
+             chat.signs = {{ person = [{{ contains = \"joined\" }}] }}\n\
+             chat.steps = [{{ name = \"person\", say = \"human\", from = \"person\" }}]\n"
+        );
+        fs::write(&path, text).unwrap();
+        let Loaded { plan, .. } = config::load(&path).unwrap_or_else(|problems| panic!("{problems}"));
+        let rule = plan.channels.values().next().unwrap().rules.waiting.unwrap();
+        assert_eq!(rule.window.as_secs() / 60, window, "a run every {every}");
+    }
+}
+
+#[test]
 fn a_renewed_certificate_in_the_same_place_makes_another_mail_server() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("probes.toml");

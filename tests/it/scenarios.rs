@@ -141,9 +141,9 @@ fn outcome(key: Arc<ProbeKey>, letter: char, ended: Moment) -> Outcome {
         verdict,
         phases: Vec::new(),
         certificate_expires_at: None,
-        contact: "alq"
-            .contains(letter)
-            .then(|| Box::new(Contact { person_asked: true, ..Contact::default() })),
+        contact: "alq".contains(letter).then(|| {
+            Box::new(Contact { person_asked: true, waited_in_vain: letter != 'a', ..Contact::default() })
+        }),
     }
 }
 

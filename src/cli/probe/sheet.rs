@@ -247,6 +247,7 @@ mod tests {
             queue_position: Some(7),
             steps: Some(2),
             person_asked: true,
+            waited_in_vain: false,
         };
         let said = |at: u32, speaker, text| Utterance { at: at * MS, speaker, text: Detail::new(text) };
         let transcript = [

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 use jiff::Timestamp;
 
 use super::{Waiting, evidence::Tally};
-use crate::domain::outcome::{Outcome, Reason};
+use crate::domain::outcome::{Outcome, Reason, Verdict};
 
 /// So many waits are remembered at most, however long the window is.
 const WAITS_MAX: usize = 1_024;
@@ -32,11 +32,16 @@ pub(super) enum Line {
     Always(Tally),
 }
 
-/// Whether a run has waited for a person in vain; none if it has not come to ask for one.
+/// Whether a run has waited for a person in vain, and for nothing worse; none if it has not come to ask for one.
+///
+/// The run's reason alone does not tell it: a greeting may be late as well.
 pub(super) fn was_in_vain(outcome: &Outcome) -> Option<bool> {
-    let asked = outcome.contact.as_ref().is_some_and(|contact| contact.person_asked);
-    let reason = outcome.verdict.failure().map(|failure| failure.reason);
-    asked.then_some(matches!(reason, Some(Reason::QueueTimeout | Reason::NoAnswer | Reason::Late)))
+    let contact = outcome.contact.as_ref().filter(|contact| contact.person_asked)?;
+    let is_worse = match &outcome.verdict {
+        Verdict::Failed(failure) => !matches!(failure.reason, Reason::QueueTimeout | Reason::NoAnswer),
+        _ => false,
+    };
+    Some(contact.waited_in_vain && !is_worse)
 }
 
 impl Waits {

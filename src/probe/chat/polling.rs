@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashSet, VecDeque},
+    hash::{BuildHasher, RandomState},
     time::Duration,
 };
 
@@ -11,9 +12,10 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{Leave, SAID};
 use crate::{
-    domain::outcome::{Reason, Stage},
+    domain::outcome::{PhaseKind, Reason, Stage},
     probe::{
-        conversation::{Line, Message, taken_by},
+        conversation::{Line, MESSAGES_MAX, Message, taken_by},
+        timeline::Timeline,
         transport::fault::Broken,
         walk::{Walk, step::Step},
     },
@@ -42,8 +44,13 @@ pub(super) struct Polling {
 pub(super) struct PollingLine<'c, 'w> {
     place: &'c Polling,
     walk: &'c mut Walk<'w>,
+    timeline: &'c Timeline,
     heard: VecDeque<Message>,
-    known: HashSet<String>,
+    /// The ids of what was heard, as hashes: the service decides how long an id is.
+    known: HashSet<u64>,
+    hasher: RandomState,
+    /// Whether nothing was said since the last look, so that the next one is a further try.
+    has_looked: bool,
     next_look_at: Instant,
 }
 
@@ -55,12 +62,19 @@ impl Polling {
         Ok(())
     }
 
-    pub(super) fn line<'c, 'w>(&'c self, walk: &'c mut Walk<'w>) -> PollingLine<'c, 'w> {
+    pub(super) fn line<'c, 'w>(
+        &'c self,
+        walk: &'c mut Walk<'w>,
+        timeline: &'c Timeline,
+    ) -> PollingLine<'c, 'w> {
         PollingLine {
             place: self,
             walk,
+            timeline,
             heard: VecDeque::new(),
             known: HashSet::new(),
+            hasher: RandomState::new(),
+            has_looked: false,
             next_look_at: Instant::now(),
         }
     }
@@ -77,7 +91,12 @@ impl PollingLine<'_, '_> {
             let detail = format_args!("the answer with the messages is not JSON: {error}");
             Broken::failed(Stage::Expect, Reason::Content, detail)
         })?;
+        // One too many is enough to be told that it is no conversation.
+        let most = MESSAGES_MAX as usize + 1;
         for message in self.place.messages_at.query(&json).all() {
+            if self.heard.len() == most {
+                break;
+            }
             if self.is_new(message) {
                 self.heard.push_back(Message::of_json(message.clone(), &self.place.text_at));
             }
@@ -88,12 +107,13 @@ impl PollingLine<'_, '_> {
     fn is_new(&mut self, message: &Value) -> bool {
         let Some(path) = &self.place.id_at else { return true };
         let Some(id) = path.query(message).first() else { return true };
-        self.known.len() < IDS_MAX && self.known.insert(id.to_string())
+        self.known.len() < IDS_MAX && self.known.insert(self.hasher.hash_one(id))
     }
 }
 
 impl Line for PollingLine<'_, '_> {
     async fn say(&mut self, text: &str, until: Instant) -> Result<(), Broken> {
+        self.has_looked = false;
         self.walk.give(SAID, text);
         taken_by(until, async { self.walk.make(&self.place.say).await.map(|_| ()) }).await
     }
@@ -109,8 +129,14 @@ impl Line for PollingLine<'_, '_> {
                 return Ok(None);
             }
             sleep_until(self.next_look_at.min(until)).await;
+            // The phases of a long wait are those of its last look.
+            if self.has_looked {
+                self.timeline.try_again();
+            }
             let looked_at = Instant::now();
             self.look().await?;
+            self.has_looked = true;
+            self.timeline.begin(PhaseKind::Pause);
             self.next_look_at = looked_at + self.place.every;
         }
     }

@@ -32,7 +32,7 @@ const SETTLES: Duration = Duration::from_secs(2);
 const SAME_REPLIES_MAX: u32 = 3;
 
 /// More messages than this are no conversation.
-const MESSAGES_MAX: u32 = 1_000;
+pub const MESSAGES_MAX: u32 = 1_000;
 
 /// So much of a conversation is kept.
 const TRANSCRIPT_MAX: usize = 200;
@@ -334,11 +334,14 @@ impl<L: Line> Talk<'_, L> {
         } else {
             (Reason::NoAnswer, format!("nobody answered in {waited}"))
         };
+        contact.waited_in_vain =
+            turn.from == From::Person && matches!(reason, Reason::QueueTimeout | Reason::NoAnswer);
         Broken::failed(Stage::Wait, reason, detail)
     }
 
     fn mind_lateness(&mut self, turn: &Turn, took: Duration) {
         let Some(budget) = turn.late_after.filter(|budget| took > *budget) else { return };
+        self.record.contact.waited_in_vain |= turn.from == From::Person;
         let (took, budget) = (took.as_secs_f64(), budget.as_secs_f64());
         let detail = format!("answered after {took:.1} s, later than the budget of {budget} s");
         self.record.blemish.get_or_insert(Failure {

@@ -209,6 +209,7 @@ async fn two_clocks_measure_the_bot_and_the_person_and_a_third_the_queue() {
         queue_position: Some(7),
         steps: Some(2),
         person_asked: true,
+        waited_in_vain: false,
     };
     assert_eq!(held.record.contact, expected);
     let speakers: Vec<&str> = held.record.transcript.iter().map(|said| said.speaker.as_str()).collect();
@@ -223,6 +224,23 @@ async fn a_person_who_comes_after_the_budget_of_the_channel_is_late() {
         assert_eq!(of(&held), (reason, None), "{after}: {:?}", held.record);
         assert_eq!(held.record.contact.person, secs(after));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_greeting_is_no_wait_for_a_person_in_vain() {
+    let steps = r#"steps = [
+        { name = "greeting", within = "9s", late_after = "2s" },
+        { name = "person", say = "human please", from = "person", within = "192s" },
+    ]"#;
+    for (greeted, came, in_vain) in [(1, 5, false), (5, 5, false), (1, 117, true), (5, 117, true)] {
+        let says = vec![vec![(greeted, "Hello!")], vec![(came, "Kim: Hello")]];
+        let held = held(steps, says, &Asks::new(9)).await;
+        assert_eq!(held.record.contact.waited_in_vain, in_vain, "{:?}", held.record);
+    }
+    let unanswered = held(steps, vec![vec![(1, "Hello!")], vec![]], &Asks::new(9)).await;
+    assert!(unanswered.record.contact.waited_in_vain);
+    let mute = held(steps, vec![vec![]], &Asks::new(9)).await;
+    assert!(!mute.record.contact.waited_in_vain);
 }
 
 #[tokio::test(start_paused = true)]
