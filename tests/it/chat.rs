@@ -322,6 +322,17 @@ async fn a_variable_has_its_value_before_it_is_needed_or_is_refused() {
 }
 
 #[tokio::test]
+async fn a_conversation_that_is_opened_by_half_is_left_all_the_same() {
+    let service = Service::open(vec![]).await;
+    let opened = r#"capture = { id = { json = "$.id" } } }]"#;
+    let by_half = opened.replace("}]", r#"}, { name = "enter", http = { url = "BASE/nowhere" } }]"#);
+    let ended = talk(&POLLING.replace(opened, &by_half), TALK, &service).await;
+    assert_eq!(verdict(&ended), ("failed", Some(Reason::Status)), "{:?}", ended.outcome);
+    assert_eq!(ended.outcome.verdict.failure().unwrap().step.as_deref(), Some("enter"));
+    assert_eq!(service.farewells(), 1);
+}
+
+#[tokio::test]
 async fn people_are_asked_no_more_often_than_the_cap_allows() {
     let says = || {
         vec![vec![bot("Hello!")], vec![bot("What is its number?")], vec![event(json!({ "agent": "Kim" }))]]
