@@ -297,6 +297,42 @@ async fn who_is_told_to_stop_leaves_first() {
 }
 
 #[tokio::test]
+async fn a_variable_has_its_value_before_it_is_needed_or_is_refused() {
+    let hears = POLLING.replace("messages\" }, messages", "messages?after={mark}\" }, messages");
+    let marked = r#"capture = { mark = { json = "$.mark" } } "#;
+    let by_leave =
+        hears.replace("conversations/{id}\" } }", &format!("conversations/{{id}}\" }}, {marked}}}"));
+    let by_say = hears.replace("text = \"{text}\" } } }", &format!("text = \"{{text}}\" }} }} }}, {marked}"));
+    let greeting = "        { name = \"greeting\", within = \"400ms\" },\n";
+    let asking = TALK.replace(greeting, "");
+    assert!(by_leave != hears && by_say != hears && asking != TALK);
+    let named = TALK.replace("token = {", "text = {");
+    let no_value = Some("the variable \"mark\" has no value here");
+    for (place, rest, problem) in [
+        (by_leave.as_str(), TALK, no_value),
+        (&by_say, TALK, no_value),
+        (&by_say, &asking, None),
+        (&POLLING.replace("{token}", "{nonce}"), &named, Some("the variable \"text\" is defined already")),
+    ] {
+        let toml = format!("{}{rest}", place.replace("BASE", "http://127.0.0.1:9"));
+        let problems = build(&toml, Duration::from_secs(5)).err().unwrap_or_default();
+        let said: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
+        assert_eq!(said, problem.into_iter().collect::<Vec<_>>(), "{toml}");
+    }
+}
+
+#[tokio::test]
+async fn a_conversation_that_is_opened_by_half_is_left_all_the_same() {
+    let service = Service::open(vec![]).await;
+    let opened = r#"capture = { id = { json = "$.id" } } }]"#;
+    let by_half = opened.replace("}]", r#"}, { name = "enter", http = { url = "BASE/nowhere" } }]"#);
+    let ended = talk(&POLLING.replace(opened, &by_half), TALK, &service).await;
+    assert_eq!(verdict(&ended), ("failed", Some(Reason::Status)), "{:?}", ended.outcome);
+    assert_eq!(ended.outcome.verdict.failure().unwrap().step.as_deref(), Some("enter"));
+    assert_eq!(service.farewells(), 1);
+}
+
+#[tokio::test]
 async fn people_are_asked_no_more_often_than_the_cap_allows() {
     let says = || {
         vec![vec![bot("Hello!")], vec![bot("What is its number?")], vec![event(json!({ "agent": "Kim" }))]]

@@ -12,7 +12,10 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{Leave, SAID};
 use crate::{
-    domain::outcome::{PhaseKind, Reason, Stage},
+    domain::{
+        exhibit::Exhibit,
+        outcome::{PhaseKind, Reason, Stage},
+    },
     probe::{
         conversation::{Line, MESSAGES_MAX, Message, taken_by},
         timeline::Timeline,
@@ -143,6 +146,10 @@ impl Line for PollingLine<'_, '_> {
 }
 
 impl Leave for PollingLine<'_, '_> {
+    fn last_exchange(&self) -> Option<Exhibit> {
+        self.walk.last_exchange()
+    }
+
     async fn leave(self) -> Result<(), Broken> {
         match &self.place.leave {
             Some(step) if self.walk.can_take(step) => self.walk.take(step).await.map(|_| ()),

@@ -1,6 +1,6 @@
 //! A chat in `probes.toml`.
 
-use std::{collections::BTreeMap, num::NonZeroU16, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU16, ops::Range, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Method};
 use schemars::JsonSchema;
@@ -147,6 +147,7 @@ impl ChatSettings {
     /// Everything that is wrong with it.
     pub fn build(at: &At<Self>, context: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
         let mut blueprint = Blueprint::begin(context);
+        blueprint.reserve(SAID);
         blueprint.secrets(&at.secrets);
         let place = at.place(&mut blueprint);
         let others = at.polling.as_ref().map_or(1, |polling| polling.open.len());
@@ -274,19 +275,16 @@ impl WebSocketSettings {
 impl PollingSettings {
     fn build(&self, chat: &ChatSettings, blueprint: &mut Blueprint<'_>) -> Option<Polling> {
         let open = blueprint.steps(&self.open);
-        let at =
-            |name: &str, span: &std::ops::Range<usize>| At { span: span.clone(), value: name.to_owned() };
-        let mut step = |name: &str, span, http: &RequestSettings, capture: &BTreeMap<_, _>| -> Option<Step> {
-            blueprint.step(&StepSettings::of(at(name, span), http.clone(), capture.clone()))
+        // Each is drawn after what has surely been asked before it: a chat that begins with a greeting hears first.
+        let says_first = chat.steps.first().is_some_and(|turn| turn.says());
+        let (say, hear) = if says_first {
+            let say = self.say(blueprint);
+            (say, self.hear(blueprint))
+        } else {
+            let hear = self.hear(blueprint);
+            (self.say(blueprint), hear)
         };
-        let leave = self.leave.as_ref();
-        let leave = leave.and_then(|leave| step("leave", &leave.span, &leave.http, &leave.capture));
-        let hear = step("hear", &self.hear.span, &self.hear.http, &BTreeMap::new());
-        blueprint.knows(SAID);
-        let mut step = |name: &str, span, http: &RequestSettings, capture: &BTreeMap<_, _>| -> Option<Step> {
-            blueprint.step(&StepSettings::of(at(name, span), http.clone(), capture.clone()))
-        };
-        let say = step("say", &self.say.span, &self.say.http, &self.say.capture);
+        let leave = self.leave.as_ref().and_then(|leave| leave.value.step("leave", &leave.span, blueprint));
         if let Some(every) = self.hear.every.as_ref().filter(|every| every.0 < EVERY_MIN) {
             let problem = every.problem(format!("`every` must be at least {}", Span(EVERY_MIN)));
             blueprint.problems.push(problem.hint(format!("write \"{}\" or more", Span(EVERY_MIN))));
@@ -306,5 +304,24 @@ impl PollingSettings {
             text_at: text_at.0.clone(),
             id_at: self.hear.id.as_ref().map(|path| path.0.clone()),
         })
+    }
+
+    fn say(&self, blueprint: &mut Blueprint<'_>) -> Option<Step> {
+        blueprint.knows(SAID);
+        let say = self.say.value.step("say", &self.say.span, blueprint);
+        blueprint.knows_no_more(SAID);
+        say
+    }
+
+    fn hear(&self, blueprint: &mut Blueprint<'_>) -> Option<Step> {
+        let http = self.hear.http.clone();
+        ExchangeSettings { http, capture: BTreeMap::new() }.step("hear", &self.hear.span, blueprint)
+    }
+}
+
+impl ExchangeSettings {
+    fn step(&self, name: &str, span: &Range<usize>, blueprint: &mut Blueprint<'_>) -> Option<Step> {
+        let name = At { span: span.clone(), value: name.to_owned() };
+        blueprint.step(&StepSettings::of(name, self.http.clone(), self.capture.clone()))
     }
 }

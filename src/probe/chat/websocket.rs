@@ -6,14 +6,17 @@ use serde_json_path::JsonPath;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Leave, SAID};
-use crate::probe::{
-    conversation::{Line, Message, taken_by},
-    timeline::Timeline,
-    transport::{
-        fault::Broken,
-        socket::{Opening, Socket},
+use crate::{
+    domain::exhibit::Exhibit,
+    probe::{
+        conversation::{Line, Message, taken_by},
+        timeline::Timeline,
+        transport::{
+            fault::Broken,
+            socket::{Opening, Socket},
+        },
+        walk::{Walk, frame::Frame, in_step},
     },
-    walk::{Walk, frame::Frame, in_step},
 };
 
 /// The step in which the WebSocket is opened.
@@ -74,6 +77,10 @@ impl Line for WebSocketLine<'_, '_> {
 }
 
 impl Leave for WebSocketLine<'_, '_> {
+    fn last_exchange(&self) -> Option<Exhibit> {
+        self.walk.last_exchange()
+    }
+
     async fn leave(mut self) -> Result<(), Broken> {
         if let Some(frame) = &self.place.leave {
             let farewell = self.walk.fill(frame)?;

@@ -34,6 +34,12 @@ pub struct TurnSettings {
 }
 
 impl TurnSettings {
+    /// Whether it says something, and not only hears.
+    #[must_use]
+    pub fn says(&self) -> bool {
+        self.say.is_some()
+    }
+
     /// Whether it waits for people, or for their queue.
     #[must_use]
     pub fn waits_for_people(&self) -> bool {

@@ -17,6 +17,7 @@ use super::Journey;
 use crate::{
     domain::{
         contact::Contact,
+        exhibit::Exhibit,
         outcome::{Detail, Verdict},
     },
     probe::{
@@ -47,12 +48,15 @@ pub(super) struct Course<'j> {
     session: Option<Arc<Session>>,
     /// What a login that failed had captured.
     captured: Captured,
+    /// What was asked and answered last when something went wrong, before the cleanup asked further.
+    shown: Option<Exhibit>,
 }
 
 impl<'j> Course<'j> {
     pub(super) fn begin(journey: &'j Journey, timeline: &'j Timeline, stop: &'j CancellationToken) -> Self {
         let walk = Walk::begin(&journey.way, timeline, stop);
-        Self { journey, timeline, stop, walk, contact: None, session: None, captured: Captured::default() }
+        let captured = Captured::default();
+        Self { journey, timeline, stop, walk, contact: None, session: None, captured, shown: None }
     }
 
     /// Goes the whole way.
@@ -68,6 +72,9 @@ impl<'j> Course<'j> {
                         .unwrap_or_else(|_| Err(Broken::Failed(out_of_time(&timeline.whereabouts(), limit)))),
                     () = overdue(stop) => Err(stopped()),
                 };
+                if ended.is_err() || self.walk.blemish.is_some() {
+                    self.shown = self.walk.last_exchange();
+                }
                 let clearance = DEADLINE_CLEARANCE_MAX.min(reserved / 4);
                 self.clean_up(reserved - clearance).await;
                 ended
@@ -76,13 +83,14 @@ impl<'j> Course<'j> {
         if let (Err(Broken::Failed(_)), Some(session)) = (&ended, &self.session) {
             session.distrust();
         }
-        let Self { mut walk, contact, captured, .. } = self;
+        let Self { mut walk, contact, captured, shown, .. } = self;
         let verdict = match (ended, walk.blemish.take()) {
             (Err(broken), _) => broken.into(),
             (Ok(()), Some(blemish)) => Verdict::Degraded(blemish),
             (Ok(()), None) => Verdict::Ok,
         };
-        let exhibits = walk.last_exchange().filter(|_| verdict != Verdict::Ok).into_iter().collect();
+        let exhibits = shown.or_else(|| walk.last_exchange());
+        let exhibits = exhibits.filter(|_| verdict != Verdict::Ok).into_iter().collect();
         Report {
             exhibits,
             certificate_expires_at: walk.certificate_expires_at,

@@ -42,7 +42,9 @@ pub struct Blueprint<'a> {
     pub names: Names,
     /// The variables that have a value at this point of the way.
     known: BTreeSet<String>,
-    /// Those of them that are secrets.
+    /// The names that no secret and no capture may have.
+    reserved: BTreeSet<String>,
+    /// Those variables that are secrets.
     secret_names: BTreeSet<String>,
     secrets: Vec<(Box<str>, Secret)>,
     time: Time,
@@ -86,6 +88,7 @@ impl<'a> Blueprint<'a> {
             warnings: Vec::new(),
             names: Names::default(),
             known: BTreeSet::from([NONCE.to_owned()]),
+            reserved: BTreeSet::new(),
             secret_names: BTreeSet::new(),
             secrets: Vec::new(),
             time: Time::new(context.timeout, format!("the run of {}", Span(context.timeout))),
@@ -115,6 +118,16 @@ impl<'a> Blueprint<'a> {
         self.known.insert(name.to_owned());
     }
 
+    /// The opposite of [`Self::knows`]: the steps that follow may come before it has a value.
+    pub fn knows_no_more(&mut self, name: &str) {
+        self.known.remove(name);
+    }
+
+    /// A variable that we give values to: nothing else may be called so.
+    pub fn reserve(&mut self, name: &str) {
+        self.reserved.insert(name.to_owned());
+    }
+
     /// The way; or what is wrong.
     ///
     /// # Errors
@@ -138,7 +151,7 @@ impl<'a> Blueprint<'a> {
         if !is_variable_name(name) {
             let problem = Problem::at(span.clone(), format!("{name:?} is not the name of a variable"));
             self.problems.push(problem.hint("write a-z, 0-9 and _, beginning with a letter"));
-        } else if !self.known.insert(name.to_owned()) {
+        } else if self.reserved.contains(name) || !self.known.insert(name.to_owned()) {
             let problem = Problem::at(span.clone(), format!("the variable {name:?} is defined already"));
             self.problems.push(problem.hint("give it a name of its own"));
         }
