@@ -46,7 +46,13 @@ async fn served(directory: &std::path::Path) -> (Play, String) {
     let mut play = Play::start(plan, directory).await;
     play.daemon.serve(TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap();
     let address = play.daemon.listen().unwrap();
-    (play, format!("http://{address}"))
+    let url = format!("http://{address}");
+    // What a first run has seen is shown when the store has it, and disks are slow at times.
+    until("the door is up", async || {
+        reqwest::get(&url).await.unwrap().text().await.unwrap().contains("<b>up</b>")
+    })
+    .await;
+    (play, url)
 }
 
 #[tokio::test]
