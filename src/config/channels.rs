@@ -18,12 +18,11 @@ use crate::{
         wording::in_backticks,
     },
     domain::{
-        channel::{ChannelId, ChannelKind, ProbeKey, ProbeName, TeamId, is_id},
+        channel::{ChannelId, ChannelKind, ProbeKey, TeamId, is_id},
         evaluation::{Quorum, Rules, WINDOW_MAX},
     },
     probe::{
         chromium::Chromium,
-        persona::GUEST,
         settings::{BuildContext, Built, EVERY_MAX, EVERY_MIN, KINDS, ProbeSettings, TIMEOUT_MAX},
         transport::Transport,
     },
@@ -228,10 +227,8 @@ impl Drafting {
         for (name, probe) in &settings.probe {
             let Some((key, tree)) = trees.get_key_value(name.0.as_str()) else { continue };
             let DeValue::Table(tree) = tree.get_ref() else { continue };
-            let mut problems = Vec::new();
-            for (at, (probe_name, known)) in
-                self.as_whom(&name.0, probe, &mut problems).into_iter().enumerate()
-            {
+            let (mut problems, mut warnings) = (Vec::new(), Vec::new());
+            for (probe_name, known) in self.personas.as_whom(&name.0, &probe.personas, &mut problems) {
                 let draft = ProbeDraft {
                     key: Arc::new(ProbeKey { channel: id.clone(), probe: probe_name }),
                     place: key.span(),
@@ -243,49 +240,26 @@ impl Drafting {
                 };
                 let mut found = Vec::new();
                 let plan = draft.build(outside, self, &mut found);
-                // What is wrong with the probe is so for each persona, and told once.
-                let is_first = at == 0;
-                problems.extend(found.into_iter().filter(|_| is_first));
-                if let Some((plan, warnings)) = plan {
-                    problems.extend(draft.unfinished_login(plan.timeout));
-                    let warnings = warnings.into_iter().filter(|_| is_first);
-                    warnings.for_each(|warning| report.warning(entry.file, warning));
+                if let Some((plan, warned)) = plan {
+                    found.extend(draft.unfinished_login(plan.timeout));
+                    add_new(&mut warnings, warned);
                     drafted.push(plan);
                 }
+                add_new(&mut problems, found);
             }
+            warnings.into_iter().for_each(|warning| report.warning(entry.file, warning));
             problems.into_iter().for_each(|problem| report.error(entry.file, problem));
         }
         drafted
     }
 }
 
-impl Drafting {
-    /// The names under which a probe runs, each with its persona; just the one where none is named.
-    fn as_whom(
-        &self,
-        name: &str,
-        settings: &ProbeSettings,
-        problems: &mut Vec<Problem>,
-    ) -> Vec<(ProbeName, Option<Known>)> {
-        if settings.personas.is_empty() {
-            return vec![(ProbeName::new(name), None)];
+/// Adds what is not there yet: what is wrong with a probe is mostly so for each of its personas, and told once.
+fn add_new(problems: &mut Vec<Problem>, found: Vec<Problem>) {
+    for problem in found {
+        if !problems.contains(&problem) {
+            problems.push(problem);
         }
-        let mut named = BTreeMap::new();
-        for id in &settings.personas {
-            let known = self.personas.get(id);
-            if known.is_none() && id.value != GUEST {
-                let ids: Vec<&String> = self.personas.ids().collect();
-                let problem = id.problem(format!("there is no persona {:?}", id.value));
-                let hint = suggest(id, &ids, in_backticks);
-                problems.push(problem.hint(hint.unwrap_or_else(|| {
-                    format!("add a table [persona.{}] to the first file, or write \"{GUEST}\"", id.value)
-                })));
-            } else if named.insert(id.value.clone(), known.cloned()).is_some() {
-                let problem = id.problem(format!("{:?} is named twice", id.value));
-                problems.push(problem.hint("leave one out"));
-            }
-        }
-        named.into_iter().map(|(id, known)| (ProbeName::of_persona(name, &id), known)).collect()
     }
 }
 

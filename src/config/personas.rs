@@ -3,15 +3,16 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
-    config::{fingerprint, report::Report, tables::Entry},
+    config::{fingerprint, report::Report, tables::Entry, wording::in_backticks},
     domain::channel::{ChannelId, ProbeKey, ProbeName, is_id},
     probe::{
         chromium::Chromium,
-        persona::{LOGIN_MAX, Persona, PersonaSettings},
+        persona::{GUEST, LOGIN_MAX, Persona, PersonaSettings},
         settings::BuildContext,
         transport::Transport,
     },
     secret::Sources,
+    setting::{At, Problem, suggest},
 };
 
 /// The personas, by their ids.
@@ -69,13 +70,31 @@ impl Personas {
         Self(known)
     }
 
-    /// One of them.
-    pub fn get(&self, id: &str) -> Option<&Known> {
-        self.0.get(id)
-    }
-
-    /// Their ids.
-    pub fn ids(&self) -> impl Iterator<Item = &String> {
-        self.0.keys()
+    /// The names under which a probe runs, each with its persona; just the one where none is named.
+    pub fn as_whom(
+        &self,
+        name: &str,
+        ids: &[At<String>],
+        problems: &mut Vec<Problem>,
+    ) -> Vec<(ProbeName, Option<Known>)> {
+        if ids.is_empty() {
+            return vec![(ProbeName::new(name), None)];
+        }
+        let mut named = BTreeMap::new();
+        for id in ids {
+            let known = self.0.get(&id.value);
+            if known.is_none() && id.value != GUEST {
+                let there_are: Vec<&String> = self.0.keys().collect();
+                let problem = id.problem(format!("there is no persona {:?}", id.value));
+                let hint = suggest(id, &there_are, in_backticks);
+                problems.push(problem.hint(hint.unwrap_or_else(|| {
+                    format!("add a table [persona.{}] to the first file, or write \"{GUEST}\"", id.value)
+                })));
+            } else if named.insert(id.value.clone(), known.cloned()).is_some() {
+                let problem = id.problem(format!("{:?} is named twice", id.value));
+                problems.push(problem.hint("leave one out"));
+            }
+        }
+        named.into_iter().map(|(id, known)| (ProbeName::of_persona(name, &id), known)).collect()
     }
 }

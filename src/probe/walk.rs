@@ -234,12 +234,12 @@ impl<'w> Walk<'w> {
         let bearings = Bearings { page: self.page.as_ref(), origins: &self.way.origins };
         let prepared = step.request.prepare(&self.variables, bearings)?;
         let prepared = self.dressed(prepared);
-        self.last = Some((Asked::of(&prepared), None));
+        let (_, answered) = self.last.insert((Asked::of(&prepared), None));
         let answer = self.way.transport.exchange(&prepared, &self.jar, self.timeline).await?;
         self.certificate_expires_at =
             [self.certificate_expires_at, answer.certificate_expires_at].into_iter().flatten().min();
         self.page = Some(answer.url.clone());
-        self.last = Some((Asked::of(&prepared), Some(answer.clone())));
+        *answered = Some(answer.clone());
         Ok(answer)
     }
 
