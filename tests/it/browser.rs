@@ -24,14 +24,14 @@ use lamplighter::{
         run::{Ended, run},
         settings::{BuildContext, Built},
     },
-    secret::{Redactor, Sources},
+    secret::Redactor,
     setting::{At, Problem},
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::site::{Page, Site};
-use crate::loopback::no_names;
+use crate::loopback::Ground;
 
 const PATIENT: Duration = Duration::from_secs(30);
 
@@ -47,18 +47,8 @@ fn build(
 ) -> Result<Built, Vec<Problem>> {
     let value: BrowserSettings = toml::from_str(settings).unwrap_or_else(|error| panic!("{error}"));
     let settings = At { span: 0..settings.len(), value };
-    let (sources, transport) = (Sources::new(base), no_names());
-    let context = BuildContext {
-        key: &key(),
-        every: timeout,
-        timeout,
-        first_response: None,
-        persona: None,
-        sources: &sources,
-        transport: &transport,
-        chromium,
-    };
-    BrowserSettings::build(&settings, &context)
+    let ground = Ground::new(key(), base);
+    BrowserSettings::build(&settings, &BuildContext { chromium, ..ground.context(timeout) })
 }
 
 async fn look(settings: &str, timeout: Duration, chromium: &Arc<Chromium>) -> Ended {

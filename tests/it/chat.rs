@@ -19,14 +19,14 @@ use lamplighter::{
         settings::{BuildContext, Built},
         transport::{Transport, resolve::Resolver},
     },
-    secret::{Redactor, Secret, Sources},
+    secret::{Redactor, Secret},
     setting::{At, Problem},
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use self::service::{Act, Service};
-use crate::loopback::browser;
+use crate::loopback::Ground;
 
 const SECRET: &str = "visitor-canary-77aa";
 
@@ -67,18 +67,9 @@ fn build(toml: &str, timeout: Duration) -> Result<Built, Vec<Problem>> {
 fn build_in(directory: &Path, toml: &str, timeout: Duration) -> Result<Built, Vec<Problem>> {
     let settings: ChatSettings = toml::from_str(toml).unwrap_or_else(|error| panic!("{error}"));
     let settings = At { span: 0..toml.len(), value: settings };
-    let (transport, chromium) = (Transport::new(Resolver::system()), browser());
-    let sources = Sources::new(directory);
-    let context = BuildContext {
-        key: &key(),
-        every: Duration::from_secs(3_600),
-        timeout,
-        first_response: None,
-        persona: None,
-        sources: &sources,
-        transport: &transport,
-        chromium: &chromium,
-    };
+    let (ground, transport) = (Ground::new(key(), directory), Transport::new(Resolver::system()));
+    let every = Duration::from_secs(3_600);
+    let context = BuildContext { every, transport: &transport, ..ground.context(timeout) };
     ChatSettings::build(&settings, &context)
 }
 
@@ -355,21 +346,12 @@ async fn a_probe_that_asks_people_too_often_is_warned_of() {
     let toml = format!("{}{TALK}", WEBSOCKET.replace("BASE", "http://127.0.0.1:9"));
     let settings: ChatSettings = toml::from_str(&toml).unwrap();
     let settings = At { span: 0..toml.len(), value: settings };
-    let (transport, chromium) = (Transport::new(Resolver::system()), browser());
     let directory = tempfile::TempDir::new().unwrap();
     std::fs::write(directory.path().join("token"), SECRET).unwrap();
     for (minutes, warned) in [(30, true), (60, false)] {
-        let sources = Sources::new(directory.path());
-        let context = BuildContext {
-            key: &key(),
-            every: Duration::from_secs(60 * minutes),
-            timeout: Duration::from_secs(5),
-            first_response: None,
-            persona: None,
-            sources: &sources,
-            transport: &transport,
-            chromium: &chromium,
-        };
+        let ground = Ground::new(key(), directory.path());
+        let every = Duration::from_secs(60 * minutes);
+        let context = BuildContext { every, ..ground.context(Duration::from_secs(5)) };
         let built = ChatSettings::build(&settings, &context).unwrap();
         let warnings: Vec<_> =
             built.warnings.iter().filter(|warning| warning.message.contains("a day")).collect();

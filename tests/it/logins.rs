@@ -23,12 +23,12 @@ use lamplighter::{
         settings::BuildContext,
         timeline::Timeline,
     },
-    secret::{Redactor, Sources},
+    secret::Redactor,
 };
 use tokio::{io::AsyncWriteExt, select};
 use tokio_util::sync::CancellationToken;
 
-use crate::loopback::{Server, browser, no_names, read_request};
+use crate::loopback::{Ground, Server, read_request};
 
 fn key() -> ProbeKey {
     ProbeKey { channel: ChannelId::new("web-chat"), probe: ProbeName::new("door") }
@@ -36,17 +36,8 @@ fn key() -> ProbeKey {
 
 /// Gives what the configuration builds from.
 fn within<T>(persona: Option<&Arc<Persona>>, build: impl FnOnce(&BuildContext<'_>) -> T) -> T {
-    let (sources, transport, chromium) = (Sources::new(Path::new(".")), no_names(), browser());
-    build(&BuildContext {
-        key: &key(),
-        every: Duration::from_secs(60),
-        timeout: Duration::from_secs(60),
-        first_response: None,
-        persona,
-        sources: &sources,
-        transport: &transport,
-        chromium: &chromium,
-    })
+    let ground = Ground::new(key(), Path::new("."));
+    build(&BuildContext { persona, ..ground.context(Duration::from_secs(60)) })
 }
 
 fn persona(settings: &str) -> Arc<Persona> {

@@ -124,6 +124,35 @@ pub fn browser() -> Arc<Chromium> {
     Chromium::new(&ChromiumSettings::default(), &mut Vec::new())
 }
 
+/// What a probe is built from where a test wants nothing else.
+pub struct Ground {
+    key: ProbeKey,
+    sources: Sources,
+    transport: Arc<Transport>,
+    chromium: Arc<Chromium>,
+}
+
+impl Ground {
+    /// For the probe `key`; relative paths start at `base`.
+    pub fn new(key: ProbeKey, base: &Path) -> Self {
+        Self { key, sources: Sources::new(base), transport: no_names(), chromium: browser() }
+    }
+
+    /// For a probe that runs every `timeout`.
+    pub fn context(&self, timeout: Duration) -> BuildContext<'_> {
+        BuildContext {
+            key: &self.key,
+            every: timeout,
+            timeout,
+            first_response: None,
+            persona: None,
+            sources: &self.sources,
+            transport: &self.transport,
+            chromium: &self.chromium,
+        }
+    }
+}
+
 /// Builds a probe from its settings as they stand in `probes.toml`; relative paths start at `base`.
 pub fn build(
     settings: &str,
@@ -131,17 +160,9 @@ pub fn build(
     transport: &Arc<Transport>,
 ) -> Result<Arc<dyn Probe>, Vec<Problem>> {
     let settings: RequestSettings = toml::from_str(settings).unwrap();
-    let (sources, chromium) = (Sources::new(base), browser());
-    let context = BuildContext {
-        key: &key(),
-        every: Duration::from_secs(30),
-        timeout: Duration::from_secs(10),
-        first_response: None,
-        persona: None,
-        sources: &sources,
-        transport,
-        chromium: &chromium,
-    };
+    let ground = Ground::new(key(), base);
+    let every = Duration::from_secs(30);
+    let context = BuildContext { every, transport, ..ground.context(Duration::from_secs(10)) };
     http::build(&settings, &context).map(|built| built.probe)
 }
 

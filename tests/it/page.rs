@@ -18,18 +18,14 @@ use lamplighter::{
         channel::{ChannelId, ProbeKey, ProbeName},
         outcome::{Failure, Outcome, Reason, Stage, Verdict},
     },
-    probe::{
-        Check, page,
-        run::run,
-        settings::{BuildContext, Built},
-    },
-    secret::{Redactor, Sources},
+    probe::{Check, page, run::run, settings::Built},
+    secret::Redactor,
     setting::{At, Problem},
 };
 use tokio::{io::AsyncWriteExt, net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::loopback::{Server, browser, no_names, read_request};
+use crate::loopback::{Ground, Server, read_request};
 
 const PATIENT: Duration = Duration::from_secs(10);
 
@@ -89,18 +85,7 @@ fn key() -> ProbeKey {
 fn build(settings: &str, timeout: Duration) -> Result<Built, Vec<Problem>> {
     let value: page::PageSettings = toml::from_str(settings).unwrap_or_else(|error| panic!("{error}"));
     let settings = At { span: 0..settings.len(), value };
-    let (sources, transport, chromium) = (Sources::new(Path::new(".")), no_names(), browser());
-    let context = BuildContext {
-        key: &key(),
-        every: timeout,
-        timeout,
-        first_response: None,
-        persona: None,
-        sources: &sources,
-        transport: &transport,
-        chromium: &chromium,
-    };
-    page::PageSettings::build(&settings, &context)
+    page::PageSettings::build(&settings, &Ground::new(key(), Path::new(".")).context(timeout))
 }
 
 /// What a customer meets, why as far as we saw, and in which step.

@@ -17,14 +17,14 @@ use lamplighter::{
         settings::{BuildContext, Built},
         transport::{Transport, resolve::Resolver},
     },
-    secret::{Redactor, Secret, Sources},
+    secret::{Redactor, Secret},
     setting::Problem,
 };
 use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::loopback::browser;
+use crate::loopback::Ground;
 
 pub(super) const AGENTS_SECRET: &str = "agents-canary-5f1e";
 
@@ -102,18 +102,8 @@ impl Centre {
 /// Builds a journey as the configuration does.
 pub(super) fn build(journey: &str, timeout: Duration, directory: &Path) -> Result<Built, Vec<Problem>> {
     let settings: JourneySettings = toml::from_str(journey).unwrap_or_else(|error| panic!("{error}"));
-    let sources = Sources::new(directory);
-    let (transport, chromium) = (Transport::new(Resolver::system()), browser());
-    settings.build(&BuildContext {
-        key: &key(),
-        every: timeout,
-        timeout,
-        first_response: None,
-        persona: None,
-        sources: &sources,
-        transport: &transport,
-        chromium: &chromium,
-    })
+    let (ground, transport) = (Ground::new(key(), directory), Transport::new(Resolver::system()));
+    settings.build(&BuildContext { transport: &transport, ..ground.context(timeout) })
 }
 
 fn key() -> ProbeKey {
