@@ -1,11 +1,12 @@
 //! The store: one SQLite file that remembers what has been judged, what people are still to be told, and what the
 //! runs saw. All SQL is here and below.
 //!
-//! Invariants: a verdict, its incident and its notifications are committed in ONE durable transaction (`state`); a
-//! notification leaves the outbox only by being delivered or given up (`outbox`); nothing here asks the time. One
+//! Invariants: a verdict, its incident and what people are owed of it are committed in ONE durable transaction (`state`),
+//! and what settles such a debt with the notifications that do so in another (`casebook`); a notification leaves the outbox only by being delivered or given up (`outbox`); nothing here asks the time. One
 //! process owns the file, which a lock beside it enforces; others may read along. Every call works in
 //! `spawn_blocking`, so that a slow disk delays its caller alone and a paused test clock waits for it.
 
+mod casebook;
 mod history;
 mod outbox;
 mod schema;
@@ -257,8 +258,7 @@ mod tests {
             state: State::Up,
             since: jiff::Timestamp::UNIX_EPOCH,
             incident: None,
-            event: None,
-            notifications: Vec::new(),
+            happening: None,
         }
     }
 

@@ -10,6 +10,7 @@ pub(super) mod history;
 mod picture;
 mod roster;
 mod ruling;
+mod world;
 
 use std::{collections::BTreeSet, future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -24,13 +25,15 @@ use crate::{
     clock::Clock,
     config::plan::Plan,
     daemon::{
-        evaluator::{history::History, picture::Picture, roster::Roster, ruling::Keeps},
+        evaluator::{history::History, picture::Picture, roster::Roster, ruling::Keeps, world::Surroundings},
         keeper::Keeper,
         scheduler::Observed,
         systemd,
-        trouble::{Trouble, Work},
+        trouble::{self, Trouble},
     },
     domain::{
+        case::Case,
+        casebook::{Announcement, Casebook},
         channel::ChannelId,
         decision::Decision,
         evaluation::{Moment, State},
@@ -59,6 +62,9 @@ const WINDOWS_PER_LOOK: usize = 1_000;
 const VERDICTS_PER_COMMIT: usize = 64;
 /// At the end, so long is spent on committing what is still owed.
 pub(super) const LAST_COMMITS: Duration = Duration::from_secs(3);
+
+/// What is to be told waits for verdicts under way, which may belong to it, no longer than this.
+const TELLING_WAITS_MAX: Duration = Duration::from_secs(1);
 
 /// What the evaluator is connected to.
 pub(crate) struct Connections {
@@ -127,7 +133,9 @@ pub(crate) struct Evaluator {
     wanting: BTreeSet<usize>,
     /// Channels that have been away for so long that their incident is to be withdrawn.
     leaving: Vec<ChannelId>,
-    /// The decisions under way to the store.
+    /// What people are told, and when.
+    casebook: Casebook,
+    /// What is under way to the store.
     commit: Option<Commit>,
     /// The store has refused; it is asked again at the next look.
     refused: bool,
@@ -152,9 +160,16 @@ pub(crate) struct Evaluator {
 }
 
 struct Commit {
-    /// What has been decided, each with the state that its channel leaves; no channel twice.
-    verdicts: Vec<(Decision, State)>,
+    what: Work,
     done: Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>,
+}
+
+/// What is committed in one transaction.
+enum Work {
+    /// What has been decided, each with the state that its channel leaves; no channel twice.
+    Verdicts(Vec<(Decision, State)>),
+    /// What people are told.
+    Announcement(Announcement),
 }
 
 /// Waits for the commit under way; for ever if there is none.
@@ -182,8 +197,11 @@ impl Evaluator {
             clock,
         } = connections;
         let plan = Arc::clone(&plans.borrow_and_update());
+        let Remembered { channels, cases, owed, .. } = remembered;
+        let beginning = Moment { wall: clock.now(), monotonic: Duration::ZERO };
         let mut evaluator = Self {
-            roster: Roster::new(plan.boot.location.clone(), remembered),
+            roster: Roster::new(plan.boot.location.clone(), channels),
+            casebook: Casebook::restore(cases, owed, beginning),
             history: History::new(batches),
             picture: Picture::new(snapshots),
             wanting: BTreeSet::new(),
@@ -262,11 +280,21 @@ impl Evaluator {
         }
     }
 
-    /// Begins the next commit, if none is under way.
+    /// Begins the next commit, if none is under way: of verdicts, or where there are none, of what people are told of them.
     fn commit_next(&mut self) {
         if self.commit.is_some() || self.refused {
             return;
         }
+        let now = self.now();
+        let waits = |since: Duration| since + TELLING_WAITS_MAX <= now.monotonic;
+        let is_telling_late = self.casebook.waiting_since().is_some_and(waits);
+        self.commit = match is_telling_late {
+            true => self.announce(now).or_else(|| self.pass_verdicts()),
+            false => self.pass_verdicts().or_else(|| self.announce(now)),
+        };
+    }
+
+    fn pass_verdicts(&mut self) -> Option<Commit> {
         let most = if self.doubted { 1 } else { VERDICTS_PER_COMMIT };
         let (mut verdicts, mut bundles) = (Vec::new(), Vec::new());
         for (verdict, bundle) in std::iter::from_fn(|| self.next_decision()).take(most) {
@@ -274,7 +302,7 @@ impl Evaluator {
             bundles.extend(bundle);
         }
         if verdicts.is_empty() {
-            return;
+            return None;
         }
         let keeping = self.evidence.clone().filter(|_| !bundles.is_empty());
         let clock = self.clock;
@@ -284,9 +312,20 @@ impl Evaluator {
             if let Some(keeper) = keeping {
                 keeper.keep(bundles, clock).await;
             }
-            trouble.attend(Work::Verdict, store.commit(decisions)).await
+            trouble.attend(trouble::Work::Verdict, store.commit(decisions)).await
         });
-        self.commit = Some(Commit { verdicts, done });
+        Some(Commit { what: Work::Verdicts(verdicts), done })
+    }
+
+    fn announce(&self, now: Moment) -> Option<Commit> {
+        let world = Surroundings { roster: &self.roster, plan: &self.plan };
+        let announcement = self.casebook.settle(&world, now)?;
+        let (store, trouble) = (self.store.clone(), Arc::clone(&self.trouble));
+        let committed = announcement.clone();
+        let done = Box::pin(async move {
+            trouble.attend(trouble::Work::Verdict, store.announce(committed, now.wall)).await
+        });
+        Some(Commit { what: Work::Announcement(announcement), done })
     }
 
     /// What is to be decided next, the state that the channel leaves by it, and the evidence.
@@ -296,46 +335,58 @@ impl Evaluator {
             let Some(transition) = self.roster.judge(place, now) else { continue };
             let keeps = if self.evidence.is_some() { Keeps::Evidence } else { Keeps::Nothing };
             let (decision, bundle) =
-                ruling::decide(&self.roster, place, &transition, &self.plan, keeps, now.wall);
+                ruling::decide(&self.roster.posts()[place], &transition, keeps, now.wall);
             return Some(((decision, transition.from), bundle));
         }
         let id = self.leaving.pop()?;
-        ruling::withdraw(&self.roster, &id, &self.plan, now.wall).map(|verdict| (verdict, None))
+        ruling::withdraw(&self.roster, &id, now.wall).map(|verdict| (verdict, None))
     }
 
-    /// Takes the decisions for its own, if they were committed.
+    /// Takes what was committed for its own.
     fn conclude(&mut self, result: Result<(), StoreError>) {
-        let Some(Commit { verdicts, .. }) = self.commit.take() else { return };
+        let Some(Commit { what, .. }) = self.commit.take() else { return };
         if result.is_err() {
             // The evidence stands, and proposes the change again.
             (self.refused, self.doubted) = (true, true);
             return;
         }
         self.doubted = false;
-        if verdicts.iter().any(|(decision, _)| !decision.notifications.is_empty()) {
-            self.outbox.notify_one();
+        match what {
+            Work::Verdicts(verdicts) => {
+                for (decision, from) in verdicts {
+                    log_change(&decision, from);
+                    self.adopt_decision(decision);
+                }
+                self.tell_status();
+            }
+            Work::Announcement(announcement) => {
+                announcement.cases.iter().for_each(|case| log_case(case, &announcement));
+                if !announcement.notifications.is_empty() {
+                    self.outbox.notify_one();
+                }
+                let now = self.now();
+                self.casebook.adopt(&announcement, now);
+            }
         }
-        for (decision, from) in verdicts {
-            tell(&decision, from);
-            self.adopt_decision(&decision);
-        }
-        self.tell_status();
     }
 
-    fn adopt_decision(&mut self, decision: &Decision) {
+    fn adopt_decision(&mut self, decision: Decision) {
+        let now = self.now();
+        if let Some(happening) = decision.happening.clone() {
+            self.casebook.take(happening, now);
+        }
         let Some(place) = self.roster.place(&decision.channel) else {
-            self.roster.remember(decision);
+            self.roster.remember(&decision);
             return;
         };
-        let now = self.now();
         let post = self.roster.post_mut(place);
-        match (decision.event, &decision.incident) {
+        match (decision.event(), &decision.incident) {
             (Some(IncidentEvent::Opened), Some(incident)) => post.series.count_incident(incident.severity),
             (Some(IncidentEvent::Worsened), _) => post.series.count_incident(Severity::Dark),
             _ => {}
         }
-        post.adopt(decision, now);
-        if decision.event == Some(IncidentEvent::Resolved) {
+        post.adopt(&decision, now);
+        if decision.event() == Some(IncidentEvent::Resolved) {
             self.roster.let_go(place);
         }
         self.wanting.insert(place);
@@ -375,7 +426,7 @@ impl Evaluator {
     }
 }
 
-fn tell(decision: &Decision, from: State) {
+fn log_change(decision: &Decision, from: State) {
     let incident = decision.incident.as_ref();
     let failure = incident.and_then(|incident| incident.evidence.failure.as_ref());
     info!(
@@ -384,10 +435,20 @@ fn tell(decision: &Decision, from: State) {
         to = decision.state.as_str(),
         since = %decision.since,
         incident = incident.map(|incident| incident.id.0.as_str()),
-        event = decision.event.map(IncidentEvent::as_str),
+        event = decision.event().map(IncidentEvent::as_str),
         reason = failure.map(|failure| failure.reason.as_str()),
         detail = failure.map(|failure| failure.detail.as_str()),
-        mails = decision.notifications.len(),
         "channel changed its state"
+    );
+}
+
+fn log_case(case: &Case, announcement: &Announcement) {
+    let mails = announcement.notifications.iter().filter(|mail| mail.incident == case.id).count();
+    info!(
+        incident = %case.id,
+        channels = case.members.len(),
+        cause = case.cause().map(ToString::to_string),
+        mails,
+        "decided whom to tell"
     );
 }

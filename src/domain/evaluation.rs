@@ -307,6 +307,20 @@ impl ChannelState {
         }
     }
 
+    /// Whether it looks bad and is not judged to be: its last run failed, or a bad state is about to be committed.
+    #[must_use]
+    pub fn is_suspect(&self) -> bool {
+        if matches!(self.state, State::Dark | State::Closed) {
+            return false;
+        }
+        let proposed = self.proposed.as_ref().is_some_and(|proposed| proposed.to == State::Dark);
+        let failed = |probe: &ProbeEvidence| {
+            let conclusive = |run: &&RecentRun| run.outcome != RunWord::Inconclusive;
+            probe.recent().rev().find(conclusive).is_some_and(|run| run.outcome == RunWord::Failed)
+        };
+        proposed || self.probes.iter().any(failed)
+    }
+
     /// Since when.
     #[must_use]
     pub fn since(&self) -> Timestamp {

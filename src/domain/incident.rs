@@ -5,6 +5,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::domain::{
     channel::ChannelId,
@@ -60,8 +61,6 @@ pub struct Incident {
     pub resolved_at: Option<Timestamp>,
     /// What it rests on.
     pub evidence: Evidence,
-    /// Who has been told, in the order of telling. They and nobody else hear of the recovery.
-    pub told: Vec<Told>,
 }
 
 impl Incident {
@@ -76,16 +75,7 @@ impl Incident {
     }
 }
 
-/// Somebody who has been told of an incident by mail.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
-    /// The address.
-    pub recipient: String,
-    /// The Message-ID of the first mail, to which all later ones reply.
-    pub message_id: String,
-}
-
-/// What happened to an incident; each is told to people.
+/// What happened to an incident, or to the case that it belongs to; each is told to people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IncidentEvent {
@@ -97,11 +87,16 @@ pub enum IncidentEvent {
     Resolved,
     /// Its channel is no longer watched, so no recovery will ever be seen.
     Withdrawn,
+    /// More channels fell for the same cause.
+    Spread,
+    /// Some of the channels that fell for one cause work again, others do not yet.
+    Eased,
 }
 
 impl IncidentEvent {
     /// Every event.
-    pub const ALL: [Self; 4] = [Self::Opened, Self::Worsened, Self::Resolved, Self::Withdrawn];
+    pub const ALL: [Self; 6] =
+        [Self::Opened, Self::Worsened, Self::Resolved, Self::Withdrawn, Self::Spread, Self::Eased];
 
     /// The word used in metrics, columns and Message-IDs.
     #[must_use]
@@ -111,6 +106,16 @@ impl IncidentEvent {
             Self::Worsened => "worsened",
             Self::Resolved => "resolved",
             Self::Withdrawn => "withdrawn",
+            Self::Spread => "spread",
+            Self::Eased => "eased",
         }
     }
+}
+
+/// The first `digits` hexadecimal digits of a text's SHA-256.
+pub(crate) fn fingerprint(text: &str, digits: usize) -> String {
+    let digest = Sha256::digest(text);
+    let mut hex: String = digest.iter().take(digits.div_ceil(2)).map(|byte| format!("{byte:02x}")).collect();
+    hex.truncate(digits);
+    hex
 }

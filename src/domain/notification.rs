@@ -16,6 +16,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
+    case::Case,
     channel::{ChannelId, ChannelKind, Location},
     evaluation::{State, Transition},
     incident::{Incident, IncidentEvent, IncidentId},
@@ -40,6 +41,15 @@ impl Route {
             Self::Mail => "mail",
         }
     }
+}
+
+/// Somebody who is told, by one way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recipient {
+    /// By which way.
+    pub route: Route,
+    /// Where to: a mail address for [`Route::Mail`].
+    pub address: String,
 }
 
 /// One message to one recipient.
@@ -87,8 +97,6 @@ pub struct Subject<'a> {
     pub kind: ChannelKind,
     /// Where its probes run.
     pub location: &'a Location,
-    /// Who is told, as mail addresses.
-    pub recipients: &'a [String],
     /// All other channels.
     pub neighbours: &'a [Neighbour],
     /// What is the same in every mail.
@@ -153,6 +161,27 @@ pub struct News<'a> {
     pub now: Timestamp,
 }
 
+/// What has happened to a case of several channels, to be told.
+#[derive(Clone, Copy, Debug)]
+pub struct GroupNews<'a> {
+    /// What happened.
+    pub event: IncidentEvent,
+    /// The case after it happened.
+    pub case: &'a Case,
+    /// What sort of door each of its incidents is of, where that is known.
+    pub kinds: &'a [Option<ChannelKind>],
+    /// Of the dependency that is the cause: its title, and whether its own probes find it broken.
+    pub dependency: Option<(&'a str, Option<bool>)>,
+    /// All other channels.
+    pub neighbours: &'a [Neighbour],
+    /// Where the probes run.
+    pub location: &'a Location,
+    /// What is the same in every mail.
+    pub letterhead: Letterhead<'a>,
+    /// When it was decided.
+    pub now: Timestamp,
+}
+
 /// A channel that is no longer watched, as far as people are told.
 #[derive(Clone, Copy, Debug)]
 pub struct Absence<'a> {
@@ -170,6 +199,12 @@ impl Content {
     pub fn compose(subject: &Subject<'_>, news: &News<'_>) -> Self {
         let picture = subject.proof.and_then(|proof| proof.picture).map(<[u8]>::to_vec);
         Self { picture, ..Self::write(letter::Letter::lay_out(subject, news)) }
+    }
+
+    /// Writes what is to be said of several channels at once.
+    #[must_use]
+    pub fn compose_group(news: &GroupNews<'_>) -> Self {
+        Self::write(letter::group::lay_out(news))
     }
 
     /// Writes that nobody looks for a recovery any more.

@@ -5,11 +5,15 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::{Store, StoreError, outbox};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{Store, StoreError, casebook};
 use crate::domain::{
+    case::Case,
     channel::{ChannelId, ProbeKey},
     decision::Decision,
     evaluation::State,
+    happening::Happening,
     incident::Incident,
 };
 
@@ -18,6 +22,10 @@ use crate::domain::{
 pub struct Remembered {
     /// Every channel ever judged, also those no longer configured.
     pub channels: BTreeMap<ChannelId, RememberedChannel>,
+    /// Every case that is open.
+    pub cases: Vec<Case>,
+    /// What has happened and nobody has been told of, in order.
+    pub owed: Vec<Happening>,
     /// How often each probe has asked for people today.
     pub asked: HashMap<ProbeKey, u32>,
 }
@@ -45,7 +53,11 @@ impl Store {
                 .prepare("SELECT record FROM incident WHERE channel = ? AND resolved_at IS NULL ORDER BY confirmed_at DESC LIMIT 1")?;
             let mut channels = connection.prepare("SELECT channel, state, since FROM channel")?;
             let mut rows = channels.query([])?;
-            let mut remembered = Remembered::default();
+            let mut remembered = Remembered {
+                cases: casebook::open_cases(connection)?,
+                owed: casebook::owed(connection)?,
+                ..Remembered::default()
+            };
             while let Some(row) = rows.next()? {
                 let id: String = row.get(0)?;
                 let incident: Option<String> = incidents.query_row([&id], |row| row.get(0)).optional()?;
@@ -62,14 +74,14 @@ impl Store {
         .await
     }
 
-    /// Commits decisions: of each the channel's state, its incident and what people are told, all in one durable
-    /// transaction. Committing the same decision again changes nothing: a notification is known by its Message-ID.
+    /// Commits decisions: of each the channel's state, its incident and what people are owed, all in one durable
+    /// transaction. Committing the same decision again changes nothing: what happened is known by incident and event.
     ///
     /// # Errors
     /// When the transaction could not be committed; nothing of it has happened then, and it may be proposed again.
     pub async fn commit(&self, decisions: Vec<Decision>) -> Result<(), StoreError> {
         self.call("commit a decision", move |handle| {
-            let is_told = decisions.iter().any(|decision| !decision.notifications.is_empty());
+            let is_told = decisions.iter().any(|decision| decision.happening.is_some());
             let halt = if is_told { crate::halt::here } else { |_: &str| () };
             halt("after_decide");
             let transaction = handle.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -99,15 +111,14 @@ fn write(transaction: &Transaction<'_>, decision: &Decision) -> rusqlite::Result
     if let Some(incident) = &decision.incident {
         write_incident(transaction, incident)?;
     }
-    for notification in &decision.notifications {
-        outbox::enqueue(transaction, notification)?;
+    if let Some(happening) = &decision.happening {
+        casebook::owe(transaction, happening)?;
     }
     Ok(())
 }
 
 fn write_incident(transaction: &Transaction<'_>, incident: &Incident) -> rusqlite::Result<()> {
-    let record = serde_json::to_string(incident)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let record = to_json(incident)?;
     transaction
         .prepare_cached(
             "INSERT INTO incident (incident, channel, severity, began_at, confirmed_at, resolved_at, record)
@@ -127,7 +138,13 @@ fn write_incident(transaction: &Transaction<'_>, incident: &Incident) -> rusqlit
     Ok(())
 }
 
-fn from_json(record: &str) -> rusqlite::Result<Incident> {
+/// A record as its column keeps it.
+pub(super) fn to_json(record: &impl Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(record).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+/// A record from its column.
+pub(super) fn from_json<T: DeserializeOwned>(record: &str) -> rusqlite::Result<T> {
     serde_json::from_str(record).map_err(|error| unreadable(0, &error.to_string()))
 }
 

@@ -7,20 +7,20 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 use expect_test::expect_file;
 use lamplighter::domain::{
     channel::ChannelKind,
-    decision::{Decision, withdraw},
+    decision::Decision,
     evaluation::State,
     incident::IncidentEvent,
     notification::Content,
     outcome::{Phase, PhaseKind, Reason, Stage},
 };
 use scraper::{Html, Selector};
-use situations::{Situation, absence, answered, began, failure, neighbour, phases};
+use situations::{Situation, Story, answered, began, failure, neighbour, phases};
 
 const HOSTILE: &str = "<script>alert(1)</script><img src=x onerror=alert(2)>\r\nBcc: everybody@example.com\r\n\r\n\
                        \u{202e}moc.live\u{202c} \u{1b}[31mred \" onmouseover=\"x ' & &lt; =cmd|' /C calc'!A0 \0";
 
-fn content(decision: &Decision) -> Content {
-    decision.notifications[0].content.clone()
+fn content(story: &Story) -> Content {
+    story.announcement.notifications[0].content.clone()
 }
 
 fn opened(situation: &Situation) -> Content {
@@ -171,7 +171,6 @@ fn polled() -> Vec<Phase> {
 fn news() -> BTreeMap<&'static str, Content> {
     let chat = Situation::chat();
     let dark = chat.opened(State::Dark);
-    let incident = dark.incident.clone().unwrap();
     let slow = Situation {
         alert_on_degraded: true,
         failure: failure(Stage::Expect, None, Reason::TooSlow, None, "took 3.4 s, expected at most 2 s"),
@@ -179,18 +178,15 @@ fn news() -> BTreeMap<&'static str, Content> {
         ..Situation::chat()
     };
     let degraded = slow.opened(State::Degraded);
-    let worsened = Situation { alert_on_degraded: true, ..Situation::chat() }.followed(
-        degraded.incident.as_ref().unwrap(),
-        State::Dark,
-        600,
-    );
+    let worsened =
+        Situation { alert_on_degraded: true, ..Situation::chat() }.followed(&degraded, State::Dark, 600);
     let still_slow = Situation { alert_on_degraded: false, ..slow };
     BTreeMap::from([
-        ("recovery", content(&chat.followed(&incident, State::Up, 725))),
-        ("recovery-but-degraded", content(&still_slow.followed(&incident, State::Degraded, 7_500))),
+        ("recovery", content(&chat.followed(&dark, State::Up, 725))),
+        ("recovery-but-degraded", content(&still_slow.followed(&dark, State::Degraded, 7_500))),
         ("degraded", content(&degraded)),
         ("worsened", content(&worsened)),
-        ("withdrawn", content(&withdraw(&incident, &absence(3_900), began() + Duration::from_secs(4_500)))),
+        ("withdrawn", content(&chat.withdrawn(&dark, 3_900, 4_500))),
         ("late", content(&dark).sent_late(Duration::from_secs(7_500))),
     ])
 }
@@ -353,23 +349,25 @@ fn a_mail_sent_soon_does_not_say_that_it_is_late() {
 #[test]
 fn a_withdrawal_ends_the_incident_and_goes_to_those_who_were_told_in_their_thread() {
     let recipients = ["anna@example.com".to_owned(), "bert@example.com".to_owned()];
-    let opened = Situation { recipients: recipients.to_vec(), ..Situation::chat() }.opened(State::Dark);
-    let incident = opened.incident.unwrap();
+    let told = Situation { recipients: recipients.to_vec(), ..Situation::chat() };
+    let opened = told.opened(State::Dark);
+    let story = told.withdrawn(&opened, 3_900, 4_500);
+    let Decision { state, incident, .. } = &story.decision;
+    assert_eq!((*state, story.decision.event()), (State::Unknown, Some(IncidentEvent::Withdrawn)));
     let now = began() + Duration::from_secs(4_500);
-    let decision = withdraw(&incident, &absence(3_900), now);
-    assert_eq!((decision.state, decision.event), (State::Unknown, Some(IncidentEvent::Withdrawn)));
-    assert_eq!(decision.incident.unwrap().resolved_at, Some(now));
-    for ((mail, first), recipient) in
-        decision.notifications.iter().zip(&opened.notifications).zip(&recipients)
-    {
+    assert_eq!(incident.as_ref().unwrap().resolved_at, Some(now));
+    let mails = &story.announcement.notifications;
+    for ((mail, first), recipient) in mails.iter().zip(&opened.announcement.notifications).zip(&recipients) {
         assert_eq!(&mail.recipient, recipient);
         assert_eq!(mail.in_reply_to.as_ref(), Some(&first.message_id));
         assert_ne!(mail.message_id, first.message_id);
     }
-    assert_eq!(decision.notifications.len(), 2);
-    let untold = Situation { recipients: Vec::new(), ..Situation::chat() }.opened(State::Dark);
-    let decision = withdraw(&untold.incident.unwrap(), &absence(3_900), now);
-    assert!(decision.notifications.is_empty() && decision.incident.unwrap().resolved_at.is_some());
+    assert_eq!(mails.len(), 2);
+    let untold = Situation { recipients: Vec::new(), ..Situation::chat() };
+    let story = untold.withdrawn(&untold.opened(State::Dark), 3_900, 4_500);
+    assert!(story.announcement.notifications.is_empty());
+    assert!(story.decision.incident.unwrap().resolved_at.is_some());
+    assert_eq!(story.announcement.cases[0].closed_at, Some(now));
 }
 
 #[test]

@@ -25,6 +25,7 @@ mod loopback;
 mod mail;
 mod mail_exim;
 mod mails;
+mod neighbourhood;
 mod network;
 mod operations;
 mod page;

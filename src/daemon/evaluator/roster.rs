@@ -30,7 +30,7 @@ use crate::{
         Series,
         series::{ChannelSeries, ProbeSeries},
     },
-    store::{Remembered, RememberedChannel},
+    store::RememberedChannel,
 };
 
 /// All channels of the plan.
@@ -97,12 +97,12 @@ impl Windows {
 
 impl Roster {
     /// An empty roster that remembers what was committed before.
-    pub(crate) fn new(location: Location, remembered: Remembered) -> Self {
+    pub(crate) fn new(location: Location, channels: BTreeMap<ChannelId, RememberedChannel>) -> Self {
         Self {
             location,
             posts: Vec::new(),
             places: HashMap::new(),
-            absent: Absent::new(remembered.channels),
+            absent: Absent::new(channels),
             scale: Scale::default(),
             weight: Weight::default(),
         }
@@ -306,7 +306,7 @@ impl Post {
     /// Takes over what has been committed.
     pub(crate) fn adopt(&mut self, decision: &Decision, now: Moment) {
         let memory = memory(decision);
-        if decision.event == Some(IncidentEvent::Withdrawn) {
+        if decision.event() == Some(IncidentEvent::Withdrawn) {
             // It came back while that was being committed; the state that it brought along is over.
             self.state = ChannelState::new(memory.since);
             self.watch(now);

@@ -1,0 +1,102 @@
+//! What is known of the doors when people are told: the roster and the plan, as the casebook looks at them.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use crate::{
+    config::plan::Plan,
+    daemon::evaluator::roster::{Post, Roster},
+    domain::{
+        casebook::{Dependency, Door, World},
+        channel::{ChannelId, Location, TeamId},
+        notification::{Letterhead, Neighbour, Recipient, Route},
+        shared::Shared,
+    },
+};
+
+/// The roster, by a plan.
+pub(crate) struct Surroundings<'a> {
+    /// Everything judged.
+    pub(crate) roster: &'a Roster,
+    /// By what it is judged, and who is told.
+    pub(crate) plan: &'a Plan,
+}
+
+impl World for Surroundings<'_> {
+    fn door(&self, channel: &ChannelId) -> Option<Door<'_>> {
+        let post = &self.roster.posts()[self.roster.place(channel)?];
+        Some(Door {
+            title: &post.plan.title,
+            kind: post.plan.kind,
+            team: post.plan.team.as_ref(),
+            stands_on: stands_on(post),
+        })
+    }
+
+    fn recipients(&self, team: &TeamId) -> Vec<Recipient> {
+        let mail = |address: &String| Recipient { route: Route::Mail, address: address.clone() };
+        self.plan.teams.get(team).map(|team| team.mail.iter().map(mail).collect()).unwrap_or_default()
+    }
+
+    fn doors(&self) -> usize {
+        self.roster.posts().len()
+    }
+
+    fn suspects(&self) -> Vec<(ChannelId, BTreeSet<Shared>)> {
+        let suspects = self.roster.posts().iter().filter(|post| post.state.is_suspect());
+        suspects.map(|post| (post.id.clone(), stands_on(post))).collect()
+    }
+
+    fn neighbours(&self, of: &[&ChannelId]) -> Vec<Neighbour> {
+        let concerned = of.iter().filter_map(|id| self.roster.place(id));
+        let hosts: BTreeSet<&Arc<str>> =
+            concerned.flat_map(|place| self.roster.posts()[place].hosts()).collect();
+        let others = self.roster.posts().iter().filter(|post| !of.contains(&&post.id));
+        let neighbour = |post: &Post| Neighbour {
+            channel: post.id.clone(),
+            title: post.plan.title.clone(),
+            state: post.state.outlook(),
+            shares_host: post.hosts().any(|host| hosts.contains(host)),
+        };
+        others.map(neighbour).collect()
+    }
+
+    fn dependency(&self, _dependency: &ChannelId) -> Option<Dependency<'_>> {
+        None
+    }
+
+    fn location(&self) -> &Location {
+        &self.plan.boot.location
+    }
+
+    fn letterhead(&self) -> Letterhead<'_> {
+        let plan = self.plan;
+        Letterhead {
+            mail_host: plan.mail.as_ref().map_or("localhost", |mail| host_of(&mail.from)),
+            public_url: plan.public_url.as_deref(),
+            time_zone: &plan.time_zone,
+            config: &plan.path,
+        }
+    }
+}
+
+/// What a channel stands on.
+fn stands_on(post: &Post) -> BTreeSet<Shared> {
+    post.hosts().map(|host| Shared::Host(Arc::clone(host))).collect()
+}
+
+/// The host of a From header such as `Lamplighter <lamplighter@example.com>`.
+fn host_of(from: &str) -> &str {
+    from.rsplit_once('@').map_or("localhost", |(_, host)| host.trim_end_matches('>').trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn message_ids_are_made_on_the_host_of_the_from_address() {
+        assert_eq!(host_of("Lamplighter <lamplighter@example.com>"), "example.com");
+        assert_eq!(host_of("lamplighter@example.com"), "example.com");
+        assert_eq!(host_of("\"a@b\" <lamplighter@example.com>"), "example.com");
+    }
+}
