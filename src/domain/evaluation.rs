@@ -310,10 +310,11 @@ impl ChannelState {
     /// Whether it looks bad and is not judged to be: its last run failed, or a bad state is about to be committed.
     #[must_use]
     pub fn is_suspect(&self) -> bool {
-        if matches!(self.state, State::Dark | State::Closed) {
+        if !matches!(self.state, State::Up | State::Unknown) {
             return false;
         }
-        let proposed = self.proposed.as_ref().is_some_and(|proposed| proposed.to == State::Dark);
+        let bad = |proposed: &Transition| matches!(proposed.to, State::Dark | State::Degraded);
+        let proposed = self.proposed.as_deref().is_some_and(bad);
         let failed = |probe: &ProbeEvidence| {
             let conclusive = |run: &&RecentRun| run.outcome != RunWord::Inconclusive;
             probe.recent().rev().find(conclusive).is_some_and(|run| run.outcome == RunWord::Failed)

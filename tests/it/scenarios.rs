@@ -244,7 +244,7 @@ impl Scenario {
             title: "A door".to_owned(),
             kind: ChannelKind::Chat,
             team: TeamId::new("oncall"),
-            stands_on: self.stands_on.get(seat.id.as_str()).into_iter().flatten().map(shared).collect(),
+            stands_on: self.stands_on.get(seat.id.as_str()).into_iter().flatten().map(|word| shared(word)).collect(),
             state: seat.state.outlook(),
             is_suspect: seat.state.is_suspect(),
         };
@@ -272,9 +272,9 @@ impl Scenario {
 }
 
 /// `crm` is a dependency, what has a dot is a host.
-fn shared(word: &String) -> Shared {
+fn shared(word: &str) -> Shared {
     if word.contains('.') {
-        Shared::Host(word.as_str().into())
+        Shared::Host(word.into())
     } else {
         Shared::Dependency(ChannelId::new(word))
     }

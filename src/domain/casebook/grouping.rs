@@ -31,9 +31,12 @@ pub(super) fn joins(case: &Case, member: &Member, is_recent: bool) -> bool {
     common.iter().any(|shared| is_recent || matches!(shared, Shared::Dependency(_)))
 }
 
+/// What fell together.
+type Cluster<'a> = Vec<(&'a Owed, Member)>;
+
 /// Puts together what has something in common.
-pub(super) fn clusters(openings: Vec<(&Owed, Member)>) -> Vec<Vec<(&Owed, Member)>> {
-    let mut clusters: Vec<(BTreeSet<Shared>, Vec<(&Owed, Member)>)> = Vec::new();
+pub(super) fn clusters<'a>(openings: Cluster<'a>) -> Vec<Cluster<'a>> {
+    let mut clusters: Vec<(BTreeSet<Shared>, Cluster<'a>)> = Vec::new();
     for (owed, member) in openings {
         let fit = clusters.iter_mut().find_map(|(common, cluster)| {
             let with_first = member.in_common_with(&cluster[0].1);
