@@ -393,6 +393,7 @@ mod tests {
             runs_max: 1,
             runs_per_host_max: 1,
             teams: BTreeMap::new(),
+            dependencies: BTreeMap::new(),
             channels: BTreeMap::new(),
         };
         let mut daemon = Daemon {

@@ -9,15 +9,17 @@ use std::{
 use crate::{
     config::{
         Loaded, Problems,
-        channels::{self, Drafted, Drafting},
+        channels::{Drafted, DraftedDependency, Drafting},
+        dependencies,
         files::{Gathering, SourceText},
         mail,
         personas::Personas,
-        plan::{Boot, Plan, Team},
+        plan::{Boot, Dependency, Plan, Team},
         report::Report,
         settings::MonitorSettings,
         syntax,
         tables::{Entry, Intake, Tables},
+        teams,
         value::Count,
         warnings,
     },
@@ -77,6 +79,7 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
 struct Draft {
     plan: Plan,
     channels: BTreeMap<String, Drafted>,
+    dependencies: BTreeMap<String, DraftedDependency>,
 }
 
 impl Draft {
@@ -84,7 +87,13 @@ impl Draft {
     fn finish(self, secrets: &[Secret]) -> Plan {
         let redactor = Arc::new(Redactor::new(secrets));
         let mut plan = self.plan;
-        for (id, drafted) in self.channels {
+        let mut watched: Vec<(String, Drafted)> = self.channels.into_iter().collect();
+        for (id, dependency) in self.dependencies.into_iter().filter(|(id, _)| is_id(id)) {
+            let DraftedDependency { title, watched: own } = dependency;
+            plan.dependencies.insert(ChannelId::new(&id), Dependency { title });
+            watched.extend(own.map(|drafted| (id, drafted)));
+        }
+        for (id, drafted) in watched {
             let Some((mut channel, probes)) = drafted.built else { continue };
             for mut probe in probes {
                 probe.redactor = Arc::clone(&redactor);
@@ -124,22 +133,25 @@ fn read(
             let personas = Personas::build(&tables.personas, outside, &transport, &chromium, report);
             Drafting::new(transport, chromium, personas, tables.defaults.as_ref(), report)
         });
+        drafting.take_dependencies(std::mem::take(&mut tables.dependencies), outside, report);
         if let Some(channels) = channels {
             drafting.take(channels, outside, Intake { file, report });
         }
     }
-    Some(assemble(path, tables, drafting?.drafted, outside.first()?, report))
+    Some(assemble(path, tables, drafting?, outside.first()?, report))
 }
 
 /// What only the whole can show. `main` is what the first file refers to.
 fn assemble(
     path: &Path,
     tables: Tables<'_>,
-    channels: BTreeMap<String, Drafted>,
+    drafting: Drafting,
     main: &Sources,
     report: &mut Report,
 ) -> Draft {
-    channels::check_teams(&channels, &tables, report);
+    let Drafting { drafted: channels, dependencies, .. } = drafting;
+    dependencies::check(&channels, &tables, report);
+    teams::check(&channels, &tables, report);
     let teams = teams(&tables);
     let mail = tables.mail.as_ref().and_then(|entry| mail::build(entry, main, report));
     mail::check_way(&tables, report);
@@ -148,7 +160,8 @@ fn assemble(
     }
     let plan = plan(path, &tables.monitor, main, mail, teams);
     warnings::add(&tables, &plan, &channels, report);
-    Draft { plan, channels }
+    dependencies::warn(&channels, &tables, report);
+    Draft { plan, channels, dependencies }
 }
 
 fn resolver(monitor: &MonitorSettings, report: &mut Report) -> Resolver {
@@ -219,6 +232,7 @@ fn plan(
         runs_max: count(monitor.runs_max, RUNS_MAX),
         runs_per_host_max: count(monitor.runs_per_host_max, RUNS_PER_HOST_MAX),
         teams,
+        dependencies: BTreeMap::new(),
         channels: BTreeMap::new(),
     }
 }

@@ -6,16 +6,16 @@ use toml::de::{DeTable, DeValue};
 
 use crate::{
     config::{
+        dependencies::DependencySettings,
         fingerprint,
         personas::{Known, Personas},
         plan::{Channel, ProbePlan},
         report::{FileIndex, Report},
         section::Tree,
         settings::{ChannelSettings, DarkAfter, DefaultSettings, UpAfter},
-        tables::{Entry, Intake, Tables},
+        tables::{Entry, Intake},
         value::Count,
         waiting::WaitingSettings,
-        wording::in_backticks,
     },
     domain::{
         channel::{ChannelId, ChannelKind, ProbeKey, TeamId, is_id},
@@ -27,7 +27,7 @@ use crate::{
         transport::Transport,
     },
     secret::Sources,
-    setting::{At, Problem, Span, closest, suggest},
+    setting::{At, Problem, Span},
 };
 
 /// The shortest deadline of a run.
@@ -47,11 +47,21 @@ pub struct Drafted {
     pub file: FileIndex,
     /// Its key.
     pub key: Range<usize>,
+    /// What it depends on, as it is written.
+    pub depends_on: Vec<At<String>>,
     /// Its team as it is written.
     pub team: TeamSaid,
     /// The channel without its probes, and those: they do not know the secrets of the whole plan yet. None if it could
     /// not be read.
     pub built: Option<(Channel, Vec<ProbePlan>)>,
+}
+
+/// A dependency as far as it could be built.
+pub struct DraftedDependency {
+    /// Its title for people.
+    pub title: String,
+    /// What is watched of it, as of a channel; none where it has no probes of its own.
+    pub watched: Option<Drafted>,
 }
 
 /// What a channel says of its team.
@@ -113,6 +123,8 @@ pub struct Drafting {
     defaults: Defaults,
     /// Every channel so far, by its id as written.
     pub drafted: BTreeMap<String, Drafted>,
+    /// Every dependency so far, by its id as written.
+    pub dependencies: BTreeMap<String, DraftedDependency>,
 }
 
 impl Drafting {
@@ -125,7 +137,14 @@ impl Drafting {
         report: &mut Report,
     ) -> Self {
         let defaults = Defaults::check(defaults, report);
-        Self { transport, chromium, personas, defaults, drafted: BTreeMap::new() }
+        Self {
+            transport,
+            chromium,
+            personas,
+            defaults,
+            drafted: BTreeMap::new(),
+            dependencies: BTreeMap::new(),
+        }
     }
 
     /// Builds the channels of one file. `outside` is what that file refers to.
@@ -141,6 +160,27 @@ impl Drafting {
         }
     }
 
+    /// Takes in the dependencies of one file; those that have probes of their own are built as channels are. `outside` is
+    /// what the file refers to.
+    pub fn take_dependencies(
+        &mut self,
+        declared: BTreeMap<String, Entry<'_, DependencySettings>>,
+        outside: &Sources,
+        report: &mut Report,
+    ) {
+        for (id, entry) in declared {
+            let Some(settings) = &entry.section.settings else { continue };
+            let title = settings.title.as_ref().map_or_else(|| id.clone(), |title| title.0.clone());
+            let has_probes = !settings.probe.is_empty();
+            let watched = has_probes.then(|| {
+                let section = entry.section.map(DependencySettings::into_channel);
+                let entry = Entry { file: entry.file, key: entry.key, section };
+                self.draft(&id, entry, outside, report)
+            });
+            self.dependencies.insert(id, DraftedDependency { title, watched });
+        }
+    }
+
     fn draft(
         &self,
         id: &str,
@@ -151,6 +191,7 @@ impl Drafting {
         // A bad id has been reported; what stands below it is checked all the same.
         let id = ChannelId::new(if is_id(id) { id } else { "unnamed" });
         let (mut built, mut team) = (None, TeamSaid::Nothing);
+        let mut depends_on = Vec::new();
         if let Some(settings) = entry.section.settings.take() {
             let mut channel = self.channel(&id, &settings, &entry, report);
             let probes = self.probes(&id, &settings, &entry, outside, report);
@@ -161,13 +202,14 @@ impl Drafting {
                 problem.into_iter().for_each(|problem| report.error(entry.file, problem));
             }
             built = Some((channel, probes));
+            depends_on.clone_from(&settings.depends_on);
             team = match settings.team {
                 Some(team) => TeamSaid::Id(team),
                 None if entry.section.lacks(&["team"]) => TeamSaid::Unreadable,
                 None => TeamSaid::Nothing,
             };
         }
-        Drafted { file: entry.file, key: entry.key, team, built }
+        Drafted { file: entry.file, key: entry.key, depends_on, team, built }
     }
 
     fn channel(
@@ -202,6 +244,12 @@ impl Drafting {
             title: settings.title.as_ref().map_or_else(|| id.to_string(), |title| title.0.clone()),
             kind: settings.kind.unwrap_or(ChannelKind::Chat),
             team: settings.team.as_ref().filter(|team| is_id(team)).map(|team| TeamId::new(team)),
+            depends_on: settings
+                .depends_on
+                .iter()
+                .filter(|id| is_id(id))
+                .map(|id| ChannelId::new(id))
+                .collect(),
             labels: settings.labels.iter().map(|(name, value)| (name.0.clone(), value.0.clone())).collect(),
             rules,
             probes: BTreeMap::new(),
@@ -261,32 +309,6 @@ fn add_new(problems: &mut Vec<Problem>, found: Vec<Problem>) {
             problems.push(problem);
         }
     }
-}
-
-/// Reports every team that is defined nowhere.
-pub fn check_teams(channels: &BTreeMap<String, Drafted>, tables: &Tables<'_>, report: &mut Report) {
-    for drafted in channels.values() {
-        if let TeamSaid::Id(team) = &drafted.team
-            && let Some(problem) = unknown_team(team, tables)
-        {
-            report.error(drafted.file, problem);
-        }
-    }
-}
-
-/// A team that is defined nowhere. Where a file could not be read it may stand there, unless it looks like a slip.
-fn unknown_team(team: &At<String>, tables: &Tables<'_>) -> Option<Problem> {
-    if tables.teams.contains_key(&team.value)
-        || (tables.incomplete && closest(team, tables.teams.keys()).is_none())
-    {
-        return None;
-    }
-    let known: Vec<&String> = tables.teams.keys().collect();
-    let problem = team.problem(format!("there is no team {:?}", team.value));
-    Some(match suggest(team, &known, in_backticks) {
-        Some(hint) => problem.hint(hint),
-        None => problem.hint(format!("add a table [team.{}] with mail = [\"...\"]", team.value)),
-    })
 }
 
 struct ProbeDraft<'t, 'f> {

@@ -1,7 +1,12 @@
 //! What to probe and by which rules: the whole configuration, checked, with every secret read and every probe built.
 //! A reload swaps a whole plan for another; nothing in a plan ever changes.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::{
     domain::{
@@ -36,7 +41,9 @@ pub struct Plan {
     pub runs_per_host_max: usize,
     /// The teams, by id.
     pub teams: BTreeMap<TeamId, Team>,
-    /// The channels, by id.
+    /// What channels depend on, by id.
+    pub dependencies: BTreeMap<ChannelId, Dependency>,
+    /// The channels, by id, and with them the dependencies that have probes of their own.
     pub channels: BTreeMap<ChannelId, Arc<Channel>>,
 }
 
@@ -60,6 +67,13 @@ pub struct Team {
     pub mail: Vec<String>,
 }
 
+/// Something that stands behind several channels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dependency {
+    /// Its title for people.
+    pub title: String,
+}
+
 /// One channel.
 #[derive(Clone, Debug)]
 pub struct Channel {
@@ -69,6 +83,8 @@ pub struct Channel {
     pub kind: ChannelKind,
     /// Who is told; none warns in `check`.
     pub team: Option<TeamId>,
+    /// What it depends on.
+    pub depends_on: BTreeSet<ChannelId>,
     /// Labels the operator added, for joins in PromQL.
     pub labels: BTreeMap<String, String>,
     /// By what it is judged.

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::{
     config::{
+        dependencies::DependencySettings,
         smtp::SmtpUrl,
         value::{Count, Id, LabelName, LabelValue, Listen, TimeZone, Title},
         waiting::WaitingSettings,
@@ -48,14 +49,17 @@ pub struct FileSettings {
     /// What holds for every channel and probe that says nothing else.
     #[schemars(default)]
     pub defaults: DefaultSettings,
+    /// What stands behind several channels, by id.
+    #[schemars(default)]
+    pub dependency: BTreeMap<Id, DependencySettings>,
     /// The channels, by id: the doors through which customers reach support.
     #[schemars(default)]
     pub channel: BTreeMap<Id, ChannelSettings>,
 }
 
 /// The keys of [`FileSettings`]; a test holds them against the schema.
-pub const TABLES: [&str; 8] =
-    ["include", "monitor", "browser", "mail", "persona", "team", "defaults", "channel"];
+pub const TABLES: [&str; 9] =
+    ["include", "monitor", "browser", "mail", "persona", "team", "defaults", "dependency", "channel"];
 
 /// `[monitor]`: the monitor itself.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -144,6 +148,9 @@ pub struct ChannelSettings {
     pub title: Option<Title>,
     /// The team that is told when it goes dark.
     pub team: Option<At<String>>,
+    /// What it depends on: ids of [dependency.ID]. Channels that fall with one of these are told in one mail.
+    #[serde(default)]
+    pub depends_on: Vec<At<String>>,
     /// When failures make it dark.
     pub dark_after: Option<DarkAfter>,
     /// When successes make it up again.

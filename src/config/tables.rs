@@ -17,6 +17,7 @@ use toml::{
 
 use crate::{
     config::{
+        dependencies::DependencySettings,
         report::{FileIndex, Report},
         section::{self, Section, Tree},
         settings::{DefaultSettings, MailSettings, MonitorSettings, TABLES, TeamSettings},
@@ -28,6 +29,7 @@ use crate::{
 };
 
 const TEAM: &str = "[team.support] with mail = [\"oncall@example.com\"]";
+const DEPENDENCY: &str = "[dependency.crm] with title = \"The CRM\"";
 const PERSONA: &str = "[persona.new-account] with headers = { x-account = \"new\" }";
 
 /// A key of the file with its place.
@@ -59,6 +61,10 @@ pub struct Tables<'f> {
     pub defaults: Option<Entry<'f, DefaultSettings>>,
     /// `[persona.ID]`.
     pub personas: BTreeMap<String, Entry<'f, PersonaSettings>>,
+    /// `[dependency.ID]` of the file read last; they are built with its channels.
+    pub dependencies: BTreeMap<String, Entry<'f, DependencySettings>>,
+    /// Where each dependency of all files is declared.
+    pub declared: BTreeMap<String, (FileIndex, Range<usize>)>,
     /// `[team.ID]`.
     pub teams: BTreeMap<String, Entry<'f, TeamSettings>>,
 }
@@ -80,6 +86,16 @@ impl<'f> Tables<'f> {
                 "include" => {
                     intake.read::<Vec<At<String>>>(span, value);
                 }
+                "dependency" => {
+                    intake.entries(value, DEPENDENCY, &mut self.dependencies);
+                    for (id, entry) in &self.dependencies {
+                        let first = self.declared.get(id).cloned();
+                        let key = Spanned::new(entry.key.clone(), Cow::Borrowed(id.as_str()));
+                        if intake.is_new(id, &key, first) {
+                            self.declared.insert(id.clone(), (file, entry.key.clone()));
+                        }
+                    }
+                }
                 "team" => intake.entries(value, TEAM, &mut self.teams),
                 "channel" => channels = Some(value),
                 word @ ("monitor" | "browser" | "mail" | "defaults" | "persona") if !is_first => intake
@@ -88,7 +104,7 @@ impl<'f> Tables<'f> {
                             span,
                             format!("[{word}] belongs into the first file, not into an included one"),
                         )
-                        .hint("an included file holds teams and channels"),
+                        .hint("an included file holds teams, dependencies and channels"),
                     ),
                 "persona" => intake.entries(value, PERSONA, &mut self.personas),
                 "monitor" => self.monitor = intake.read(span, value).section.settings.unwrap_or_default(),

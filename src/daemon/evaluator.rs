@@ -63,6 +63,9 @@ const VERDICTS_PER_COMMIT: usize = 64;
 /// At the end, so long is spent on committing what is still owed.
 pub(super) const LAST_COMMITS: Duration = Duration::from_secs(3);
 
+/// So long after it was looked through what is to be told, it is not looked through again, unless mails left: a thousand
+/// doors that fall one after the other are one case, which is written down whole each time.
+const TELLING_RESTS: Duration = Duration::from_secs(1);
 /// What is to be told waits for verdicts under way, which may belong to it, no longer than this.
 const TELLING_WAITS_MAX: Duration = Duration::from_secs(1);
 
@@ -135,6 +138,8 @@ pub(crate) struct Evaluator {
     leaving: Vec<ChannelId>,
     /// What people are told, and when.
     casebook: Casebook,
+    /// When it is next looked through what is to be told.
+    telling_from: Duration,
     /// What is under way to the store.
     commit: Option<Commit>,
     /// The store has refused; it is asked again at the next look.
@@ -204,6 +209,7 @@ impl Evaluator {
             casebook: Casebook::restore(cases, owed, beginning),
             history: History::new(batches),
             picture: Picture::new(snapshots),
+            telling_from: Duration::ZERO,
             wanting: BTreeSet::new(),
             leaving: Vec::new(),
             commit: None,
@@ -317,9 +323,15 @@ impl Evaluator {
         Some(Commit { what: Work::Verdicts(verdicts), done })
     }
 
-    fn announce(&self, now: Moment) -> Option<Commit> {
+    fn announce(&mut self, now: Moment) -> Option<Commit> {
+        if now.monotonic < self.telling_from || !self.casebook.has_news(now) {
+            return None;
+        }
         let world = Surroundings { roster: &self.roster, plan: &self.plan };
-        let announcement = self.casebook.settle(&world, now)?;
+        let announcement = self.casebook.settle(&world, now);
+        let leave = announcement.as_ref().is_some_and(|it| !it.notifications.is_empty());
+        self.telling_from = if leave { Duration::ZERO } else { now.monotonic + TELLING_RESTS };
+        let announcement = announcement?;
         let (store, trouble) = (self.store.clone(), Arc::clone(&self.trouble));
         let committed = announcement.clone();
         let done = Box::pin(async move {

@@ -166,10 +166,16 @@ impl Casebook {
         self.owed.first().map(|owed| owed.since)
     }
 
+    /// Whether there is anything to decide: whether something is owed, or something that was gathered is due.
+    #[must_use]
+    pub fn has_news(&self, now: Moment) -> bool {
+        !self.owed.is_empty() || self.cases.values().any(|kept| kept.is_due(now.monotonic))
+    }
+
     /// Decides what is to be told now, if anything. The same is proposed again until it has been adopted.
     #[must_use]
     pub fn settle(&self, world: &dyn World, now: Moment) -> Option<Announcement> {
-        if self.owed.is_empty() && !self.cases.values().any(|kept| kept.is_due(now.monotonic)) {
+        if !self.has_news(now) {
             return None;
         }
         let mut desk = Desk { book: self, drafts: BTreeMap::new(), settled: Vec::new(), now };
@@ -289,7 +295,8 @@ impl<'a> Desk<'a> {
         }
         let ready = |cluster: &Vec<(&'a Owed, Member)>| {
             let oldest = cluster.iter().map(|(owed, _)| owed.since).min().unwrap_or_default();
-            let others = suspects.are_a_storm() || suspects.touch(cluster.iter().map(|(_, member)| member));
+            let others = (is_storm && suspects.count() > 0)
+                || suspects.touch(cluster.iter().map(|(_, member)| member));
             !others || oldest + HOLD_MAX <= self.now.monotonic
         };
         let mut clusters: Vec<_> = clusters(openings).into_iter().filter(ready).collect();

@@ -72,6 +72,18 @@ pub fn decide(
     }
 }
 
+/// What a transition leads to where nobody is told of it alone.
+#[must_use]
+pub fn note(channel: &ChannelId, transition: &Transition) -> Decision {
+    Decision {
+        channel: channel.clone(),
+        state: transition.to,
+        since: transition.since,
+        incident: None,
+        happening: None,
+    }
+}
+
 /// Decides what becomes of an open incident whose channel is no longer watched: it ends, and those who were told of it
 /// are told so. Of the channel nothing is known from then on, should it come back. `since` is when it was first missed.
 #[must_use]

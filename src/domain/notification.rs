@@ -168,8 +168,6 @@ pub struct GroupNews<'a> {
     pub event: IncidentEvent,
     /// The case after it happened.
     pub case: &'a Case,
-    /// What sort of door each of its incidents is of, where that is known.
-    pub kinds: &'a [Option<ChannelKind>],
     /// Of the dependency that is the cause: its title, and whether its own probes find it broken.
     pub dependency: Option<(&'a str, Option<bool>)>,
     /// All other channels.

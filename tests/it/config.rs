@@ -348,7 +348,7 @@ fn the_plan_says_what_the_file_says() {
     let (user, password) = mail.credentials.unwrap();
     assert_eq!((user.as_str(), password.expose()), ("lamplighter", "a-secret-of-some-length"));
     let channels: Vec<&str> = plan.channels.keys().map(|id| id.as_str()).collect();
-    assert_eq!(channels, ["mailbox", "web-chat"]);
+    assert_eq!(channels, ["crm", "mailbox", "web-chat"]);
     let chat = plan.channels.values().last().unwrap();
     assert_eq!((chat.rules.dark_after.count, chat.rules.dark_after.of), (2, 2));
     assert_eq!((chat.rules.up_after.count, chat.rules.up_after.of), (1, 1));
@@ -360,7 +360,7 @@ fn the_plan_says_what_the_file_says() {
     assert_eq!(launcher.redactor.redact("it said a-secret-of-some-length!"), "it said ***!");
     let customer = chat.probes.values().find(|probe| probe.key.probe.as_str() == "customer").unwrap();
     assert_eq!(customer.redactor.redact("typed a-secret-of-some-length"), "typed ***", "it is typed");
-    let mailbox = plan.channels.values().next().unwrap();
+    let mailbox = &plan.channels[&lamplighter::domain::channel::ChannelId::new("mailbox")];
     assert_eq!((mailbox.rules.dark_after.count, mailbox.rules.dark_after.of), (2, 3), "from [defaults]");
     assert_eq!(mailbox.probes.values().next().unwrap().every.as_secs(), 90, "from [defaults]");
 }

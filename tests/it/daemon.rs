@@ -5,3 +5,4 @@ mod evaluation;
 mod plans;
 mod schedule;
 pub mod stage;
+mod telling;

@@ -1,5 +1,6 @@
 //! The mails as they are read, golden: text and HTML of every situation, and what must hold for each of them.
 
+mod groups;
 mod situations;
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
@@ -33,6 +34,7 @@ fn mails() -> BTreeMap<&'static str, Content> {
     mails.extend(other_doors());
     mails.extend(news());
     mails.extend(oddities());
+    mails.extend(groups::mails().into_iter().filter(|(name, _)| *name != "group-of-a-thousand"));
     mails
 }
 
@@ -245,6 +247,14 @@ fn mails_read_as_agreed() {
 }
 
 #[test]
+fn a_thousand_doors_are_all_named_in_one_mail() {
+    let mail = &groups::mails()["group-of-a-thousand"];
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/mails");
+    let text = format!("Subject: {}\n\n{}", mail.subject, mail.text);
+    expect_file![folder.join("group-of-a-thousand.txt")].assert_eq(&text);
+}
+
+#[test]
 fn the_first_five_lines_say_everything_and_fit() {
     for (name, mail) in mails().into_iter().filter(|(name, _)| *name != "late") {
         let lines: Vec<&str> = mail.text.lines().take(6).collect();
@@ -253,7 +263,9 @@ fn the_first_five_lines_say_everything_and_fit() {
             "{name}: {lines:?}"
         );
         assert_eq!(lines[5], "", "{name}");
-        let is_other_news = name.starts_with("recovery") || ["degraded", "withdrawn"].contains(&name);
+        let is_other_news = name.starts_with("recovery")
+            || name == "group-is-over"
+            || ["degraded", "withdrawn"].contains(&name);
         assert!(lines[0].starts_with("DARK since 03:") || is_other_news);
         assert!(lines[1].starts_with("Customers: "), "{name}: {lines:?}");
     }

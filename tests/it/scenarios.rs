@@ -244,7 +244,13 @@ impl Scenario {
             title: "A door".to_owned(),
             kind: ChannelKind::Chat,
             team: TeamId::new("oncall"),
-            stands_on: self.stands_on.get(seat.id.as_str()).into_iter().flatten().map(|word| shared(word)).collect(),
+            stands_on: self
+                .stands_on
+                .get(seat.id.as_str())
+                .into_iter()
+                .flatten()
+                .map(|word| shared(word))
+                .collect(),
             state: seat.state.outlook(),
             is_suspect: seat.state.is_suspect(),
         };
@@ -273,11 +279,7 @@ impl Scenario {
 
 /// `crm` is a dependency, what has a dot is a host.
 fn shared(word: &str) -> Shared {
-    if word.contains('.') {
-        Shared::Host(word.into())
-    } else {
-        Shared::Dependency(ChannelId::new(word))
-    }
+    if word.contains('.') { Shared::Host(word.into()) } else { Shared::Dependency(ChannelId::new(word)) }
 }
 
 /// `120 web-chat up -> dark, opened`.

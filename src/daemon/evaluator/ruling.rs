@@ -10,7 +10,7 @@ use crate::{
         roster::{Post, Roster},
     },
     domain::{
-        channel::ChannelId,
+        channel::{ChannelId, ChannelKind},
         decision::{self, Decision, Kept},
         evaluation::{State, Transition},
         exhibit::{self, Exhibit, small_picture},
@@ -41,6 +41,9 @@ pub(crate) fn decide(
         Keeps::Evidence => Kept { door, bundle: Some(name.clone()), picture },
         Keeps::Nothing => Kept { door, bundle: None, picture: None },
     };
+    if post.plan.kind == ChannelKind::Dependency {
+        return (decision::note(&post.id, transition), None);
+    }
     let decision =
         decision::decide(&post.id, &post.plan.rules, post.incident.as_deref(), transition, kept, now);
     // A first look that finds all well is no news.

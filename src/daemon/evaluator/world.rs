@@ -7,7 +7,8 @@ use crate::{
     daemon::evaluator::roster::{Post, Roster},
     domain::{
         casebook::{Dependency, Door, World},
-        channel::{ChannelId, Location, TeamId},
+        channel::{ChannelId, ChannelKind, Location, TeamId},
+        evaluation::State,
         notification::{Letterhead, Neighbour, Recipient, Route},
         shared::Shared,
     },
@@ -38,7 +39,7 @@ impl World for Surroundings<'_> {
     }
 
     fn doors(&self) -> usize {
-        self.roster.posts().len()
+        self.roster.posts().iter().filter(|post| is_door(post)).count()
     }
 
     fn suspects(&self) -> Vec<(ChannelId, BTreeSet<Shared>)> {
@@ -48,20 +49,27 @@ impl World for Surroundings<'_> {
 
     fn neighbours(&self, of: &[&ChannelId]) -> Vec<Neighbour> {
         let concerned = of.iter().filter_map(|id| self.roster.place(id));
-        let hosts: BTreeSet<&Arc<str>> =
-            concerned.flat_map(|place| self.roster.posts()[place].hosts()).collect();
-        let others = self.roster.posts().iter().filter(|post| !of.contains(&&post.id));
+        let lost: BTreeSet<Shared> =
+            concerned.flat_map(|place| stands_on(&self.roster.posts()[place])).collect();
+        let others = self.roster.posts().iter().filter(|post| is_door(post) && !of.contains(&&post.id));
         let neighbour = |post: &Post| Neighbour {
             channel: post.id.clone(),
             title: post.plan.title.clone(),
             state: post.state.outlook(),
-            shares_host: post.hosts().any(|host| hosts.contains(host)),
+            shares_host: !stands_on(post).is_disjoint(&lost),
         };
         others.map(neighbour).collect()
     }
 
-    fn dependency(&self, _dependency: &ChannelId) -> Option<Dependency<'_>> {
-        None
+    fn dependency(&self, dependency: &ChannelId) -> Option<Dependency<'_>> {
+        let title = &self.plan.dependencies.get(dependency)?.title;
+        let post = self.roster.place(dependency).map(|place| &self.roster.posts()[place]);
+        let depends = |post: &&Post| post.plan.depends_on.contains(dependency);
+        Some(Dependency {
+            title,
+            is_dark: post.map(|post| post.state.outlook() == State::Dark),
+            dependents: self.roster.posts().iter().filter(depends).map(|post| post.id.clone()).collect(),
+        })
     }
 
     fn location(&self) -> &Location {
@@ -81,7 +89,16 @@ impl World for Surroundings<'_> {
 
 /// What a channel stands on.
 fn stands_on(post: &Post) -> BTreeSet<Shared> {
-    post.hosts().map(|host| Shared::Host(Arc::clone(host))).collect()
+    if !is_door(post) {
+        return BTreeSet::from([Shared::Dependency(post.id.clone())]);
+    }
+    let declared = post.plan.depends_on.iter().cloned().map(Shared::Dependency);
+    declared.chain(post.hosts().map(|host| Shared::Host(Arc::clone(host)))).collect()
+}
+
+/// Whether customers can reach it.
+fn is_door(post: &Post) -> bool {
+    post.plan.kind != ChannelKind::Dependency
 }
 
 /// The host of a From header such as `Lamplighter <lamplighter@example.com>`.

@@ -97,11 +97,6 @@ impl Suspects {
         STORM_FROM.max(self.doors / STORM_SHARE)
     }
 
-    /// Whether there are so many.
-    pub(super) fn are_a_storm(&self) -> bool {
-        self.count() >= self.storm_from()
-    }
-
     /// Whether one of them stands on something that one of these stands on.
     pub(super) fn touch<'m>(&self, mut members: impl Iterator<Item = &'m Member>) -> bool {
         members.any(|member| self.bad.iter().any(|(_, on)| !on.is_disjoint(&member.stands_on)))

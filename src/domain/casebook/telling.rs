@@ -78,8 +78,6 @@ impl Writing<'_> {
         let content = |case: &Case| {
             let concerned: Vec<&ChannelId> = case.members.iter().map(|member| &member.channel).collect();
             let neighbours = self.world.neighbours(&concerned);
-            let kinds: Vec<_> =
-                concerned.iter().map(|channel| self.world.door(channel).map(|door| door.kind)).collect();
             let dependency = case.cause().and_then(|shared| match shared {
                 Shared::Dependency(id) => self.world.dependency(id),
                 _ => None,
@@ -87,7 +85,6 @@ impl Writing<'_> {
             Content::compose_group(&GroupNews {
                 event,
                 case,
-                kinds: &kinds,
                 dependency: dependency.as_ref().map(|dependency| (dependency.title, dependency.is_dark)),
                 neighbours: &neighbours,
                 location: self.world.location(),

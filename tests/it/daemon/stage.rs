@@ -2,7 +2,7 @@
 //! a daemon between them on a clock that is paused.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::{Arc, Mutex},
     time::Duration,
@@ -186,6 +186,7 @@ pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbeP
             title: format!("The {name}"),
             kind: ChannelKind::Chat,
             team: Some(team.clone()),
+            depends_on: BTreeSet::new(),
             labels: BTreeMap::new(),
             rules: Rules {
                 dark_after: Quorum { count: 3, of: 5 },
@@ -210,6 +211,7 @@ pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbeP
         time_zone: jiff::tz::TimeZone::UTC,
         runs_max: 1_000,
         runs_per_host_max: 1_000,
+        dependencies: BTreeMap::new(),
         channels: channels.collect(),
         teams: BTreeMap::from([(team, Team { mail: vec!["oncall@example.com".to_owned()] })]),
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::{
     case::{Case, Member},
-    channel::{ChannelId, ChannelKind},
+    channel::ChannelId,
     incident::{IncidentEvent, Severity},
     notification::{
         GroupNews, Neighbour,
@@ -17,6 +17,9 @@ use crate::domain::{
 
 /// So many channels are named on a line of the lead.
 const NAMED_MAX: usize = 3;
+
+/// A channel's id in the table, in characters, so that it fits on a line beside the longest reason.
+const CHANNEL_MAX: usize = 26;
 
 /// So many reasons are named on a line of the lead.
 const REASONS_MAX: usize = 3;
@@ -75,7 +78,7 @@ fn headline(news: &GroupNews<'_>) -> String {
         }
         IncidentEvent::Spread => {
             let more = case.members.iter().filter(|member| !member.is_told).count();
-            format!("{more} more of by now {} {what}", channels(total))
+            format!("{more} more, {} in all {what}", channels(total))
         }
         _ => format!("{} {what}", channels(total)),
     }
@@ -145,7 +148,8 @@ fn in_common(news: &GroupNews<'_>) -> String {
     match news.case.cause() {
         Some(Shared::Dependency(id)) => {
             let name = dependency(id.as_str(), news);
-            match news.dependency.and_then(|(_, is_dark)| is_dark) {
+            let is_dark = news.dependency.and_then(|(_, is_dark)| is_dark);
+            match is_dark.filter(|_| news.event != IncidentEvent::Resolved) {
                 Some(true) => format!("{name}, which its own probes find broken"),
                 Some(false) => format!("{name}, which its own probes find working"),
                 None => format!("{name}, on which all of them depend"),
@@ -159,10 +163,9 @@ fn in_common(news: &GroupNews<'_>) -> String {
     }
 }
 
-/// `20 confirmed, the first by 3 of 5 runs; status 12, connect_timeout 8`.
+/// `20 confirmed: status 12, connect_timeout 8`.
 fn evidence(members: &[&Member]) -> String {
-    let (agreeing, of) = members.first().map_or((0, 0), |first| first.agreeing);
-    format!("{} confirmed, the first by {agreeing} of {of} runs; {}", members.len(), reasons(members))
+    format!("{} confirmed: {}", members.len(), reasons(members))
 }
 
 /// How many broke for which reason, the most frequent first.
@@ -199,17 +202,17 @@ fn all_sections(news: &GroupNews<'_>) -> Vec<Section> {
     let zone_name = tell::zone_name(news.now, zone);
     let has_news = |member: &Member| !member.is_told;
     let is_spread = news.event == IncidentEvent::Spread;
-    let (fresh, known): (Vec<_>, Vec<_>) = members(news)
-        .filter(|(member, _)| !member.is_over())
-        .partition(|(member, _)| !is_spread || has_news(member));
+    let (fresh, known): (Vec<_>, Vec<_>) =
+        news.case.standing_all().partition(|member| !is_spread || has_news(member));
     sections.extend(table(
         &format!("{} ({zone_name})", if is_spread { "New" } else { "Shut now" }),
         &fresh,
         news,
     ));
     sections.extend(table(&format!("Shut since before ({zone_name})"), &known, news));
-    let over: Vec<_> = members(news).filter(|(member, _)| member.is_over()).collect();
+    let over: Vec<_> = news.case.members.iter().filter(|member| member.is_over()).collect();
     sections.extend(table(&format!("Over ({zone_name})"), &over, news));
+    sections.extend(full_names(news.case));
     if !news.case.expected.is_empty() && news.event != IncidentEvent::Resolved {
         let is_member =
             |channel: &ChannelId| news.case.members.iter().any(|member| member.channel == *channel);
@@ -232,28 +235,28 @@ fn all_sections(news: &GroupNews<'_>) -> Vec<Section> {
     sections
 }
 
-fn members<'a>(news: &'a GroupNews<'_>) -> impl Iterator<Item = (&'a Member, Option<ChannelKind>)> {
-    let kinds = news.kinds.iter().copied().chain(std::iter::repeat(None));
-    news.case.members.iter().zip(kinds)
+/// The ids that had to be cut in the tables: each channel is named in full somewhere.
+fn full_names(case: &Case) -> Option<Section> {
+    let long = |member: &&Member| member.channel.as_str().chars().count() > CHANNEL_MAX;
+    let lines: Vec<Line> =
+        case.members.iter().filter(long).map(|member| Line::Text(member.channel.to_string())).collect();
+    (!lines.is_empty()).then(|| Section { title: "In full".to_owned(), body: Body::Lines(lines) })
 }
 
-fn table(title: &str, members: &[(&Member, Option<ChannelKind>)], news: &GroupNews<'_>) -> Option<Section> {
+fn table(title: &str, members: &[&Member], news: &GroupNews<'_>) -> Option<Section> {
     let zone = news.letterhead.time_zone;
     let column = |name| Column { name, is_number: false };
-    let row = |&(member, kind): &(&Member, Option<ChannelKind>)| {
+    let row = |&member: &&Member| {
         let from = tell::clock(member.began_at, zone);
         let times = match &member.end {
             Some(end) => format!("{from}-{}", tell::clock(end.at, zone)),
             None => from,
         };
         let failure = member.failure.as_ref();
-        let stage = failure.map(|failure| failure.stage.to_string()).unwrap_or_default();
         let reason = failure.map(|failure| failure.reason.to_string()).unwrap_or_default();
-        let kind = kind.map(ChannelKind::as_str).unwrap_or_default();
-        vec![cut(member.channel.as_str(), sections::NAME_MAX), kind.to_owned(), times, stage, reason]
+        vec![cut(member.channel.as_str(), CHANNEL_MAX), times, reason]
     };
-    let columns =
-        vec![column("Channel"), column("Kind"), column("Dark"), column("Broke at"), column("Reason")];
+    let columns = vec![column("Channel"), column("Dark"), column("Reason")];
     (!members.is_empty()).then(|| Section {
         title: title.to_owned(),
         body: Body::Table { columns, rows: members.iter().map(row).collect() },
