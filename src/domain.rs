@@ -8,6 +8,7 @@ pub mod evaluation;
 pub mod exhibit;
 pub mod incident;
 pub mod latency;
+pub mod network;
 pub mod notification;
 pub mod outcome;
 pub mod schedule;

@@ -170,7 +170,13 @@ fn mails(
     mails.collect()
 }
 
-fn message_id(incident: &IncidentId, event: IncidentEvent, recipient: &str, mail_host: &str) -> String {
+/// By what a mail about an incident is known: the same for the same event and recipient.
+pub(crate) fn message_id(
+    incident: &IncidentId,
+    event: IncidentEvent,
+    recipient: &str,
+    mail_host: &str,
+) -> String {
     format!("{incident}.{}.{}@{mail_host}", event.as_str(), fingerprint(recipient, 16))
 }
 

@@ -73,6 +73,14 @@ const STEPS: &[&str] = &[
     CREATE INDEX outcome_contact ON outcome (started_at) WHERE contact IS NOT NULL;
     ALTER TABLE outbox ADD COLUMN picture BLOB;
 ",
+    "
+    CREATE TABLE blindness (
+        began_at  INTEGER PRIMARY KEY,
+        ended_at  INTEGER,
+        causes    TEXT NOT NULL,
+        sentinels TEXT NOT NULL
+    ) STRICT;
+",
 ];
 
 /// Brings the layout up to date, each step in a transaction of its own.

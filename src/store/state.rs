@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::{Store, StoreError, outbox};
+use super::{Store, StoreError, blindness, outbox};
 use crate::domain::{
     channel::{ChannelId, ProbeKey},
     decision::Decision,
     evaluation::State,
     incident::Incident,
+    network::Blindness,
 };
 
 /// What the store knows of the time before a restart.
@@ -20,6 +21,8 @@ pub struct Remembered {
     pub channels: BTreeMap<ChannelId, RememberedChannel>,
     /// How often each probe has asked for people today.
     pub asked: HashMap<ProbeKey, u32>,
+    /// The time without sight that was not over.
+    pub blindness: Option<Blindness>,
 }
 
 /// One channel as it was last committed.
@@ -57,6 +60,7 @@ impl Store {
                 let since = moment(row.get(2)?)?;
                 remembered.channels.insert(ChannelId::new(&id), RememberedChannel { state, since, incident });
             }
+            remembered.blindness = blindness::open(connection)?;
             Ok(remembered)
         })
         .await
