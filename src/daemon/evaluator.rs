@@ -252,7 +252,7 @@ impl Evaluator {
         if self.ticks.is_multiple_of(TICKS_PER_LOOK) {
             self.refused = false;
             self.look(now);
-            self.blindness.write_next(&self.store, &self.trouble);
+            self.follow_network();
             self.history.flush();
             self.windows_from = self.roster.show_windows(self.windows_from, WINDOWS_PER_LOOK, now.monotonic);
         }

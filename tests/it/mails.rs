@@ -1,5 +1,6 @@
 //! The mails as they are read, golden: text and HTML of every situation, and what must hold for each of them.
 
+mod blind;
 mod situations;
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
@@ -33,6 +34,7 @@ fn mails() -> BTreeMap<&'static str, Content> {
     mails.extend(other_doors());
     mails.extend(news());
     mails.extend(oddities());
+    mails.extend(blind::mails());
     mails
 }
 
@@ -257,7 +259,9 @@ fn the_first_five_lines_say_everything_and_fit() {
             "{name}: {lines:?}"
         );
         assert_eq!(lines[5], "", "{name}");
-        let is_other_news = name.starts_with("recovery") || ["degraded", "withdrawn"].contains(&name);
+        let is_other_news = name.starts_with("recovery")
+            || name.starts_with("blind-")
+            || ["degraded", "withdrawn"].contains(&name);
         assert!(lines[0].starts_with("DARK since 03:") || is_other_news);
         assert!(lines[1].starts_with("Customers: "), "{name}: {lines:?}");
     }

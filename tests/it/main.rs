@@ -14,6 +14,7 @@ mod delivery;
 mod demo;
 mod demo_inbox;
 mod demo_support_centre;
+mod descriptors;
 mod dispatcher;
 mod evidence;
 mod hostile;

@@ -274,10 +274,11 @@ impl Lab {
         rows.query_map([], mail).unwrap().map(Result::unwrap).collect()
     }
 
-    /// As what the last time without sight is known.
+    /// The worst cause of the last time without sight; as it begins and ends, a round may find only a part of it.
     pub fn last_cause(&self) -> String {
         let last = "SELECT causes FROM blindness WHERE ended_at IS NOT NULL ORDER BY began_at DESC LIMIT 1";
-        self.store().query_row(last, [], |row| row.get(0)).unwrap()
+        let causes: String = self.store().query_row(last, [], |row| row.get(0)).unwrap();
+        causes.split(", ").next().unwrap().to_owned()
     }
 }
 

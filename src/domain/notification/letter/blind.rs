@@ -1,5 +1,7 @@
 //! The mail that says from when to when the monitor saw nothing, since its own network was lost.
 
+use jiff::Timestamp;
+
 use crate::domain::{
     network::Cause,
     notification::{
@@ -25,18 +27,22 @@ pub(in crate::domain::notification) fn lay_out(back: &Return<'_>) -> Letter {
     let zone = back.letterhead.time_zone;
     let (from, until) = (back.blindness.began_at, back.until);
     let lasted = tell::span(back.lasted);
-    let is_same_day = from.to_zoned(zone.clone()).date() == until.to_zoned(zone.clone()).date();
-    let from = if is_same_day { tell::clock(from, zone) } else { tell::moment(from, until, zone) };
-    let saw = match back.blindness.cause() {
-        Some(Cause::Names) => "could look up no name",
-        _ => "saw nothing",
+    let day = |at: Timestamp| at.to_zoned(zone.clone()).date();
+    let is_of_names = back.blindness.cause() == Some(Cause::Names);
+    let saw = if is_of_names { "could look up no name" } else { "saw nothing" };
+    let (from, saw_in_short) = match (day(from) == day(until), is_of_names) {
+        (true, true) => (tell::clock(from, zone), "no name was resolved"),
+        (true, false) => (tell::clock(from, zone), "the monitor saw nothing"),
+        // The line must not be longer for the day in it.
+        (false, true) => (tell::clock_and_day(from, zone), "no names"),
+        (false, false) => (tell::clock_and_day(from, zone), "saw nothing"),
     };
     let subject = format!("[BLIND] The monitor {} {saw} for {lasted}", back.location);
     Letter {
         subject: cut(&subject, SUBJECT_MAX),
         badge: "BLIND".to_owned(),
         tone: Tone::Mixed,
-        headline: format!("from {from} to {}: the monitor {saw}", tell::moment(until, until, zone)),
+        headline: format!("from {from} to {}: {saw_in_short}", tell::moment(until, until, zone)),
         lead: vec![
             Fact::new("Customers", format!("nobody knows what they met in these {lasted}")),
             Fact::new("Why", why(back.blindness.cause())),
@@ -51,7 +57,7 @@ pub(in crate::domain::notification) fn lay_out(back: &Return<'_>) -> Letter {
 fn why(cause: Option<Cause>) -> &'static str {
     match cause {
         Some(Cause::Link) => "our own link was down: not even the gateway answered",
-        Some(Cause::Line) => "the line behind our gateway was down",
+        Some(Cause::Line) => "our gateway answered, and nothing behind it",
         Some(Cause::Names) => "no name server answered us",
         Some(Cause::Network) | None => "our own network was lost",
     }
