@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! reloader -> plans -> scheduler -> outcomes -> evaluator -> batches -> recorder
-//!                                                   '-> store, bell -> dispatcher
+//!                 '-> lookout -> network -^         '-> store, bell -> dispatcher
 //! ```
 //!
-//! Shutdown flows the same way: the sources (scheduler, reloader, listener) stop at a token; the evaluator and the
+//! Shutdown flows the same way: the sources (scheduler, lookout, reloader, listener) stop at a token; the evaluator and the
 //! recorder end when their input does; the dispatcher makes a last pass when the evaluator has committed all it owes. A
 //! loop that ends without having been asked to ends the daemon.
 

@@ -241,6 +241,7 @@ impl Evaluator {
             if !self.wanting.contains(&place) && self.roster.judge(place, now).is_some() {
                 self.wanting.insert(place);
             }
+            self.blindness.note_run(&outcome);
             self.history.push(outcome);
         }
         self.history.flush_if_full();

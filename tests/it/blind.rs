@@ -64,7 +64,8 @@ impl std::fmt::Display for Tally {
 }
 
 async fn every_way() -> Vec<(Loss, Tally)> {
-    let rounds: usize = std::env::var("LAMPLIGHTER_ROUNDS").map_or(1, |rounds| rounds.parse().unwrap());
+    let asked = std::env::var_os("LAMPLIGHTER_ROUNDS").map(|rounds| rounds.into_string().unwrap());
+    let rounds: usize = asked.map_or(1, |rounds| rounds.parse().unwrap());
     let lab = Lab::build(DOORS).await;
     until("all doors are up", async || lab.doors_in("up").await == DOORS).await;
     let mut tallies: Vec<(Loss, Tally)> = Loss::ALL.map(|loss| (loss, Tally::default())).into();

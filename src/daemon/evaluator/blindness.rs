@@ -28,6 +28,7 @@ use crate::{
         evaluation::State,
         network::{Blindness, Cause, Kind, Network, Sight, Spell},
         notification::{Notification, Unwatched, blind::Return},
+        outcome::{Outcome, Verdict},
     },
     store::{Store, StoreError},
 };
@@ -39,6 +40,9 @@ const OWED_MAX: usize = 1_000;
 /// A channel that has been unknown for so long when sight is lost, since the monitor has only just begun, is one that was
 /// not watched for want of sight.
 const JUST_BEFORE: Duration = Duration::from_secs(60);
+
+/// From so long after sight was lost on, a channel that works is odd; before, it may have been seen just in time.
+const ODD_FROM: Duration = Duration::from_secs(10);
 
 /// The account of lost sight.
 pub(crate) struct Account {
@@ -65,6 +69,8 @@ struct Open {
     began: Option<Instant>,
     /// Channels that became unknown in it, and since when.
     unwatched: BTreeMap<ChannelId, Timestamp>,
+    /// A channel was found to work all the same, which has been said.
+    is_doubtful: bool,
 }
 
 #[derive(Clone)]
@@ -77,7 +83,8 @@ struct Entry {
 impl Account {
     /// Goes on where the store has a time that is not over.
     pub(crate) fn new(network: watch::Receiver<Network>, remembered: Option<Blindness>) -> Self {
-        let open = remembered.map(|kept| Open { kept, began: None, unwatched: BTreeMap::new() });
+        let open =
+            remembered.map(|kept| Open { kept, began: None, unwatched: BTreeMap::new(), is_doubtful: false });
         Self { network, open, owed: VecDeque::new(), writing: None }
     }
 
@@ -123,6 +130,18 @@ impl Account {
         }
     }
 
+    /// A run worked. Where nothing can be seen that is odd, unless the channel stands in our own network: the sentinels may
+    /// be the ones that are gone.
+    pub(crate) fn note_run(&mut self, outcome: &Outcome) {
+        let Some(open) = self.open.as_mut().filter(|open| !open.is_doubtful) else { return };
+        let is_odd = outcome.verdict == Verdict::Ok && outcome.started_at > open.kept.began_at + ODD_FROM;
+        if is_odd && self.network.borrow().sight() == Some(Sight::Blind) {
+            open.is_doubtful = true;
+            let probe = &outcome.probe;
+            warn!(%probe, "works, though no sentinel answers; if it is not in our own network, choose other sentinels");
+        }
+    }
+
     fn note_spell(&mut self, spell: &Spell, plan: &Plan) {
         let is_new = self.open.is_none();
         let open = self.open.get_or_insert_with(|| Open {
@@ -133,6 +152,7 @@ impl Account {
             },
             began: Some(Instant::now()),
             unwatched: BTreeMap::new(),
+            is_doubtful: false,
         });
         let before = open.kept.clone();
         open.kept.causes.extend(&spell.causes);

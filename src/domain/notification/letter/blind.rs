@@ -105,7 +105,10 @@ fn channels(back: &Return<'_>) -> Option<Section> {
     }
     let columns = vec![column("Channel"), column("Title"), column("Unknown since")];
     let title = format!("Not watched ({})", tell::zone_name(back.until, zone));
-    (!rows.is_empty()).then(|| Section { title, body: Body::Table { columns, rows } })
+    if rows.is_empty() {
+        return None;
+    }
+    Some(Section { title, body: Body::Table { columns, rows } })
 }
 
 fn what_now(back: &Return<'_>) -> Section {
