@@ -323,3 +323,40 @@ async fn the_monitor_that_begins_without_a_network_says_so_when_it_has_one() {
     assert!(play.mailbox.texts()[0].contains("Not watched: chat\n"), "{}", play.mailbox.texts()[0]);
     play.end().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_time_without_sight_is_over_when_nobody_looks_any_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let doors = doors(["chat"]);
+    let sentinels = three();
+    let play = Play::start(guarded(&doors, &KINDS, &sentinels), directory.path()).await;
+    pass(30).await;
+    lose(&sentinels, &doors);
+    pass(90).await;
+    let (mailbox, clock) = (Arc::clone(&play.mailbox), play.clock);
+    play.end().await;
+    doors["chat"].set(Door::Works);
+    let play = Play::resume(plan(&doors, |_| {}), directory.path(), mailbox, clock).await;
+    pass(5).await;
+    play.end().await;
+    assert!(matches!(kept(directory.path())[..], [(_, Some(_), _)]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_hears_of_name_servers_that_no_channel_needs() {
+    let directory = tempfile::tempdir().unwrap();
+    let doors = doors(["chat"]);
+    let sentinels = three();
+    let kinds = [("names", Kind::Resolver), ("far", Kind::Address), ("other", Kind::Address)];
+    let play = Play::start(guarded(&doors, &kinds, &sentinels), directory.path()).await;
+    pass(30).await;
+    sentinels[0].is_lost.store(true, Relaxed);
+    pass(300).await;
+    assert_eq!(play.sum("lamplighter_sentinel_up{sentinel=\"names\"}"), 0.0);
+    sentinels[0].is_lost.store(false, Relaxed);
+    pass(30).await;
+    assert_eq!((play.mailbox.news(), play.state("chat")), (Vec::new(), State::Up));
+    play.end().await;
+    let rows = kept(directory.path());
+    assert!(matches!(&rows[..], [(_, Some(_), causes)] if causes == "names"), "{rows:?}");
+}
