@@ -17,6 +17,7 @@ pub mod plan;
 pub mod report;
 pub mod schema;
 mod section;
+pub mod sentinels;
 mod settings;
 mod smtp;
 mod stand_in;

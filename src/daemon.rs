@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! reloader -> plans -> scheduler -> outcomes -> evaluator -> batches -> recorder
-//!                                                   '-> store, bell -> dispatcher
+//!                 '-> lookout -> network -^         '-> store, bell -> dispatcher
 //! ```
 //!
-//! Shutdown flows the same way: the sources (scheduler, reloader, listener) stop at a token; the evaluator and the
+//! Shutdown flows the same way: the sources (scheduler, lookout, reloader, listener) stop at a token; the evaluator and the
 //! recorder end when their input does; the dispatcher makes a last pass when the evaluator has committed all it owes. A
 //! loop that ends without having been asked to ends the daemon.
 
@@ -13,6 +13,7 @@ pub mod dispatcher;
 mod evaluator;
 mod keeper;
 mod listener;
+mod lookout;
 mod pulse;
 mod recorder;
 mod reloader;
@@ -167,9 +168,15 @@ impl Daemon {
         let (batches_in, batches) = mpsc::channel(BATCHES_WAITING);
         let bell = Arc::new(Notify::new());
         let trouble = Arc::new(Trouble::new(self.metrics.instruments.store_degraded.clone()));
+        let (lookout, gate) = lookout::build(lookout::Connections {
+            plans: self.plans.subscribe(),
+            metrics: Arc::clone(&self.metrics),
+            clock: self.clock,
+        });
         let scheduler = scheduler::Connections {
             plans: self.plans.subscribe(),
             outcomes: outcomes_in,
+            gate: gate.clone(),
             metrics: Arc::clone(&self.metrics),
             pulse: Arc::clone(&self.pulse),
             clock: self.clock,
@@ -178,6 +185,7 @@ impl Daemon {
         let evaluator = evaluator::Connections {
             plans: self.plans.subscribe(),
             outcomes,
+            network: gate.network(),
             batches: batches_in,
             evidence: evidence.map(Keeper::new),
             store: store.clone(),
@@ -199,6 +207,12 @@ impl Daemon {
         let stop = self.stop.clone();
         let turning = scheduler::run(scheduler, stop.clone());
         self.loops.spawn_on(async move { ("scheduler", turning.await) }, probing);
+        let looking = lookout::run(lookout, stop.clone());
+        let looking = async move {
+            looking.await;
+            ("lookout", Ok(()))
+        };
+        self.loops.spawn_on(looking, probing);
         self.spawn("evaluator", async move {
             evaluator::run(evaluator).await;
             Ok(())
@@ -374,7 +388,11 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::{config::plan::Boot, domain::channel::Location, evidence::EvidencePlan};
+    use crate::{
+        config::plan::{Boot, NetworkPlan},
+        domain::channel::Location,
+        evidence::EvidencePlan,
+    };
 
     /// A daemon with nothing to do and one loop.
     fn daemon(turning: impl Future<Output = anyhow::Result<()>> + Send + 'static) -> Daemon {
@@ -392,6 +410,7 @@ mod tests {
             time_zone: jiff::tz::TimeZone::UTC,
             runs_max: 1,
             runs_per_host_max: 1,
+            network: NetworkPlan::default(),
             teams: BTreeMap::new(),
             dependencies: BTreeMap::new(),
             channels: BTreeMap::new(),

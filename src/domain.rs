@@ -11,6 +11,7 @@ pub mod exhibit;
 pub mod happening;
 pub mod incident;
 pub mod latency;
+pub mod network;
 pub mod notification;
 pub mod outcome;
 pub mod schedule;

@@ -14,8 +14,9 @@ use crate::{
         files::{Gathering, SourceText},
         mail,
         personas::Personas,
-        plan::{Boot, Dependency, Plan, Team},
+        plan::{Boot, Dependency, NetworkPlan, Plan, Team},
         report::Report,
+        sentinels,
         settings::MonitorSettings,
         syntax,
         tables::{Entry, Intake, Tables},
@@ -116,6 +117,7 @@ fn read(
 ) -> Option<Draft> {
     let mut tables = Tables { incomplete, ..Tables::default() };
     let mut drafting: Option<Drafting> = None;
+    let mut network = NetworkPlan::default();
     for (source, outside) in texts.iter().zip(outside) {
         let file = source.index;
         let syntax = syntax::parse(&source.text);
@@ -129,6 +131,7 @@ fn read(
         };
         let drafting = drafting.get_or_insert_with(|| {
             let transport = Transport::new(resolver(&tables.monitor, report));
+            network = sentinels::build(&tables, &transport, report);
             let chromium = chromium(tables.browser.as_ref(), report);
             let personas = Personas::build(&tables.personas, outside, &transport, &chromium, report);
             Drafting::new(transport, chromium, personas, tables.defaults.as_ref(), report)
@@ -138,7 +141,9 @@ fn read(
             drafting.take(channels, outside, Intake { file, report });
         }
     }
-    Some(assemble(path, tables, drafting?, outside.first()?, report))
+    let mut draft = assemble(path, tables, drafting?, outside.first()?, report);
+    draft.plan.network = network;
+    Some(draft)
 }
 
 /// What only the whole can show. `main` is what the first file refers to.
@@ -231,6 +236,7 @@ fn plan(
         time_zone: monitor.time_zone.as_ref().map_or_else(jiff::tz::TimeZone::system, |zone| zone.0.clone()),
         runs_max: count(monitor.runs_max, RUNS_MAX),
         runs_per_host_max: count(monitor.runs_per_host_max, RUNS_PER_HOST_MAX),
+        network: NetworkPlan::default(),
         teams,
         dependencies: BTreeMap::new(),
         channels: BTreeMap::new(),

@@ -13,12 +13,13 @@ use crate::{
         channel::{ChannelId, ChannelKind, Location, ProbeKey, ProbeName, TeamId},
         contact::Responder,
         evaluation::Rules,
+        network::Kind,
         outcome::PhaseWords,
     },
     evidence::EvidencePlan,
     metrics::{self, series::Measures},
     notify::mail::MailServer,
-    probe::Probe,
+    probe::{Probe, sentinel::Sentinel},
     secret::Redactor,
 };
 
@@ -39,6 +40,8 @@ pub struct Plan {
     pub runs_max: usize,
     /// At most so many runs at once against one host.
     pub runs_per_host_max: usize,
+    /// By what our own network is judged.
+    pub network: NetworkPlan,
     /// The teams, by id.
     pub teams: BTreeMap<TeamId, Team>,
     /// What channels depend on, by id.
@@ -58,6 +61,39 @@ pub struct Boot {
     pub store: PathBuf,
     /// Where evidence is kept, and how much.
     pub evidence: EvidencePlan,
+}
+
+/// By what our own network is judged.
+#[derive(Clone, Debug)]
+pub struct NetworkPlan {
+    /// What must answer if it works; without any, every run counts as it ends.
+    pub sentinels: Arc<[SentinelPlan]>,
+    /// A time without sight is told of, when it is over, if it was as long as this.
+    pub mail_after: Duration,
+}
+
+/// Where nothing is said, two minutes without sight are told of.
+const BLIND_MAIL_AFTER: Duration = Duration::from_secs(120);
+
+impl Default for NetworkPlan {
+    fn default() -> Self {
+        Self { sentinels: Arc::default(), mail_after: BLIND_MAIL_AFTER }
+    }
+}
+
+/// One sentinel.
+#[derive(Clone, Debug)]
+pub struct SentinelPlan {
+    /// Its name.
+    pub name: String,
+    /// What it stands for.
+    pub kind: Kind,
+    /// How often it is asked.
+    pub every: Duration,
+    /// How long its answer is waited for.
+    pub timeout: Duration,
+    /// What to ask.
+    pub sentinel: Arc<dyn Sentinel>,
 }
 
 /// People who are told.

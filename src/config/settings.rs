@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::{
     config::{
         dependencies::DependencySettings,
+        sentinels::SentinelSettings,
         smtp::SmtpUrl,
         value::{Count, Id, LabelName, LabelValue, Listen, TimeZone, Title},
         waiting::WaitingSettings,
@@ -40,6 +41,9 @@ pub struct FileSettings {
     pub browser: ChromiumSettings,
     /// How mail leaves.
     pub mail: Option<MailSettings>,
+    /// What must answer if our own network works.
+    #[schemars(default)]
+    pub sentinel: Vec<SentinelSettings>,
     /// As whom probes run, by id: a new account, an old one.
     #[schemars(default)]
     pub persona: BTreeMap<Id, PersonaSettings>,
@@ -58,8 +62,18 @@ pub struct FileSettings {
 }
 
 /// The keys of [`FileSettings`]; a test holds them against the schema.
-pub const TABLES: [&str; 9] =
-    ["include", "monitor", "browser", "mail", "persona", "team", "defaults", "dependency", "channel"];
+pub const TABLES: [&str; 10] = [
+    "include",
+    "monitor",
+    "browser",
+    "mail",
+    "sentinel",
+    "persona",
+    "team",
+    "defaults",
+    "dependency",
+    "channel",
+];
 
 /// `[monitor]`: the monitor itself.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -89,6 +103,9 @@ pub struct MonitorSettings {
     pub runs_per_host_max: Option<Count>,
     /// DNS servers to ask instead of those of this machine, each with its port, such as "10.0.0.53:53".
     pub resolver: Option<At<Vec<Listen>>>,
+    /// A time in which the network of this monitor was lost is told of by mail, when it is over, if it was as long as this.
+    /// Default "2m".
+    pub blind_mail_after: Option<Span>,
     /// `check` warns if the configuration makes more time series than this. Default 100000.
     pub series_max: Option<Count>,
 }

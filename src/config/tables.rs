@@ -20,6 +20,7 @@ use crate::{
         dependencies::DependencySettings,
         report::{FileIndex, Report},
         section::{self, Section, Tree},
+        sentinels::SentinelSettings,
         settings::{DefaultSettings, MailSettings, MonitorSettings, TABLES, TeamSettings},
         value::Id,
         wording::{Complaint, in_backticks},
@@ -57,6 +58,8 @@ pub struct Tables<'f> {
     pub browser: Option<Entry<'f, ChromiumSettings>>,
     /// `[mail]`.
     pub mail: Option<Entry<'f, MailSettings>>,
+    /// `[[sentinel]]`.
+    pub sentinels: Option<Entry<'f, Vec<At<SentinelSettings>>>>,
     /// `[defaults]`.
     pub defaults: Option<Entry<'f, DefaultSettings>>,
     /// `[persona.ID]`.
@@ -98,14 +101,12 @@ impl<'f> Tables<'f> {
                 }
                 "team" => intake.entries(value, TEAM, &mut self.teams),
                 "channel" => channels = Some(value),
-                word @ ("monitor" | "browser" | "mail" | "defaults" | "persona") if !is_first => intake
-                    .refuse(
-                        Problem::at(
-                            span,
-                            format!("[{word}] belongs into the first file, not into an included one"),
-                        )
-                        .hint("an included file holds teams, dependencies and channels"),
-                    ),
+                word @ ("monitor" | "browser" | "mail" | "sentinel" | "defaults" | "persona")
+                    if !is_first =>
+                {
+                    intake.refuse(misplaced(word, span));
+                }
+                "sentinel" => self.sentinels = Some(intake.read(span, value)),
                 "persona" => intake.entries(value, PERSONA, &mut self.personas),
                 "monitor" => self.monitor = intake.read(span, value).section.settings.unwrap_or_default(),
                 "browser" => self.browser = Some(intake.read(span, value)),
@@ -120,6 +121,11 @@ impl<'f> Tables<'f> {
         }
         channels
     }
+}
+
+fn misplaced(word: &str, place: Range<usize>) -> Problem {
+    let message = format!("[{word}] belongs into the first file, not into an included one");
+    Problem::at(place, message).hint("an included file holds teams, dependencies and channels")
 }
 
 /// Reads the tables of one file.

@@ -7,6 +7,7 @@ use crate::{
         channels::{Drafted, TeamSaid},
         plan::{self, Plan, ProbePlan},
         report::Report,
+        sentinels,
         tables::Tables,
     },
     setting::Problem,
@@ -19,6 +20,7 @@ const SERIES_MAX: usize = 100_000;
 pub fn add(tables: &Tables<'_>, plan: &Plan, channels: &BTreeMap<String, Drafted>, report: &mut Report) {
     teams(tables, plan, channels, report);
     mail_host(tables, plan, channels, report);
+    sentinels::warn(tables, || probes(channels), report);
     series(tables, channels, report);
 }
 
@@ -66,7 +68,7 @@ fn probes(channels: &BTreeMap<String, Drafted>) -> impl Iterator<Item = &ProbePl
 }
 
 /// The name without brackets and port.
-fn host_name(host: &str) -> &str {
+pub(super) fn host_name(host: &str) -> &str {
     let bare = host.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(address, _)| address);
     bare.unwrap_or_else(|| match host.rsplit_once(':') {
         Some((name, port)) if !name.contains(':') && port.bytes().all(|byte| byte.is_ascii_digit()) => name,

@@ -5,6 +5,7 @@
 //! that refuses is asked again every second: what has been seen is still known, so a verdict comes late and is not lost.
 
 mod absent;
+mod blindness;
 mod held;
 pub(super) mod history;
 mod picture;
@@ -25,7 +26,10 @@ use crate::{
     clock::Clock,
     config::plan::Plan,
     daemon::{
-        evaluator::{history::History, picture::Picture, roster::Roster, ruling::Keeps, world::Surroundings},
+        evaluator::{
+            blindness::Account, history::History, picture::Picture, roster::Roster, ruling::Keeps,
+            world::Surroundings,
+        },
         keeper::Keeper,
         scheduler::Observed,
         systemd,
@@ -38,6 +42,7 @@ use crate::{
         decision::Decision,
         evaluation::{Moment, State},
         incident::{IncidentEvent, Severity},
+        network::{Network, Sight},
         outcome::{InconclusiveReason, Outcome},
         snapshot::Snapshot,
     },
@@ -75,6 +80,8 @@ pub(crate) struct Connections {
     pub(crate) plans: watch::Receiver<Arc<Plan>>,
     /// Where outcomes come from; the evaluator ends when it closes.
     pub(crate) outcomes: mpsc::Receiver<Observed>,
+    /// What has been found out about our own network.
+    pub(crate) network: watch::Receiver<Network>,
     /// Where the history goes, in batches; closes when the evaluator ends.
     pub(crate) batches: mpsc::Sender<Arc<[Outcome]>>,
     /// Where evidence is kept, if it is.
@@ -119,6 +126,10 @@ pub(crate) async fn run(mut evaluator: Evaluator) {
                 evaluator.take_in(arrived.drain(..));
             }
             result = finished(&mut evaluator.commit) => evaluator.conclude(result),
+            news = evaluator.blindness.news() => match news {
+                blindness::News::Found => evaluator.follow_network(),
+                blindness::News::Written(written) => evaluator.note_written(written),
+            },
             _ = ticks.tick() => evaluator.tick(),
             Ok(()) = evaluator.plans.changed() => evaluator.adopt_plan(),
         }
@@ -134,6 +145,8 @@ pub(crate) struct Evaluator {
     picture: Picture,
     /// Places of channels whose evidence calls for a change of state.
     wanting: BTreeSet<usize>,
+    /// The times in which our own network was lost.
+    blindness: Account,
     /// Channels that have been away for so long that their incident is to be withdrawn.
     leaving: Vec<ChannelId>,
     /// What people are told, and when.
@@ -191,6 +204,7 @@ impl Evaluator {
         let Connections {
             mut plans,
             outcomes,
+            network,
             batches,
             evidence,
             store,
@@ -202,7 +216,8 @@ impl Evaluator {
             clock,
         } = connections;
         let plan = Arc::clone(&plans.borrow_and_update());
-        let Remembered { channels, cases, owed, .. } = remembered;
+        let Remembered { channels, cases, owed, blindness, .. } = remembered;
+        let blindness = Account::new(network, blindness);
         let beginning = Moment { wall: clock.now(), monotonic: Duration::ZERO };
         let mut evaluator = Self {
             roster: Roster::new(plan.boot.location.clone(), channels),
@@ -211,6 +226,7 @@ impl Evaluator {
             picture: Picture::new(snapshots),
             telling_from: Duration::ZERO,
             wanting: BTreeSet::new(),
+            blindness,
             leaving: Vec::new(),
             commit: None,
             refused: false,
@@ -252,6 +268,7 @@ impl Evaluator {
             if !self.wanting.contains(&place) && self.roster.judge(place, now).is_some() {
                 self.wanting.insert(place);
             }
+            self.blindness.note_run(&outcome);
             self.history.push(outcome);
         }
         self.history.flush_if_full();
@@ -263,6 +280,7 @@ impl Evaluator {
         if self.ticks.is_multiple_of(TICKS_PER_LOOK) {
             self.refused = false;
             self.look(now);
+            self.follow_network();
             self.history.flush();
             self.windows_from = self.roster.show_windows(self.windows_from, WINDOWS_PER_LOOK, now.monotonic);
         }
@@ -279,10 +297,33 @@ impl Evaluator {
     }
 
     fn show_blindness(&self) {
-        let blindness = self.roster.blindness();
+        let mut blindness = self.roster.blindness();
+        // Where sentinels look, they say it first, and say first that it is over.
+        match self.blindness.sight() {
+            Some(Sight::Blind) => blindness.insert(InconclusiveReason::OwnNetwork),
+            Some(Sight::Clear) => blindness.remove(&InconclusiveReason::OwnNetwork),
+            Some(Sight::Nameless) | None => false,
+        };
         for cause in InconclusiveReason::ALL {
             let blind = self.metrics.instruments.blind.with_label_values(&[cause.as_str()]);
             blind.set(blindness.contains(cause).into());
+        }
+    }
+
+    /// Goes by what has been found out about our own network.
+    fn follow_network(&mut self) {
+        self.blindness.follow(&self.roster, &self.plan, self.clock.now());
+        self.show_blindness();
+        self.blindness.write_next(&self.store, &self.trouble);
+    }
+
+    /// What was to be written about it has been, or is tried again at the next look.
+    fn note_written(&mut self, written: Result<bool, StoreError>) {
+        if let Ok(has_mails) = written {
+            if has_mails {
+                self.outbox.notify_one();
+            }
+            self.blindness.write_next(&self.store, &self.trouble);
         }
     }
 
@@ -367,6 +408,7 @@ impl Evaluator {
             Work::Verdicts(verdicts) => {
                 for (decision, from) in verdicts {
                     log_change(&decision, from);
+                    self.blindness.note(&decision);
                     self.adopt_decision(decision);
                 }
                 self.tell_status();
@@ -425,6 +467,11 @@ impl Evaluator {
                 let result = finished(&mut self.commit).await;
                 self.conclude(result);
                 self.commit_next();
+            }
+            self.blindness.write_next(&self.store, &self.trouble);
+            while self.blindness.is_writing() {
+                let written = self.blindness.written().await;
+                self.note_written(written);
             }
         };
         if timeout(LAST_COMMITS, committing).await.is_err() {

@@ -26,7 +26,7 @@ use tracing::{Instrument, debug_span};
 use crate::{
     clock::Clock,
     config::plan::{Channel, Plan, ProbePlan},
-    daemon::{pulse::Pulse, systemd::Watchdog},
+    daemon::{lookout::Gate, pulse::Pulse, systemd::Watchdog},
     domain::{
         channel::ProbeKey,
         exhibit::Exhibit,
@@ -71,6 +71,8 @@ pub(crate) struct Connections {
     pub(crate) plans: watch::Receiver<Arc<Plan>>,
     /// Where outcomes go; closes when the scheduler ends.
     pub(crate) outcomes: mpsc::Sender<Observed>,
+    /// Where those wait that may have failed for want of a network of our own.
+    pub(crate) gate: Gate,
     /// Where it counts.
     pub(crate) metrics: Arc<Metrics>,
     /// Beats once per turn.
@@ -137,6 +139,7 @@ struct Wheel {
     lag: Spread,
     plans: watch::Receiver<Arc<Plan>>,
     outcomes: mpsc::Sender<Observed>,
+    gate: Gate,
     metrics: Arc<Metrics>,
     pulse: Arc<Pulse>,
     clock: Clock,
@@ -182,7 +185,7 @@ impl Drop for Weight {
 
 impl Wheel {
     fn new(connections: Connections, stop: CancellationToken) -> Self {
-        let Connections { plans, outcomes, metrics, pulse, clock } = connections;
+        let Connections { plans, outcomes, gate, metrics, pulse, clock } = connections;
         let since_epoch = Duration::try_from(clock.now().as_duration()).unwrap_or(Duration::ZERO);
         let skipped =
             Skip::ALL.map(|reason| metrics.instruments.runs_skipped.with_label_values(&[reason.as_str()]));
@@ -199,6 +202,7 @@ impl Wheel {
             lag: metrics.instruments.scheduler_lag.clone(),
             plans,
             outcomes,
+            gate,
             metrics,
             pulse,
             clock,
@@ -243,19 +247,13 @@ impl Wheel {
         let Some(seat) = &self.seats[slot.index()] else { return };
         let weight = Weight::put_on(seat);
         let span = debug_span!("run", probe = %seat.plan.key);
-        let look = look(
-            Arc::clone(&seat.plan),
-            due_at,
-            self.lag.clone(),
-            self.clock,
-            self.outcomes.downgrade(),
-            seat.stop.clone(),
-        );
-        let run = async move {
-            let ending = look.await;
-            drop(weight);
-            (slot, ending)
+        let delivery = Delivery {
+            outcomes: self.outcomes.downgrade(),
+            gate: self.gate.clone(),
+            stop: seat.stop.clone(),
         };
+        let look = look(Arc::clone(&seat.plan), due_at, self.lag.clone(), self.clock, weight, delivery);
+        let run = async move { (slot, look.await) };
         self.runs.spawn(run.instrument(span));
     }
 
@@ -340,35 +338,63 @@ impl Wheel {
     }
 }
 
-/// One run and the delivery of its outcome.
+/// By what way the outcome of a run gets to the evaluator.
+struct Delivery {
+    outcomes: mpsc::WeakSender<Observed>,
+    gate: Gate,
+    /// Tells the run to stop.
+    stop: CancellationToken,
+}
+
+impl Delivery {
+    /// Delivers an outcome, once it is known whether our own network was well; says what the schedule needs to know.
+    async fn deliver(self, mut observed: Observed, began: Instant) -> Ending {
+        let Self { outcomes, gate, stop } = self;
+        let ended = Instant::now();
+        let passed = tokio::select! {
+            biased;
+            passed = gate.pass(&mut observed.outcome, began, ended) => passed,
+            () = stop.cancelled() => return Ending::Void,
+        };
+        if passed.is_break() {
+            return Ending::Void;
+        }
+        let ending = match observed.outcome.verdict {
+            Verdict::Ok | Verdict::Degraded(_) => Ending::Passed,
+            Verdict::Failed(_) => Ending::Failed,
+            Verdict::Inconclusive(_) => Ending::Void,
+        };
+        // Without its input the evaluator ends; a run that only cleans up must not keep it from that.
+        let Some(outcomes) = outcomes.upgrade() else { return Ending::Void };
+        tokio::select! {
+            biased;
+            sent = outcomes.send(observed) => match sent {
+                Ok(()) => ending,
+                // The evaluator has ended, and the whole daemon ends with it.
+                Err(_) => Ending::Void,
+            },
+            () = stop.cancelled() => Ending::Void,
+        }
+    }
+}
+
+/// One run and the delivery of its outcome. It weighs on its hosts while it is made, and no longer.
 async fn look(
     plan: Arc<ProbePlan>,
     due_at: Instant,
     lag: Spread,
     clock: Clock,
-    outcomes: mpsc::WeakSender<Observed>,
-    stop: CancellationToken,
+    weight: Weight,
+    delivery: Delivery,
 ) -> Ending {
     lag.observe(due_at.elapsed().as_secs_f64());
+    let began = Instant::now();
     let key = Arc::clone(&plan.key);
-    let run = run::run(&*plan.probe, key, plan.timeout, clock, &plan.redactor, &stop);
-    let Some(Ended { outcome, exhibits, .. }) = run.await else { return Ending::Void };
-    let ending = match outcome.verdict {
-        Verdict::Ok | Verdict::Degraded(_) => Ending::Passed,
-        Verdict::Failed(_) => Ending::Failed,
-        Verdict::Inconclusive(_) => Ending::Void,
-    };
-    // Without its input the evaluator ends; a run that only cleans up must not keep it from that.
-    let Some(outcomes) = outcomes.upgrade() else { return Ending::Void };
-    tokio::select! {
-        biased;
-        sent = outcomes.send(Observed { fingerprint: plan.fingerprint, outcome, exhibits }) => match sent {
-            Ok(()) => ending,
-            // The evaluator has ended, and the whole daemon ends with it.
-            Err(_) => Ending::Void,
-        },
-        () = stop.cancelled() => Ending::Void,
-    }
+    let run = run::run(&*plan.probe, key, plan.timeout, clock, &plan.redactor, &delivery.stop);
+    let ended = run.await;
+    drop(weight);
+    let Some(Ended { outcome, exhibits, .. }) = ended else { return Ending::Void };
+    delivery.deliver(Observed { fingerprint: plan.fingerprint, outcome, exhibits }, began).await
 }
 
 /// A recheck follows as often as a verdict of dark still needs after the first failure.

@@ -91,12 +91,21 @@ pub enum IncidentEvent {
     Spread,
     /// Some of the channels that fell for one cause work again, others do not yet.
     Eased,
+    /// It was none of a channel: the monitor itself saw nothing for a while, and sees again.
+    Blind,
 }
 
 impl IncidentEvent {
     /// Every event.
-    pub const ALL: [Self; 6] =
-        [Self::Opened, Self::Worsened, Self::Resolved, Self::Withdrawn, Self::Spread, Self::Eased];
+    pub const ALL: [Self; 7] = [
+        Self::Opened,
+        Self::Worsened,
+        Self::Resolved,
+        Self::Withdrawn,
+        Self::Spread,
+        Self::Eased,
+        Self::Blind,
+    ];
 
     /// The word used in metrics, columns and Message-IDs.
     #[must_use]
@@ -108,8 +117,14 @@ impl IncidentEvent {
             Self::Withdrawn => "withdrawn",
             Self::Spread => "spread",
             Self::Eased => "eased",
+            Self::Blind => "blind",
         }
     }
+}
+
+/// By what a mail is known: the same for the same incident, the same word of what happened, and the same recipient.
+pub(crate) fn message_id(incident: &IncidentId, word: &str, recipient: &str, mail_host: &str) -> String {
+    format!("{incident}.{word}.{}@{mail_host}", fingerprint(recipient, 16))
 }
 
 /// The first `digits` hexadecimal digits of a text's SHA-256.

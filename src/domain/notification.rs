@@ -4,6 +4,7 @@
 //! Whatever is said is first laid out as a letter, then written as text and as HTML, so that the two parts of a mail
 //! never differ in what they say. Its first five lines tell somebody at night, on a phone, all that is needed to act.
 
+pub mod blind;
 pub(crate) mod html;
 mod letter;
 mod phrases;
@@ -191,6 +192,17 @@ pub struct Absence<'a> {
     pub letterhead: Letterhead<'a>,
 }
 
+/// A channel that nothing was known of while the monitor could not see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unwatched {
+    /// Its id.
+    pub channel: ChannelId,
+    /// Its title for people.
+    pub title: String,
+    /// Since when it was unknown.
+    pub since: Timestamp,
+}
+
 impl Content {
     /// Writes what is to be said.
     #[must_use]
@@ -209,6 +221,12 @@ impl Content {
     #[must_use]
     pub fn withdraw(incident: &Incident, absence: &Absence<'_>, now: Timestamp) -> Self {
         Self::write(letter::withdrawal::lay_out(incident, absence, now))
+    }
+
+    /// Writes from when to when nothing was watched.
+    #[must_use]
+    pub fn blind(back: &blind::Return<'_>) -> Self {
+        Self::write(letter::blind::lay_out(back))
     }
 
     /// What is sent when the mail leaves `late` after it was decided: the same, with a first line that says so, from

@@ -109,6 +109,14 @@ const STEPS: &[&str] = &[
         'told_at', record ->> '$.confirmed_at')
     FROM incident WHERE resolved_at IS NULL;
 ",
+    "
+    CREATE TABLE blindness (
+        began_at  INTEGER PRIMARY KEY,
+        ended_at  INTEGER,
+        causes    TEXT NOT NULL,
+        sentinels TEXT NOT NULL
+    ) STRICT;
+",
 ];
 
 /// Brings the layout up to date, each step in a transaction of its own.

@@ -1,5 +1,6 @@
 //! The mails as they are read, golden: text and HTML of every situation, and what must hold for each of them.
 
+mod blind;
 mod groups;
 mod situations;
 
@@ -35,6 +36,7 @@ fn mails() -> BTreeMap<&'static str, Content> {
     mails.extend(news());
     mails.extend(oddities());
     mails.extend(groups::mails().into_iter().filter(|(name, _)| *name != "group-of-a-thousand"));
+    mails.extend(blind::mails());
     mails
 }
 
@@ -265,6 +267,7 @@ fn the_first_five_lines_say_everything_and_fit() {
         assert_eq!(lines[5], "", "{name}");
         let is_other_news = name.starts_with("recovery")
             || name == "group-is-over"
+            || name.starts_with("blind-")
             || ["degraded", "withdrawn"].contains(&name);
         assert!(lines[0].starts_with("DARK since 03:") || is_other_news);
         assert!(lines[1].starts_with("Customers: "), "{name}: {lines:?}");

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
+mod blind;
 mod browser;
 mod canaries;
 mod certificates;
@@ -13,6 +14,7 @@ mod delivery;
 mod demo;
 mod demo_inbox;
 mod demo_support_centre;
+mod descriptors;
 mod dispatcher;
 mod evidence;
 mod hostile;

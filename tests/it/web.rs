@@ -124,6 +124,7 @@ async fn a_daemon_at_work_has_a_sample_of_every_metric_there_is() {
         )
     };
     let config = "[monitor]\nlisten = \"127.0.0.1:0\"\n".to_owned()
+        + &format!("[[sentinel]]\nname = \"near\"\naddress = \"{}\"\n", target.address)
         + &door("shop", format!("url = \"https://{}/\", tls = {{ root_ca = \"ca.pem\" }}", shop.address))
         + &door("broken", format!("url = \"http://{}/broken\"", target.address))
         + &format!(

@@ -77,13 +77,17 @@ impl World for Surroundings<'_> {
     }
 
     fn letterhead(&self) -> Letterhead<'_> {
-        let plan = self.plan;
-        Letterhead {
-            mail_host: plan.mail.as_ref().map_or("localhost", |mail| host_of(&mail.from)),
-            public_url: plan.public_url.as_deref(),
-            time_zone: &plan.time_zone,
-            config: &plan.path,
-        }
+        letterhead(self.plan)
+    }
+}
+
+/// What is the same in every mail.
+pub(crate) fn letterhead(plan: &Plan) -> Letterhead<'_> {
+    Letterhead {
+        mail_host: plan.mail.as_ref().map_or("localhost", |mail| host_of(&mail.from)),
+        public_url: plan.public_url.as_deref(),
+        time_zone: &plan.time_zone,
+        config: &plan.path,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::domain::{
     channel::ChannelId,
     evaluation::Moment,
     happening::{Account, Happening},
-    incident::{Incident, IncidentEvent, IncidentId, fingerprint},
+    incident::{Incident, IncidentEvent, message_id},
     notification::{Absence, Content, GroupNews, News, Notification, Proof, Recipient, Subject},
     shared::Shared,
 };
@@ -209,11 +209,7 @@ fn word(event: IncidentEvent, case: &Case) -> String {
     let once = match event {
         IncidentEvent::Opened | IncidentEvent::Resolved | IncidentEvent::Withdrawn => true,
         IncidentEvent::Worsened => !case.is_group(),
-        IncidentEvent::Spread | IncidentEvent::Eased => false,
+        IncidentEvent::Spread | IncidentEvent::Eased | IncidentEvent::Blind => false,
     };
     if once { event.as_str().to_owned() } else { format!("{}-{}", event.as_str(), case.tellings) }
-}
-
-fn message_id(case: &IncidentId, word: &str, recipient: &str, mail_host: &str) -> String {
-    format!("{case}.{word}.{}@{mail_host}", fingerprint(recipient, 16))
 }
