@@ -2,12 +2,15 @@
 //! which one becomes the other. Nothing here does I/O, spawns, or asks for the time: time is an argument.
 
 pub mod channel;
+pub mod command;
 pub mod contact;
 pub mod decision;
 pub mod evaluation;
 pub mod exhibit;
+pub mod hours;
 pub mod incident;
 pub mod latency;
+pub mod maintenance;
 pub mod notification;
 pub mod outcome;
 pub mod schedule;
