@@ -7,6 +7,7 @@
 //! `spawn_blocking`, so that a slow disk delays its caller alone and a paused test clock waits for it.
 
 mod history;
+mod maintenance;
 mod outbox;
 mod schema;
 mod state;

@@ -43,7 +43,8 @@ impl HoursDefaults {
         let hours = settings.hours.as_ref().and_then(|text| spans(text, &zone, problems));
         let holidays = dates(settings.holidays.as_ref());
         let every_closed = every_closed(settings.every_closed.as_ref(), problems);
-        let shared = hours.clone().map(|(spans, zone)| Arc::new(Hours::new(spans, Arc::clone(&holidays), zone)));
+        let shared =
+            hours.clone().map(|(spans, zone)| Arc::new(Hours::new(spans, Arc::clone(&holidays), zone)));
         Self { zone, hours, holidays, every_closed, shared }
     }
 
@@ -56,8 +57,12 @@ impl HoursDefaults {
     ) -> ChannelHours {
         let own = settings.hours.as_ref();
         if own.is_none() && self.hours.is_none() && !lacks("hours") {
-            let holidays = settings.holidays.as_ref().map(|holidays| holidays.problem("holidays without hours"));
-            let pace = settings.every_closed.as_ref().map(|every| every.problem("a pace for when it is closed, without hours"));
+            let holidays =
+                settings.holidays.as_ref().map(|holidays| holidays.problem("holidays without hours"));
+            let pace = settings
+                .every_closed
+                .as_ref()
+                .map(|every| every.problem("a pace for when it is closed, without hours"));
             problems.extend(holidays.into_iter().chain(pace).map(|problem| problem.hint(EXAMPLE)));
             return ChannelHours::default();
         }

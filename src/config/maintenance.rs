@@ -67,7 +67,8 @@ impl WallTime {
     fn parse(text: &str) -> Result<Self, Refused> {
         let text = text.trim();
         let refused = || {
-            let help = "write a date, a time and perhaps a time zone, such as \"2026-12-01 22:00 Europe/Berlin\"";
+            let help =
+                "write a date, a time and perhaps a time zone, such as \"2026-12-01 22:00 Europe/Berlin\"";
             (format!("{text:?} is not a moment"), help.to_owned())
         };
         if let Ok(exact) = text.parse() {
@@ -104,7 +105,9 @@ pub struct CronText(pub Cron);
 impl CronText {
     fn parse(text: &str) -> Result<Self, Refused> {
         let help = "write minute, hour, day, month and day of the week, such as \"0 3 * * Sun\"";
-        Cron::from_str(text).map(Self).map_err(|error| (format!("{text:?} is no times of cron: {error}"), help.to_owned()))
+        Cron::from_str(text)
+            .map(Self)
+            .map_err(|error| (format!("{text:?} is no times of cron: {error}"), help.to_owned()))
     }
 }
 
@@ -249,9 +252,11 @@ fn scope(
     let channel_ids: Vec<&String> = channels.keys().collect();
     let team_ids: Vec<&String> = tables.teams.keys().collect();
     let incomplete = tables.incomplete;
-    problems.extend(settings.channels.iter().filter_map(|id| unknown("channel", id, &channel_ids, incomplete)));
+    problems
+        .extend(settings.channels.iter().filter_map(|id| unknown("channel", id, &channel_ids, incomplete)));
     problems.extend(settings.teams.iter().filter_map(|id| unknown("team", id, &team_ids, incomplete)));
-    let known = |ids: &[At<String>]| ids.iter().filter(|id| is_id(id)).map(|id| id.value.clone()).collect::<Vec<_>>();
+    let known =
+        |ids: &[At<String>]| ids.iter().filter(|id| is_id(id)).map(|id| id.value.clone()).collect::<Vec<_>>();
     let scope = Scope {
         channels: known(&settings.channels).iter().map(|id| ChannelId::new(id)).collect(),
         teams: known(&settings.teams).iter().map(|id| TeamId::new(id)).collect(),
@@ -268,7 +273,9 @@ fn scope(
         };
         if !channels.iter().any(holds) {
             let problem = settings.id.problem(format!("the window `{}` is for no channel", settings.id.0));
-            problems.push(problem.hint("name channels, teams or labels that there are; or none, for all channels"));
+            problems.push(
+                problem.hint("name channels, teams or labels that there are; or none, for all channels"),
+            );
         }
     }
     scope

@@ -8,13 +8,15 @@ use crate::{
         channel::{ChannelId, ChannelKind, Location, ProbeKey, ProbeName, TeamId},
         contact::Responder,
         evaluation::Rules,
+        hours::Hours,
+        maintenance::Planned,
         outcome::PhaseWords,
     },
     evidence::EvidencePlan,
     metrics::{self, series::Measures},
     notify::mail::MailServer,
     probe::Probe,
-    secret::Redactor,
+    secret::{Redactor, Secret},
 };
 
 /// Everything the daemon works by.
@@ -34,6 +36,10 @@ pub struct Plan {
     pub runs_max: usize,
     /// At most so many runs at once against one host.
     pub runs_per_host_max: usize,
+    /// What commands over HTTP must bear; none takes no commands.
+    pub api_token: Option<Secret>,
+    /// Announced maintenance.
+    pub maintenance: Arc<[Planned]>,
     /// The teams, by id.
     pub teams: BTreeMap<TeamId, Team>,
     /// The channels, by id.
@@ -73,6 +79,10 @@ pub struct Channel {
     pub labels: BTreeMap<String, String>,
     /// By what it is judged.
     pub rules: Rules,
+    /// When it is open; none is always.
+    pub hours: Option<Arc<Hours>>,
+    /// How often its probes run outside its hours, if that is more rarely.
+    pub every_closed: Option<Duration>,
     /// Its probes, by name; never empty.
     pub probes: BTreeMap<ProbeName, Arc<ProbePlan>>,
 }

@@ -8,8 +8,9 @@ use serde::Deserialize;
 
 use crate::{
     config::{
+        maintenance::MaintenanceSettings,
         smtp::SmtpUrl,
-        value::{Count, Id, LabelName, LabelValue, Listen, TimeZone, Title},
+        value::{Count, HolidayDate, Id, LabelName, LabelValue, Listen, TimeZone, Title},
         waiting::WaitingSettings,
     },
     domain::channel::ChannelKind,
@@ -39,6 +40,8 @@ pub struct FileSettings {
     pub browser: ChromiumSettings,
     /// How mail leaves.
     pub mail: Option<MailSettings>,
+    /// Who may give commands over HTTP.
+    pub api: Option<ApiSettings>,
     /// As whom probes run, by id: a new account, an old one.
     #[schemars(default)]
     pub persona: BTreeMap<Id, PersonaSettings>,
@@ -51,11 +54,14 @@ pub struct FileSettings {
     /// The channels, by id: the doors through which customers reach support.
     #[schemars(default)]
     pub channel: BTreeMap<Id, ChannelSettings>,
+    /// Announced maintenance.
+    #[schemars(default)]
+    pub maintenance: Vec<MaintenanceSettings>,
 }
 
 /// The keys of [`FileSettings`]; a test holds them against the schema.
-pub const TABLES: [&str; 8] =
-    ["include", "monitor", "browser", "mail", "persona", "team", "defaults", "channel"];
+pub const TABLES: [&str; 10] =
+    ["include", "monitor", "browser", "mail", "api", "persona", "team", "defaults", "channel", "maintenance"];
 
 /// `[monitor]`: the monitor itself.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -107,6 +113,14 @@ pub struct MailSettings {
     pub root_ca: Option<At<PathBuf>>,
 }
 
+/// `[api]`: who may give commands over HTTP.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table, such as [api]")]
+pub struct ApiSettings {
+    /// Where the token lies that every command must bear. Without this table no command is taken.
+    pub token: At<SecretRef>,
+}
+
 /// `[team.ID]`: people who are told.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table, such as { mail = [\"oncall@example.com\"] }")]
@@ -131,6 +145,12 @@ pub struct DefaultSettings {
     pub dark_after: Option<DarkAfter>,
     /// When successes make it up again. Default: 2 runs in a row.
     pub up_after: Option<UpAfter>,
+    /// When channels are open, such as "Mon-Fri 08:00-20:00, Sat 10:00-16:00 Europe/Berlin". Default: always.
+    pub hours: Option<At<String>>,
+    /// Days on which channels that have hours do not open, such as ["2026-12-25"].
+    pub holidays: Option<At<Vec<HolidayDate>>>,
+    /// How often probes run while their channel is outside its hours, if that is more rarely. Default: as always.
+    pub every_closed: Option<At<Span>>,
 }
 
 /// `[channel.ID]`: one door through which customers reach support.
@@ -151,6 +171,13 @@ pub struct ChannelSettings {
     /// Whether people are told when it is merely degraded: slow, a certificate about to expire. Default false; true where
     /// `waiting` is set.
     pub alert_on_degraded: Option<bool>,
+    /// When it is open, such as "Mon-Fri 08:00-20:00, Sat 10:00-16:00 Europe/Berlin". Without a time zone, that of
+    /// [monitor]. Outside of it the channel is closed, and nobody is told of anything.
+    pub hours: Option<At<String>>,
+    /// Days on which it does not open, such as ["2026-12-25"].
+    pub holidays: Option<At<Vec<HolidayDate>>>,
+    /// How often its probes run outside its hours, if that is more rarely.
+    pub every_closed: Option<At<Span>>,
     /// How long customers may wait for a person, and how often in vain. It holds for probes that ask for one.
     pub waiting: Option<At<WaitingSettings>>,
     /// Labels of your own for `support_channel_info`, for joins in PromQL.

@@ -17,9 +17,10 @@ use toml::{
 
 use crate::{
     config::{
+        maintenance::MaintenanceSettings,
         report::{FileIndex, Report},
         section::{self, Section, Tree},
-        settings::{DefaultSettings, MailSettings, MonitorSettings, TABLES, TeamSettings},
+        settings::{ApiSettings, DefaultSettings, MailSettings, MonitorSettings, TABLES, TeamSettings},
         value::Id,
         wording::{Complaint, in_backticks},
     },
@@ -28,6 +29,7 @@ use crate::{
 };
 
 const TEAM: &str = "[team.support] with mail = [\"oncall@example.com\"]";
+const MAINTENANCE: &str = "[[maintenance]] with id = \"nightly\", cron = \"0 3 * * *\" and for = \"1h\"";
 const PERSONA: &str = "[persona.new-account] with headers = { x-account = \"new\" }";
 
 /// A key of the file with its place.
@@ -55,12 +57,16 @@ pub struct Tables<'f> {
     pub browser: Option<Entry<'f, ChromiumSettings>>,
     /// `[mail]`.
     pub mail: Option<Entry<'f, MailSettings>>,
+    /// `[api]`.
+    pub api: Option<Entry<'f, ApiSettings>>,
     /// `[defaults]`.
     pub defaults: Option<Entry<'f, DefaultSettings>>,
     /// `[persona.ID]`.
     pub personas: BTreeMap<String, Entry<'f, PersonaSettings>>,
     /// `[team.ID]`.
     pub teams: BTreeMap<String, Entry<'f, TeamSettings>>,
+    /// `[[maintenance]]`.
+    pub maintenance: Vec<Entry<'f, MaintenanceSettings>>,
 }
 
 impl<'f> Tables<'f> {
@@ -82,18 +88,21 @@ impl<'f> Tables<'f> {
                 }
                 "team" => intake.entries(value, TEAM, &mut self.teams),
                 "channel" => channels = Some(value),
-                word @ ("monitor" | "browser" | "mail" | "defaults" | "persona") if !is_first => intake
-                    .refuse(
+                "maintenance" => intake.list(value, MAINTENANCE, &mut self.maintenance),
+                word @ ("monitor" | "browser" | "mail" | "api" | "defaults" | "persona") if !is_first => {
+                    intake.refuse(
                         Problem::at(
                             span,
                             format!("[{word}] belongs into the first file, not into an included one"),
                         )
-                        .hint("an included file holds teams and channels"),
-                    ),
+                        .hint("an included file holds teams, channels and maintenance"),
+                    )
+                }
                 "persona" => intake.entries(value, PERSONA, &mut self.personas),
                 "monitor" => self.monitor = intake.read(span, value).section.settings.unwrap_or_default(),
                 "browser" => self.browser = Some(intake.read(span, value)),
                 "mail" => self.mail = Some(intake.read(span, value)),
+                "api" => self.api = Some(intake.read(span, value)),
                 "defaults" => self.defaults = Some(intake.read(span, value)),
                 word => {
                     let problem = Problem::at(span, format!("unknown table `{word}`"));
@@ -141,6 +150,25 @@ impl Intake<'_> {
             let entry = self.read(key.span(), value);
             if self.is_new(&id, &key, into.get(&id).map(|first| (first.file, first.key.clone()))) {
                 into.insert(id, entry);
+            }
+        }
+    }
+
+    /// Reads a list of tables; `example` is one.
+    fn list<'f, T: DeserializeOwned>(
+        &mut self,
+        value: Tree<'f>,
+        example: &str,
+        into: &mut Vec<Entry<'f, T>>,
+    ) {
+        let span = value.span();
+        match value.into_inner() {
+            DeValue::Array(items) => {
+                into.extend(items.into_iter().map(|item| self.read(item.span(), item)));
+            }
+            _ => {
+                let problem = Problem::at(span, "expected a list of tables");
+                self.refuse(problem.hint(format!("write a table such as {example}")));
             }
         }
     }

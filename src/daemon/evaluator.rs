@@ -5,8 +5,10 @@
 //! that refuses is asked again every second: what has been seen is still known, so a verdict comes late and is not lost.
 
 mod absent;
+mod gates;
 mod held;
 pub(super) mod history;
+pub(super) mod orders;
 mod picture;
 mod roster;
 mod ruling;
@@ -24,7 +26,14 @@ use crate::{
     clock::Clock,
     config::plan::Plan,
     daemon::{
-        evaluator::{history::History, picture::Picture, roster::Roster, ruling::Keeps},
+        evaluator::{
+            gates::Gates,
+            history::History,
+            orders::{Order, Orders, Step},
+            picture::Picture,
+            roster::Roster,
+            ruling::Keeps,
+        },
         keeper::Keeper,
         scheduler::Observed,
         systemd,
@@ -66,6 +75,8 @@ pub(crate) struct Connections {
     pub(crate) plans: watch::Receiver<Arc<Plan>>,
     /// Where outcomes come from; the evaluator ends when it closes.
     pub(crate) outcomes: mpsc::Receiver<Observed>,
+    /// Where commands come from.
+    pub(crate) orders: mpsc::Receiver<Order>,
     /// Where the history goes, in batches; closes when the evaluator ends.
     pub(crate) batches: mpsc::Sender<Arc<[Outcome]>>,
     /// Where evidence is kept, if it is.
@@ -110,6 +121,7 @@ pub(crate) async fn run(mut evaluator: Evaluator) {
                 evaluator.take_in(arrived.drain(..));
             }
             result = finished(&mut evaluator.commit) => evaluator.conclude(result),
+            step = evaluator.orders.next() => evaluator.follow(step),
             _ = ticks.tick() => evaluator.tick(),
             Ok(()) = evaluator.plans.changed() => evaluator.adopt_plan(),
         }
@@ -121,6 +133,8 @@ pub(crate) async fn run(mut evaluator: Evaluator) {
 /// Everything judged, and what it takes to judge on.
 pub(crate) struct Evaluator {
     roster: Roster,
+    gates: Gates,
+    orders: Orders,
     history: History,
     picture: Picture,
     /// Places of channels whose evidence calls for a change of state.
@@ -167,10 +181,11 @@ async fn finished(commit: &mut Option<Commit>) -> Result<(), StoreError> {
 
 impl Evaluator {
     /// Adopts the plan at once, so that whoever asks for the metrics finds every channel in them from the first moment.
-    pub(crate) fn new(connections: Connections, remembered: Remembered) -> Self {
+    pub(crate) fn new(connections: Connections, mut remembered: Remembered) -> Self {
         let Connections {
             mut plans,
             outcomes,
+            orders,
             batches,
             evidence,
             store,
@@ -183,6 +198,8 @@ impl Evaluator {
         } = connections;
         let plan = Arc::clone(&plans.borrow_and_update());
         let mut evaluator = Self {
+            gates: Gates::new(std::mem::take(&mut remembered.maintenance)),
+            orders: Orders::new(orders),
             roster: Roster::new(plan.boot.location.clone(), remembered),
             history: History::new(batches),
             picture: Picture::new(snapshots),
@@ -217,12 +234,25 @@ impl Evaluator {
         self.plan = Arc::clone(&self.plans.borrow_and_update());
         let now = self.now();
         self.metrics.publish(self.roster.adopt(&self.plan, now));
+        self.gates.adopt_plan(&self.plan);
         self.look(now);
         self.tell_status();
     }
 
+    /// Does what a command asks for, or takes note of what has become of one.
+    fn follow(&mut self, step: Step) {
+        let now = self.now();
+        if self.orders.take(step, &mut self.gates, &self.plan, &self.store, now.wall) {
+            self.look(now);
+        }
+    }
+
     fn take_in(&mut self, arrived: impl Iterator<Item = Observed>) {
         let now = self.now();
+        // What was seen is taken in by what holds now.
+        if self.gates.look(&mut self.roster, now) {
+            self.look(now);
+        }
         for Observed { fingerprint, outcome, exhibits } in arrived {
             let Some(place) = self.roster.record(&outcome, exhibits, fingerprint, now) else { continue };
             if !self.wanting.contains(&place) && self.roster.judge(place, now).is_some() {
@@ -236,18 +266,22 @@ impl Evaluator {
     fn tick(&mut self) {
         let now = self.now();
         self.ticks += 1;
+        if self.gates.look(&mut self.roster, now) {
+            self.look(now);
+        }
         if self.ticks.is_multiple_of(TICKS_PER_LOOK) {
             self.refused = false;
             self.look(now);
             self.history.flush();
             self.windows_from = self.roster.show_windows(self.windows_from, WINDOWS_PER_LOOK, now.monotonic);
         }
-        self.picture.draw(&mut self.roster);
+        self.picture.draw(&mut self.roster, self.gates.announced());
     }
 
     /// Finds every channel whose state is to change and every incident that is to be withdrawn; shows whether anything
     /// can be seen at all.
     fn look(&mut self, now: Moment) {
+        self.gates.look(&mut self.roster, now);
         self.wanting =
             (0..self.roster.posts().len()).filter(|&place| self.roster.judge(place, now).is_some()).collect();
         self.leaving = self.roster.absent().overdue(now).cloned().collect();
@@ -370,7 +404,7 @@ impl Evaluator {
             );
         }
         drop(self.commits_over);
-        self.picture.draw(&mut self.roster);
+        self.picture.draw(&mut self.roster, self.gates.announced());
         self.history.hand_over().await;
     }
 }

@@ -172,13 +172,49 @@ pub struct Stint {
     pub covers: Option<Timestamp>,
 }
 
+/// Where a window stands at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Standing {
+    /// It is under way.
+    Active,
+    /// It is to come.
+    Planned,
+    /// It has ended.
+    Over,
+}
+
+impl Announced {
+    /// Whether it is under way.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.standing == Standing::Active
+    }
+}
+
+impl Stint {
+    /// As it is shown at a moment.
+    #[must_use]
+    pub fn shown(self, at: Timestamp) -> Announced {
+        let Self { id, from, until, scope, text, .. } = self;
+        let standing = if at < from {
+            Standing::Planned
+        } else if at < until {
+            Standing::Active
+        } else {
+            Standing::Over
+        };
+        Announced { id, standing, from, until, scope, text }
+    }
+}
+
 /// A window as it is shown: under way, or the next time of one that will be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Announced {
     /// Its id.
     pub id: WindowId,
     /// Whether it is under way.
-    pub active: bool,
+    pub standing: Standing,
     /// Since or from when.
     pub from: Timestamp,
     /// Until when.

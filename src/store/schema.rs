@@ -73,6 +73,14 @@ const STEPS: &[&str] = &[
     CREATE INDEX outcome_contact ON outcome (started_at) WHERE contact IS NOT NULL;
     ALTER TABLE outbox ADD COLUMN picture BLOB;
 ",
+    "
+    CREATE TABLE maintenance (
+        id       TEXT PRIMARY KEY,
+        from_at  INTEGER NOT NULL,
+        until_at INTEGER NOT NULL,
+        record   TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// Brings the layout up to date, each step in a transaction of its own.

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::{Store, StoreError, outbox};
+use super::{Store, StoreError, maintenance, outbox};
 use crate::domain::{
     channel::{ChannelId, ProbeKey},
     decision::Decision,
     evaluation::State,
     incident::Incident,
+    maintenance::Stint,
 };
 
 /// What the store knows of the time before a restart.
@@ -20,6 +21,8 @@ pub struct Remembered {
     pub channels: BTreeMap<ChannelId, RememberedChannel>,
     /// How often each probe has asked for people today.
     pub asked: HashMap<ProbeKey, u32>,
+    /// Windows of maintenance that were begun, extended or ended by command.
+    pub maintenance: Vec<Stint>,
 }
 
 /// One channel as it was last committed.
@@ -45,7 +48,8 @@ impl Store {
                 .prepare("SELECT record FROM incident WHERE channel = ? AND resolved_at IS NULL ORDER BY confirmed_at DESC LIMIT 1")?;
             let mut channels = connection.prepare("SELECT channel, state, since FROM channel")?;
             let mut rows = channels.query([])?;
-            let mut remembered = Remembered::default();
+            let mut remembered =
+                Remembered { maintenance: maintenance::load(connection)?, ..Remembered::default() };
             while let Some(row) = rows.next()? {
                 let id: String = row.get(0)?;
                 let incident: Option<String> = incidents.query_row([&id], |row| row.get(0)).optional()?;

@@ -7,12 +7,14 @@ use expect_test::expect_file;
 use lamplighter::{
     domain::{
         channel::{ChannelId, ChannelKind},
+        command::Command as Order,
         evaluation::State,
         outcome::{Detail, Failure, Reason, Stage},
         snapshot::{ChannelView, Snapshot},
     },
     metrics::{FAMILIES, Family, Kind},
-    web::{Source, router},
+    secret::Secret,
+    web::{AnswerFuture, Source, router},
 };
 use reqwest::StatusCode;
 use serde_json::json;
@@ -227,6 +229,14 @@ impl Source for Told {
     fn ready(&self) -> Result<(), String> {
         self.ready.clone()
     }
+
+    fn token(&self) -> Option<Secret> {
+        None
+    }
+
+    fn command(&self, command: Order) -> AnswerFuture {
+        panic!("nobody can give a command here: {command:?}")
+    }
 }
 
 /// Serves the pages of what is told, and asks for one.
@@ -263,6 +273,8 @@ fn view(id: &str, title: &str, state: State, failure: Option<Failure>) -> Arc<Ch
         state,
         since: "2026-01-31T02:59:59Z".parse().unwrap(),
         incident: None,
+        opens_at: None,
+        maintenance: None,
         failure,
         probes: Vec::new(),
     })
@@ -285,7 +297,7 @@ async fn the_first_page_shows_every_channel_the_worst_first_and_runs_nothing() {
         view("help", "Help centre", State::Unknown, None),
         view("hotline", "Hotline", State::Dark, None),
     ];
-    let snapshots = watch::Sender::new(Arc::new(Snapshot { channels }));
+    let snapshots = watch::Sender::new(Arc::new(Snapshot { channels, ..Snapshot::default() }));
     let (status, page) = ask(Told { snapshots, alive: Ok(()), ready: Ok(()) }, "/").await;
     assert_eq!(status, StatusCode::OK);
     assert!(!page.contains("<script"), "{page}");

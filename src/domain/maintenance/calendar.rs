@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::domain::maintenance::{
-    Announced, LASTS_MAX, Occurrence, Planned, Scope, Stint, TEXT_CHARS_MAX, WindowId,
+    Announced, LASTS_MAX, Occurrence, Planned, Scope, Standing, Stint, TEXT_CHARS_MAX, WindowId,
 };
 
 /// So many windows that were begun by command can be under way at once.
@@ -76,21 +76,14 @@ impl Calendar {
     #[must_use]
     pub fn announced(&self, at: Timestamp) -> Vec<Announced> {
         let begun = self.stints.values().filter(|stint| stint.from <= at && at < stint.until);
-        let begun = begun.map(|stint| Announced {
-            id: stint.id.clone(),
-            active: true,
-            from: stint.from,
-            until: stint.until,
-            scope: stint.scope.clone(),
-            text: stint.text.clone(),
-        });
+        let begun = begun.map(|stint| stint.clone().shown(at));
         let planned = self.planned.iter().flat_map(|planned| {
             let covered = self.covered(&planned.id);
-            let current = planned.current(at, covered).map(|occurrence| (true, occurrence));
-            let next = planned.next(at, covered).map(|occurrence| (false, occurrence));
-            current.into_iter().chain(next).map(|(active, Occurrence { from, until })| Announced {
+            let current = planned.current(at, covered).map(|occurrence| (Standing::Active, occurrence));
+            let next = planned.next(at, covered).map(|occurrence| (Standing::Planned, occurrence));
+            current.into_iter().chain(next).map(|(standing, Occurrence { from, until })| Announced {
                 id: planned.id.clone(),
-                active,
+                standing,
                 from,
                 until,
                 scope: planned.scope.clone(),
@@ -98,7 +91,7 @@ impl Calendar {
             })
         });
         let mut announced: Vec<Announced> = begun.chain(planned).collect();
-        announced.sort_by(|a, b| (!a.active, a.from, &a.id).cmp(&(!b.active, b.from, &b.id)));
+        announced.sort_by(|a, b| (a.standing, a.from, &a.id).cmp(&(b.standing, b.from, &b.id)));
         announced
     }
 

@@ -48,7 +48,7 @@ fn calendar() -> Calendar {
 
 /// The windows under way, with their ends.
 fn under_way(calendar: &Calendar, now: &str) -> Vec<String> {
-    let announced = calendar.announced(at(now)).into_iter().filter(|window| window.active);
+    let announced = calendar.announced(at(now)).into_iter().filter(Announced::is_active);
     announced.map(|window| format!("{} until {}", window.id, window.until)).collect()
 }
 
@@ -97,7 +97,7 @@ fn planned_windows_take_place_when_they_are_planned() {
         assert_eq!(under_way(&calendar, now), expected, "{now}");
     }
     let coming = calendar.announced(at("2026-11-28T12:00:00Z"));
-    assert_eq!((coming.len(), coming[0].active), (1, false));
+    assert_eq!((coming.len(), coming[0].standing), (1, Standing::Planned));
     assert_eq!(coming[0].from, at("2026-11-29T02:00:00Z"));
 }
 

@@ -193,6 +193,8 @@ pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbeP
                 alert_on_degraded: false,
                 waiting: None,
             },
+            hours: None,
+            every_closed: None,
             probes: BTreeMap::from([(ProbeName::new("door"), Arc::new(probe))]),
         };
         (id, Arc::new(channel))
@@ -210,6 +212,8 @@ pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbeP
         time_zone: jiff::tz::TimeZone::UTC,
         runs_max: 1_000,
         runs_per_host_max: 1_000,
+        api_token: None,
+        maintenance: Arc::default(),
         channels: channels.collect(),
         teams: BTreeMap::from([(team, Team { mail: vec!["oncall@example.com".to_owned()] })]),
     }

@@ -76,9 +76,12 @@ fn an_outage_that_outlives_its_window_began_in_it_and_is_confirmed_at_its_end() 
 
 #[test]
 fn maintenance_that_lasts_past_the_opening_counts_from_the_opening_on() {
-    for (closed, under_maintenance, state) in
-        [("fff", "ff", State::Unknown), ("ffff", "fff", State::Dark), ("ffff", "ooo", State::Up), ("ooo", "f", State::Unknown)]
-    {
+    for (closed, under_maintenance, state) in [
+        ("fff", "ff", State::Unknown),
+        ("ffff", "fff", State::Dark),
+        ("ffff", "ooo", State::Up),
+        ("ooo", "f", State::Unknown),
+    ] {
         let mut trial = Trial::up(&["door"], rules(3, 5, 2));
         attend(&mut trial, Opening::OutOfHours);
         trial.see("door", closed);
