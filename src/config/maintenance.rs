@@ -105,13 +105,14 @@ pub struct CronText(pub Cron);
 impl CronText {
     fn parse(text: &str) -> Result<Self, Refused> {
         let help = "write minute, hour, day, month and day of the week, such as \"0 3 * * Sun\"";
-        Cron::from_str(text)
-            .map(Self)
-            .map_err(|error| (format!("{text:?} is no times of cron: {error}"), help.to_owned()))
+        Cron::from_str(text).map(Self).map_err(|error| {
+            let why = error.to_string().trim_end_matches('.').to_lowercase();
+            (format!("{text:?} is not a schedule of cron: {why}"), help.to_owned())
+        })
     }
 }
 
-written_as_text!(CronText, "times of cron", "0 3 * * Sun", { "type": "string", "description": "Minute, hour, day, month and day of the week, as cron has it: \"0 3 * * Sun\"." });
+written_as_text!(CronText, "a schedule of cron", "0 3 * * Sun", { "type": "string", "description": "Minute, hour, day, month and day of the week, as cron has it: \"0 3 * * Sun\"." });
 
 /// Checks and builds all of them.
 pub fn build(
@@ -125,7 +126,9 @@ pub fn build(
     for entry in &tables.maintenance {
         let Some(settings) = &entry.section.settings else { continue };
         let id = settings.id.0.as_str();
-        if let Some((file, place)) = first.get(id) {
+        // What stands in for an id that could not be read is no name to compare.
+        let is_own = settings.id.span.len() == id.len() + 2;
+        if let Some((file, place)) = first.get(id).filter(|_| is_own) {
             let problem = settings.id.problem(format!("the window `{id}` is defined twice"));
             let problem = problem.hint("rename one of the two");
             report.error_with(entry.file, problem, (*file, place.clone(), "first defined here"));

@@ -10,7 +10,7 @@ mod calendar;
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use croner::Cron;
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{Timestamp, Zoned, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
 pub use self::calendar::{Begin, Calendar, Refusal};
@@ -125,7 +125,7 @@ impl Planned {
         let latest = match &self.when {
             When::Once(occurrence) => *occurrence,
             When::Recurring { cron, lasts, zone } => {
-                let before = cron.find_previous_occurrence(&at.to_zoned(zone.clone()), true).ok()?;
+                let before = cron.find_previous_occurrence(&second(at, zone), true).ok()?;
                 Occurrence::lasting(before.timestamp(), *lasts)
             }
         };
@@ -140,11 +140,17 @@ impl Planned {
         match &self.when {
             When::Once(occurrence) => (occurrence.from > after).then_some(*occurrence),
             When::Recurring { cron, lasts, zone } => {
-                let next = cron.find_next_occurrence(&after.to_zoned(zone.clone()), false).ok()?;
+                let next = cron.find_next_occurrence(&second(after, zone), false).ok()?;
                 Some(Occurrence::lasting(next.timestamp(), *lasts))
             }
         }
     }
+}
+
+/// The second in which a moment lies: cron knows no parts of one.
+fn second(at: Timestamp, zone: &TimeZone) -> Zoned {
+    let whole = Timestamp::from_second(at.as_second());
+    whole.unwrap_or(at).to_zoned(zone.clone())
 }
 
 impl Occurrence {

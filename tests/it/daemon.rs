@@ -2,6 +2,7 @@
 //! played.
 
 mod evaluation;
+mod hours;
 mod plans;
 mod schedule;
 pub mod stage;

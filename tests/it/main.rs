@@ -25,6 +25,7 @@ mod loopback;
 mod mail;
 mod mail_exim;
 mod mails;
+mod maintenance;
 mod network;
 mod operations;
 mod page;

@@ -17,7 +17,7 @@ use lamplighter::domain::{
     channel::{ChannelId, ChannelKind, Location, ProbeKey, ProbeName},
     contact::Contact,
     decision::{Decision, decide},
-    evaluation::{ChannelState, Moment, Quorum, Rules, State, Waiting, Watched},
+    evaluation::{ChannelState, Moment, Opening, Quorum, Rules, State, Waiting, Watched},
     incident::Incident,
     notification::{Letterhead, Subject},
     outcome::{Detail, Failure, Inconclusive, InconclusiveReason, Outcome, Reason, Stage, Verdict},
@@ -51,6 +51,12 @@ struct Scenario {
     /// From which to which second the store refuses to commit.
     #[serde(default)]
     store_down: Vec<(u64, u64)>,
+    /// From which to which second it is outside the hours of every channel.
+    #[serde(default)]
+    out_of_hours: Vec<(u64, u64)>,
+    /// From which to which second every channel is under maintenance.
+    #[serde(default)]
+    maintenance: Vec<(u64, u64)>,
     /// `second channel from -> to`, then what is told to whom.
     expected: Vec<String>,
 }
@@ -162,6 +168,15 @@ impl Scenario {
         }
     }
 
+    fn opening_at(&self, second: u64) -> Opening {
+        let is_in = |spans: &[(u64, u64)]| spans.iter().any(|(from, to)| (*from..*to).contains(&second));
+        match (is_in(&self.out_of_hours), is_in(&self.maintenance)) {
+            (true, _) => Opening::OutOfHours,
+            (false, true) => Opening::Maintenance,
+            (false, false) => Opening::Open,
+        }
+    }
+
     fn recipients_at(&self, second: u64) -> Vec<String> {
         let from = |key: &String| key.parse::<u64>().unwrap();
         let current =
@@ -197,6 +212,7 @@ impl Scenario {
                 if self.restarts.contains(&second) {
                     seat.restart(self.every, now);
                 }
+                seat.state.attend(self.opening_at(second), now);
                 if second.is_multiple_of(self.every) {
                     self.run_probes(seat, (second / self.every) as usize, now);
                 }

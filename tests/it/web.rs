@@ -9,6 +9,7 @@ use lamplighter::{
         channel::{ChannelId, ChannelKind},
         command::Command as Order,
         evaluation::State,
+        maintenance::{Announced, Scope, Standing, WindowId},
         outcome::{Detail, Failure, Reason, Stage},
         snapshot::{ChannelView, Snapshot},
     },
@@ -280,6 +281,17 @@ fn view(id: &str, title: &str, state: State, failure: Option<Failure>) -> Arc<Ch
     })
 }
 
+fn window(text: &str) -> Arc<Announced> {
+    Arc::new(Announced {
+        id: WindowId::new("move"),
+        standing: Standing::Active,
+        from: "2026-01-31T02:00:00Z".parse().unwrap(),
+        until: "2026-01-31T04:30:00Z".parse().unwrap(),
+        scope: Scope::default(),
+        text: text.to_owned(),
+    })
+}
+
 #[tokio::test]
 async fn the_first_page_shows_every_channel_the_worst_first_and_runs_nothing() {
     let failure = |step: Option<&str>, cause, detail: &str| Failure {
@@ -296,6 +308,18 @@ async fn the_first_page_shows_every_channel_the_worst_first_and_runs_nothing() {
         view("form", hostile, State::Degraded, Some(failure(Some(hostile), None, hostile))),
         view("help", "Help centre", State::Unknown, None),
         view("hotline", "Hotline", State::Dark, None),
+        Arc::new(ChannelView {
+            opens_at: Some("2026-02-02T07:00:00Z".parse().unwrap()),
+            ..ChannelView::clone(&view("night", "By night", State::Closed, None))
+        }),
+        Arc::new(ChannelView {
+            maintenance: Some(window(hostile)),
+            ..ChannelView::clone(&view("tickets", "Tickets", State::Closed, None))
+        }),
+        Arc::new(ChannelView {
+            maintenance: Some(window("")),
+            ..ChannelView::clone(&view("video", "Video", State::Closed, None))
+        }),
     ];
     let snapshots = watch::Sender::new(Arc::new(Snapshot { channels, ..Snapshot::default() }));
     let (status, page) = ask(Told { snapshots, alive: Ok(()), ready: Ok(()) }, "/").await;
