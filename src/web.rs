@@ -113,6 +113,5 @@ async fn drawn(context: &Context) -> Arc<Snapshot> {
     let mut snapshots = context.source.snapshots();
     // Where nothing has changed since somebody last looked, nothing is drawn and the last picture is still right.
     timeout(DRAWN_MAX, snapshots.changed()).await.ok();
-    let snapshot = Arc::clone(&snapshots.borrow());
-    snapshot
+    Arc::clone(&snapshots.borrow())
 }

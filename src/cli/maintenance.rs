@@ -29,7 +29,7 @@ pub struct MaintenanceArgs {
 /// What can be done.
 #[derive(Debug, Subcommand)]
 pub enum What {
-    /// Begin a window now: a new one, or early one that stands in the configuration.
+    /// Begin a window now: a new one, or one of the configuration early.
     Start(StartArgs),
     /// Make the window under way last longer.
     Extend(ExtendArgs),

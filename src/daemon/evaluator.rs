@@ -389,6 +389,9 @@ impl Evaluator {
     /// make its last pass; beside it the history is handed over whole.
     async fn finish(mut self) {
         let committing = async {
+            if let Some(step) = self.orders.last().await {
+                self.follow(step);
+            }
             self.look(self.now());
             self.refused = false;
             self.commit_next();

@@ -40,8 +40,26 @@ pub(super) fn router() -> Router<Context> {
         .route("/maintenance/{id}/extend", post(extend_maintenance))
         .route("/maintenance/{id}/end", post(end_maintenance))
         .fallback(async || {
-            said(StatusCode::NOT_FOUND, "there is nothing here; docs/hours.md says what there is")
+            Refused::new(StatusCode::NOT_FOUND, "there is nothing here; docs/hours.md says what there is")
         })
+}
+
+/// What is refused, and the sentence that says why.
+struct Refused {
+    status: StatusCode,
+    sentence: String,
+}
+
+impl Refused {
+    fn new(status: StatusCode, sentence: impl Into<String>) -> Self {
+        Self { status, sentence: sentence.into() }
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        (self.status, Json(json!({ "error": self.sentence }))).into_response()
+    }
 }
 
 /// A window that is to begin.
@@ -110,34 +128,35 @@ async fn end_maintenance(
 }
 
 /// Refuses whoever may not give commands.
-fn admit(context: &Context, headers: &HeaderMap) -> Result<(), Response> {
+fn admit(context: &Context, headers: &HeaderMap) -> Result<(), Refused> {
     let token = context.source.token();
     token::check(headers, token.as_ref()).map_err(|denial| {
         let status = match denial {
             token::Denial::Missing => StatusCode::UNAUTHORIZED,
             token::Denial::NotConfigured | token::Denial::Wrong => StatusCode::FORBIDDEN,
         };
-        said(status, denial.sentence())
+        Refused::new(status, denial.sentence())
     })
 }
 
 /// What somebody asks who may give commands. Of anybody else nothing is read.
-async fn admitted<T: DeserializeOwned>(context: &Context, request: Request) -> Result<T, Response> {
+async fn admitted<T: DeserializeOwned>(context: &Context, request: Request) -> Result<T, Refused> {
     admit(context, request.headers())?;
     let body = timeout(WITHIN, to_bytes(Body::new(request.into_body()), REQUEST_BYTES_MAX)).await;
-    let body = body.map_err(|_| said(StatusCode::REQUEST_TIMEOUT, "the request took too long to arrive"))?;
+    let body =
+        body.map_err(|_| Refused::new(StatusCode::REQUEST_TIMEOUT, "the request took too long to arrive"))?;
     let body = body.map_err(|_| {
-        said(StatusCode::PAYLOAD_TOO_LARGE, "the request is longer than 16 KiB, or broke off")
+        Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "the request is longer than 16 KiB, or broke off")
     })?;
     serde_json::from_slice(&body)
-        .map_err(|error| said(StatusCode::BAD_REQUEST, &error.to_string().replace(HELP, "; ")))
+        .map_err(|error| Refused::new(StatusCode::BAD_REQUEST, error.to_string().replace(HELP, "; ")))
 }
 
 /// Has a command carried out, and says what has come of it; `done` is the status if it was.
-async fn carry_out(context: &Context, done: StatusCode, order: Result<Command, Response>) -> Response {
+async fn carry_out(context: &Context, done: StatusCode, order: Result<Command, Refused>) -> Response {
     let command = match order {
         Ok(command) => command,
-        Err(refused) => return refused,
+        Err(refused) => return refused.into_response(),
     };
     match timeout(WITHIN, context.source.command(command)).await {
         Ok(Ok(Answer::Maintenance(window))) => (done, Json(window)).into_response(),
@@ -148,28 +167,24 @@ async fn carry_out(context: &Context, done: StatusCode, order: Result<Command, R
                 Refusal::Untimely(_) => StatusCode::CONFLICT,
                 Refusal::NotKept(_) => StatusCode::SERVICE_UNAVAILABLE,
             };
-            said(status, &refusal.to_string())
+            Refused::new(status, refusal.to_string()).into_response()
         }
-        Err(_) => said(
+        Err(_) => Refused::new(
             StatusCode::GATEWAY_TIMEOUT,
             "the daemon is too slow to say what has come of it; ask again what holds before telling it twice",
-        ),
+        )
+        .into_response(),
     }
 }
 
-fn ids<T>(words: &[String], id: impl Fn(&str) -> T) -> Result<Vec<T>, Response> {
+fn ids<T>(words: &[String], id: impl Fn(&str) -> T) -> Result<Vec<T>, Refused> {
     words.iter().map(|word| if is_id(word) { Ok(id(word)) } else { Err(no_id(word)) }).collect()
 }
 
-fn window(word: &str) -> Result<WindowId, Response> {
+fn window(word: &str) -> Result<WindowId, Refused> {
     if is_id(word) { Ok(WindowId::new(word)) } else { Err(no_id(word)) }
 }
 
-fn no_id(word: &str) -> Response {
-    said(StatusCode::BAD_REQUEST, &format!("{word:?} cannot be an id"))
-}
-
-/// A sentence for whoever asked.
-fn said(status: StatusCode, sentence: &str) -> Response {
-    (status, Json(json!({ "error": sentence }))).into_response()
+fn no_id(word: &str) -> Refused {
+    Refused::new(StatusCode::BAD_REQUEST, format!("{word:?} cannot be an id"))
 }

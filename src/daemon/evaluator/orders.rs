@@ -64,6 +64,14 @@ impl Orders {
         }
     }
 
+    /// At the end: what has become of the one that was being kept, if one was.
+    pub(crate) async fn last(&mut self) -> Option<Step> {
+        match &mut self.keeping {
+            Some(keeping) => Some(Step::Conclude(keeping.done.as_mut().await)),
+            None => None,
+        }
+    }
+
     /// Does it; whether the windows are others now.
     pub(crate) fn take(
         &mut self,

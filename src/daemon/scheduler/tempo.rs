@@ -96,3 +96,51 @@ fn next_look(hours: &Hours, at: Timestamp) -> Timestamp {
     let tomorrow = at.saturating_add(24.hours()).unwrap_or(Timestamp::MAX);
     hours.next_change(at).map_or(tomorrow, |change| change.min(tomorrow))
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::domain::{
+        channel::{ChannelId, ProbeKey, ProbeName},
+        hours::read,
+        schedule::Schedule,
+    };
+
+    fn pace(secs: u64) -> Pace {
+        Pace { every: Duration::from_secs(secs), recheck: None }
+    }
+
+    fn at(text: &str) -> Timestamp {
+        format!("2026-11-26T{text}Z").parse().unwrap()
+    }
+
+    #[test]
+    fn the_pace_turns_with_the_hours_also_where_the_time_of_day_jumps() {
+        let key = ProbeKey { channel: ChannelId::new("chat"), probe: ProbeName::new("door") };
+        let slot = Schedule::new(Duration::ZERO).insert(&key, pace(30), Duration::ZERO);
+        let spans = read("daily 08:00-20:00").unwrap().spans;
+        let hours = Arc::new(Hours::new(spans, Arc::default(), TimeZone::UTC));
+        let paces = Paces { open: pace(30), closed: pace(600), hours };
+        let mut tempo = Tempo::default();
+        assert_eq!((tempo.next_in(at("07:59:00")), tempo.turned(at("07:59:00"))), (None, Vec::new()));
+        tempo.add(slot, paces.clone(), at("07:59:00"));
+        assert_eq!(tempo.next_in(at("07:59:00")), Some(Duration::from_secs(60)));
+        let opened = vec![Turned { slot, pace: pace(30), opened: true }];
+        let closed = vec![Turned { slot, pace: pace(600), opened: false }];
+        for (now, turned) in [
+            ("07:59:59.999", &Vec::new()),
+            ("08:00:00", &opened),
+            ("08:00:01", &Vec::new()),
+            ("20:00:00", &closed),
+            ("12:00:00", &opened), // It jumps back,
+            ("12:00:01", &Vec::new()),
+            ("07:00:00", &closed), // and further back,
+            ("09:30:00", &opened), // and forward.
+        ] {
+            assert_eq!(tempo.turned(at(now)), *turned, "{now}");
+        }
+        assert_eq!(tempo.next_in(at("21:00:00")), Some(Duration::ZERO), "what is over is due");
+    }
+}
