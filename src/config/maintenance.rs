@@ -29,7 +29,7 @@ pub struct MaintenanceSettings {
     /// Its name, for commands and pages.
     pub id: At<Id>,
     /// When it begins, if it takes place once, such as "2026-12-01 22:00 Europe/Berlin". Without a time zone, that of
-    /// [monitor].
+    /// `[monitor]`.
     pub from: Option<At<WallTime>>,
     /// When it ends, if it takes place once.
     pub until: Option<At<WallTime>>,
@@ -39,7 +39,7 @@ pub struct MaintenanceSettings {
     /// How long it then lasts, at most 31 days.
     #[serde(rename = "for")]
     pub lasts: Option<At<Span>>,
-    /// Whose clock `cron` is read from. Default: that of [monitor].
+    /// Whose clock `cron` is read from. Default: that of `[monitor]`.
     pub time_zone: Option<value::TimeZone>,
     /// For these channels. Without channels, teams and labels: for all.
     #[serde(default)]

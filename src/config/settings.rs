@@ -172,7 +172,7 @@ pub struct ChannelSettings {
     /// `waiting` is set.
     pub alert_on_degraded: Option<bool>,
     /// When it is open, such as "Mon-Fri 08:00-20:00, Sat 10:00-16:00 Europe/Berlin". Without a time zone, that of
-    /// [monitor]. Outside of it the channel is closed, and nobody is told of anything.
+    /// `[monitor]`. Outside of it the channel is closed, and nobody is told of anything.
     pub hours: Option<At<String>>,
     /// Days on which it does not open, such as ["2026-12-25"].
     pub holidays: Option<At<Vec<HolidayDate>>>,

@@ -256,6 +256,30 @@ async fn a_monitor_without_a_token_takes_no_commands_and_says_what_to_configure(
 }
 
 #[tokio::test]
+async fn what_the_store_refuses_to_keep_has_not_happened_and_is_said() {
+    let broken = Arc::new(AtomicBool::new(false));
+    let (door, sink) = (door(&broken).await, Sink::start(Protection::None).await);
+    let directory = tempfile::tempdir().unwrap();
+    configure(directory.path(), &door, &sink, API);
+    let running = Running::start_in(directory, &[]).await;
+    until("it is up", async || state(&running, "web-chat", "up").await).await;
+    let here = running.directory.path();
+    let store = rusqlite::Connection::open(here.join("lamplighter.db")).unwrap();
+    store.execute_batch("ALTER TABLE maintenance RENAME TO hidden").unwrap();
+    let (code, said, complaint) = tell(here, &["start", "--for", "1h"]).await;
+    assert_eq!((code, said.as_str()), (3, ""));
+    assert!(
+        complaint.starts_with("refused with status 503: failed to keep a window of maintenance"),
+        "{complaint}"
+    );
+    assert!(state(&running, "web-chat", "up").await);
+    store.execute_batch("ALTER TABLE hidden RENAME TO maintenance").unwrap();
+    let (code, said, complaint) = tell(here, &["start", "--for", "1h"]).await;
+    assert!(code == 0 && said.ends_with(", for all channels\n"), "{said}{complaint}");
+    until("it is closed", async || state(&running, "web-chat", "closed").await).await;
+}
+
+#[tokio::test]
 async fn what_is_kept_of_a_window_is_read_after_a_restart_and_goes_when_it_is_long_over() {
     let directory: TempDir = tempfile::tempdir().unwrap();
     let path = directory.path().join("l.db");
