@@ -11,6 +11,7 @@
 
 pub mod dispatcher;
 mod evaluator;
+mod face;
 mod keeper;
 mod listener;
 mod lookout;
@@ -24,7 +25,6 @@ mod trouble;
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow};
-use bytes::Bytes;
 use tokio::{
     net::TcpListener,
     runtime::Handle,
@@ -38,7 +38,10 @@ use tracing::{error, info};
 use crate::{
     clock::Clock,
     config::{Loaded, plan::Plan},
-    daemon::{dispatcher::Dispatcher, keeper::Keeper, pulse::Pulse, reloader::Reloader, trouble::Trouble},
+    daemon::{
+        dispatcher::Dispatcher, evaluator::orders::Order, face::Face, keeper::Keeper, pulse::Pulse,
+        reloader::Reloader, trouble::Trouble,
+    },
     domain::snapshot::Snapshot,
     evidence::Archive,
     metrics::Metrics,
@@ -52,6 +55,8 @@ use crate::{
 const OUTCOMES_WAITING: usize = 1_024;
 /// So many batches wait for the recorder; more wait in the evaluator's backlog.
 const BATCHES_WAITING: usize = 2;
+/// So many commands wait for the evaluator; whoever gives more waits with them.
+const ORDERS_WAITING: usize = 16;
 /// Everything ends within this time of being told to.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(9);
 
@@ -87,6 +92,7 @@ pub struct Daemon {
     snapshots: watch::Sender<Arc<Snapshot>>,
     plans: watch::Sender<Arc<Plan>>,
     routes: watch::Sender<Routes>,
+    orders: mpsc::Sender<Order>,
     pulse: Arc<Pulse>,
     clock: Clock,
     stop: CancellationToken,
@@ -142,10 +148,12 @@ impl Daemon {
         metrics.instruments.reload_successful.set(1);
         metrics.instruments.reload_success_at.set(seconds(clock));
         recall_asks(&plan, &remembered, clock);
+        let (orders_in, orders) = mpsc::channel(ORDERS_WAITING);
         let mut daemon = Self {
             snapshots: watch::Sender::new(Arc::default()),
             plans: watch::Sender::new(plan),
             routes: watch::Sender::new(routes),
+            orders: orders_in,
             pulse: Arc::new(Pulse::new()),
             clock,
             stop,
@@ -153,7 +161,7 @@ impl Daemon {
             listen: None,
             metrics,
         };
-        daemon.start_loops(store, remembered, evidence, &probing);
+        daemon.start_loops(store, remembered, evidence, orders, &probing);
         daemon
     }
 
@@ -162,6 +170,7 @@ impl Daemon {
         store: Store,
         remembered: Remembered,
         evidence: Option<Archive>,
+        orders: mpsc::Receiver<Order>,
         probing: &Handle,
     ) {
         let (outcomes_in, outcomes) = mpsc::channel(OUTCOMES_WAITING);
@@ -186,6 +195,7 @@ impl Daemon {
             plans: self.plans.subscribe(),
             outcomes,
             network: gate.network(),
+            orders,
             batches: batches_in,
             evidence: evidence.map(Keeper::new),
             store: store.clone(),
@@ -248,6 +258,8 @@ impl Daemon {
             metrics: Arc::clone(&self.metrics),
             pulse: Arc::clone(&self.pulse),
             snapshots: self.snapshots.clone(),
+            plans: self.plans.subscribe(),
+            orders: self.orders.clone(),
             stop: self.stop.clone(),
         }
     }
@@ -351,38 +363,6 @@ fn seconds(clock: Clock) -> f64 {
     clock.now().as_duration().as_secs_f64()
 }
 
-/// What the web sees of the daemon.
-struct Face {
-    metrics: Arc<Metrics>,
-    pulse: Arc<Pulse>,
-    snapshots: watch::Sender<Arc<Snapshot>>,
-    stop: CancellationToken,
-}
-
-impl web::Source for Face {
-    fn metrics(&self) -> Box<dyn Iterator<Item = Bytes> + Send> {
-        Box::new(self.metrics.expose())
-    }
-
-    fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
-        self.snapshots.subscribe()
-    }
-
-    fn alive(&self) -> Result<(), String> {
-        self.pulse.check().map_err(|age| format!("the scheduler has stood still for {} s", age.as_secs()))
-    }
-
-    fn ready(&self) -> Result<(), String> {
-        if self.stop.is_cancelled() {
-            return Err("ending".to_owned());
-        }
-        if !self.pulse.has_begun() {
-            return Err("starting".to_owned());
-        }
-        self.alive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -411,6 +391,8 @@ mod tests {
             runs_max: 1,
             runs_per_host_max: 1,
             network: NetworkPlan::default(),
+            api_token: None,
+            maintenance: Arc::default(),
             teams: BTreeMap::new(),
             dependencies: BTreeMap::new(),
             channels: BTreeMap::new(),
@@ -420,6 +402,7 @@ mod tests {
             snapshots: watch::Sender::new(Arc::default()),
             plans: watch::Sender::new(Arc::new(plan)),
             routes: watch::Sender::new(Routes::new()),
+            orders: mpsc::channel(1).0,
             pulse: Arc::new(Pulse::new()),
             clock: Clock::system(),
             stop: CancellationToken::new(),

@@ -4,13 +4,16 @@
 pub mod case;
 pub mod casebook;
 pub mod channel;
+pub mod command;
 pub mod contact;
 pub mod decision;
 pub mod evaluation;
 pub mod exhibit;
 pub mod happening;
+pub mod hours;
 pub mod incident;
 pub mod latency;
+pub mod maintenance;
 pub mod network;
 pub mod notification;
 pub mod outcome;

@@ -9,6 +9,7 @@
 mod blindness;
 mod casebook;
 mod history;
+mod maintenance;
 mod outbox;
 mod schema;
 mod state;

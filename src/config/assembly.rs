@@ -6,18 +6,20 @@ use std::{
     sync::Arc,
 };
 
+use jiff::tz::TimeZone;
+
 use crate::{
     config::{
         Loaded, Problems,
         channels::{Drafted, DraftedDependency, Drafting},
         dependencies,
         files::{Gathering, SourceText},
-        mail,
+        mail, maintenance,
         personas::Personas,
         plan::{Boot, Dependency, NetworkPlan, Plan, Team},
         report::Report,
         sentinels,
-        settings::MonitorSettings,
+        settings::{ApiSettings, MonitorSettings},
         syntax,
         tables::{Entry, Intake, Tables},
         teams,
@@ -134,7 +136,8 @@ fn read(
             network = sentinels::build(&tables, &transport, report);
             let chromium = chromium(tables.browser.as_ref(), report);
             let personas = Personas::build(&tables.personas, outside, &transport, &chromium, report);
-            Drafting::new(transport, chromium, personas, tables.defaults.as_ref(), report)
+            let zone = time_zone(&tables.monitor);
+            Drafting::new(transport, chromium, personas, tables.defaults.as_ref(), zone, report)
         });
         drafting.take_dependencies(std::mem::take(&mut tables.dependencies), outside, report);
         if let Some(channels) = channels {
@@ -163,10 +166,22 @@ fn assemble(
     if channels.is_empty() && report.errors() == 0 {
         report.error(0, Problem::of_file("no channel is configured").hint(FIRST_CHANNEL));
     }
-    let plan = plan(path, &tables.monitor, main, mail, teams);
+    let mut plan = plan(path, &tables.monitor, main, mail, teams);
+    plan.maintenance = maintenance::build(&tables, &channels, &plan.time_zone, report).into();
+    plan.api_token = tables.api.as_ref().and_then(|entry| api_token(entry, main, report));
     warnings::add(&tables, &plan, &channels, report);
     dependencies::warn(&channels, &tables, report);
     Draft { plan, channels, dependencies }
+}
+
+fn api_token(entry: &Entry<'_, ApiSettings>, main: &Sources, report: &mut Report) -> Option<Secret> {
+    let token = main.secret(&entry.section.settings.as_ref()?.token);
+    token.map_err(|problem| report.error(entry.file, problem)).ok()
+}
+
+/// The time zone of people where they name none.
+fn time_zone(monitor: &MonitorSettings) -> TimeZone {
+    monitor.time_zone.as_ref().map_or_else(TimeZone::system, |zone| zone.0.clone())
 }
 
 fn resolver(monitor: &MonitorSettings, report: &mut Report) -> Resolver {
@@ -233,10 +248,12 @@ fn plan(
         },
         mail,
         public_url: monitor.public_url.as_ref().map(|url| url.0.to_string()),
-        time_zone: monitor.time_zone.as_ref().map_or_else(jiff::tz::TimeZone::system, |zone| zone.0.clone()),
+        time_zone: time_zone(monitor),
         runs_max: count(monitor.runs_max, RUNS_MAX),
         runs_per_host_max: count(monitor.runs_per_host_max, RUNS_PER_HOST_MAX),
         network: NetworkPlan::default(),
+        api_token: None,
+        maintenance: Arc::default(),
         teams,
         dependencies: BTreeMap::new(),
         channels: BTreeMap::new(),

@@ -2,12 +2,14 @@
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 
+use jiff::tz::TimeZone;
 use toml::de::{DeTable, DeValue};
 
 use crate::{
     config::{
         dependencies::DependencySettings,
         fingerprint,
+        hours::{ChannelHours, HoursDefaults},
         personas::{Known, Personas},
         plan::{Channel, ProbePlan},
         report::{FileIndex, Report},
@@ -86,10 +88,11 @@ struct Defaults {
     pace: Pace,
     dark_after: Quorum,
     up_after: Quorum,
+    hours: HoursDefaults,
 }
 
 impl Defaults {
-    fn check(entry: Option<&Entry<'_, DefaultSettings>>, report: &mut Report) -> Self {
+    fn check(entry: Option<&Entry<'_, DefaultSettings>>, zone: TimeZone, report: &mut Report) -> Self {
         let nothing = DefaultSettings::default();
         let settings = entry.and_then(|entry| entry.section.settings.as_ref()).unwrap_or(&nothing);
         let lacks_timeout = entry.is_some_and(|entry| entry.section.lacks(&["timeout"]));
@@ -107,6 +110,7 @@ impl Defaults {
             ),
             dark_after: dark_after(settings.dark_after.as_ref(), DARK_AFTER, &mut problems),
             up_after: up_after(settings.up_after.as_ref(), UP_AFTER, &mut problems),
+            hours: HoursDefaults::check(settings, zone, &mut problems),
         };
         // [defaults] stands in the first file only.
         problems.into_iter().for_each(|problem| report.error(0, problem));
@@ -128,15 +132,16 @@ pub struct Drafting {
 }
 
 impl Drafting {
-    /// Nothing yet. `defaults` is the table `[defaults]`, if there is one.
+    /// Nothing yet. `defaults` is the table `[defaults]`, if there is one; `zone` is that of hours that name none.
     pub fn new(
         transport: Arc<Transport>,
         chromium: Arc<Chromium>,
         personas: Personas,
         defaults: Option<&Entry<'_, DefaultSettings>>,
+        zone: TimeZone,
         report: &mut Report,
     ) -> Self {
-        let defaults = Defaults::check(defaults, report);
+        let defaults = Defaults::check(defaults, zone, report);
         Self {
             transport,
             chromium,
@@ -239,6 +244,9 @@ impl Drafting {
                 .and_then(|waiting| WaitingSettings::check(waiting, &mut problems))
                 .map(|rules| rules.rule),
         };
+        let lacks = |key: &str| entry.section.lacks(&[key]);
+        let ChannelHours { hours, every_closed } =
+            self.defaults.hours.of_channel(settings, &lacks, &mut problems);
         problems.into_iter().for_each(|problem| report.error(entry.file, problem));
         Channel {
             title: settings.title.as_ref().map_or_else(|| id.to_string(), |title| title.0.clone()),
@@ -252,6 +260,8 @@ impl Drafting {
                 .collect(),
             labels: settings.labels.iter().map(|(name, value)| (name.0.clone(), value.0.clone())).collect(),
             rules,
+            hours,
+            every_closed,
             probes: BTreeMap::new(),
         }
     }

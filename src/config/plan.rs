@@ -13,6 +13,8 @@ use crate::{
         channel::{ChannelId, ChannelKind, Location, ProbeKey, ProbeName, TeamId},
         contact::Responder,
         evaluation::Rules,
+        hours::Hours,
+        maintenance::Planned,
         network::Kind,
         outcome::PhaseWords,
     },
@@ -20,7 +22,7 @@ use crate::{
     metrics::{self, series::Measures},
     notify::mail::MailServer,
     probe::{Probe, sentinel::Sentinel},
-    secret::Redactor,
+    secret::{Redactor, Secret},
 };
 
 /// Everything the daemon works by.
@@ -42,6 +44,10 @@ pub struct Plan {
     pub runs_per_host_max: usize,
     /// By what our own network is judged.
     pub network: NetworkPlan,
+    /// What commands over HTTP must bear; none takes no commands.
+    pub api_token: Option<Secret>,
+    /// Announced maintenance.
+    pub maintenance: Arc<[Planned]>,
     /// The teams, by id.
     pub teams: BTreeMap<TeamId, Team>,
     /// What channels depend on, by id.
@@ -125,6 +131,10 @@ pub struct Channel {
     pub labels: BTreeMap<String, String>,
     /// By what it is judged.
     pub rules: Rules,
+    /// When it is open; none is always.
+    pub hours: Option<Arc<Hours>>,
+    /// How often its probes run outside its hours, if that is more rarely.
+    pub every_closed: Option<Duration>,
     /// Its probes, by name; never empty.
     pub probes: BTreeMap<ProbeName, Arc<ProbePlan>>,
 }

@@ -9,9 +9,10 @@ use serde::Deserialize;
 use crate::{
     config::{
         dependencies::DependencySettings,
+        maintenance::MaintenanceSettings,
         sentinels::SentinelSettings,
         smtp::SmtpUrl,
-        value::{Count, Id, LabelName, LabelValue, Listen, TimeZone, Title},
+        value::{Count, HolidayDate, Id, LabelName, LabelValue, Listen, TimeZone, Title},
         waiting::WaitingSettings,
     },
     domain::channel::ChannelKind,
@@ -44,6 +45,8 @@ pub struct FileSettings {
     /// What must answer if our own network works.
     #[schemars(default)]
     pub sentinel: Vec<SentinelSettings>,
+    /// Who may give commands over HTTP.
+    pub api: Option<ApiSettings>,
     /// As whom probes run, by id: a new account, an old one.
     #[schemars(default)]
     pub persona: BTreeMap<Id, PersonaSettings>,
@@ -59,20 +62,25 @@ pub struct FileSettings {
     /// The channels, by id: the doors through which customers reach support.
     #[schemars(default)]
     pub channel: BTreeMap<Id, ChannelSettings>,
+    /// Announced maintenance.
+    #[schemars(default)]
+    pub maintenance: Vec<MaintenanceSettings>,
 }
 
 /// The keys of [`FileSettings`]; a test holds them against the schema.
-pub const TABLES: [&str; 10] = [
+pub const TABLES: [&str; 12] = [
     "include",
     "monitor",
     "browser",
     "mail",
+    "api",
     "sentinel",
     "persona",
     "team",
     "defaults",
     "dependency",
     "channel",
+    "maintenance",
 ];
 
 /// `[monitor]`: the monitor itself.
@@ -128,6 +136,14 @@ pub struct MailSettings {
     pub root_ca: Option<At<PathBuf>>,
 }
 
+/// `[api]`: who may give commands over HTTP.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table, such as [api]")]
+pub struct ApiSettings {
+    /// Where the token lies that every command must bear. Without this table no command is taken.
+    pub token: At<SecretRef>,
+}
+
 /// `[team.ID]`: people who are told.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table, such as { mail = [\"oncall@example.com\"] }")]
@@ -152,6 +168,12 @@ pub struct DefaultSettings {
     pub dark_after: Option<DarkAfter>,
     /// When successes make it up again. Default: 2 runs in a row.
     pub up_after: Option<UpAfter>,
+    /// When channels are open, such as "Mon-Fri 08:00-20:00, Sat 10:00-16:00 Europe/Berlin". Default: always.
+    pub hours: Option<At<String>>,
+    /// Days on which channels that have hours do not open, such as ["2026-12-25"].
+    pub holidays: Option<At<Vec<HolidayDate>>>,
+    /// How often probes run while their channel is outside its hours, if that is more rarely. Default: as always.
+    pub every_closed: Option<At<Span>>,
 }
 
 /// `[channel.ID]`: one door through which customers reach support.
@@ -175,6 +197,13 @@ pub struct ChannelSettings {
     /// Whether people are told when it is merely degraded: slow, a certificate about to expire. Default false; true where
     /// `waiting` is set.
     pub alert_on_degraded: Option<bool>,
+    /// When it is open, such as "Mon-Fri 08:00-20:00, Sat 10:00-16:00 Europe/Berlin". Without a time zone, that of
+    /// `[monitor]`. Outside of it the channel is closed, and nobody is told of anything.
+    pub hours: Option<At<String>>,
+    /// Days on which it does not open, such as ["2026-12-25"].
+    pub holidays: Option<At<Vec<HolidayDate>>>,
+    /// How often its probes run outside its hours, if that is more rarely.
+    pub every_closed: Option<At<Span>>,
     /// How long customers may wait for a person, and how often in vain. It holds for probes that ask for one.
     pub waiting: Option<At<WaitingSettings>>,
     /// Labels of your own for `support_channel_info`, for joins in PromQL.

@@ -18,10 +18,11 @@ use toml::{
 use crate::{
     config::{
         dependencies::DependencySettings,
+        maintenance::MaintenanceSettings,
         report::{FileIndex, Report},
         section::{self, Section, Tree},
         sentinels::SentinelSettings,
-        settings::{DefaultSettings, MailSettings, MonitorSettings, TABLES, TeamSettings},
+        settings::{ApiSettings, DefaultSettings, MailSettings, MonitorSettings, TABLES, TeamSettings},
         value::Id,
         wording::{Complaint, in_backticks},
     },
@@ -31,6 +32,7 @@ use crate::{
 
 const TEAM: &str = "[team.support] with mail = [\"oncall@example.com\"]";
 const DEPENDENCY: &str = "[dependency.crm] with title = \"The CRM\"";
+const MAINTENANCE: &str = "[[maintenance]] with id = \"nightly\", cron = \"0 3 * * *\" and for = \"1h\"";
 const PERSONA: &str = "[persona.new-account] with headers = { x-account = \"new\" }";
 
 /// A key of the file with its place.
@@ -60,6 +62,8 @@ pub struct Tables<'f> {
     pub mail: Option<Entry<'f, MailSettings>>,
     /// `[[sentinel]]`.
     pub sentinels: Option<Entry<'f, Vec<At<SentinelSettings>>>>,
+    /// `[api]`.
+    pub api: Option<Entry<'f, ApiSettings>>,
     /// `[defaults]`.
     pub defaults: Option<Entry<'f, DefaultSettings>>,
     /// `[persona.ID]`.
@@ -70,6 +74,8 @@ pub struct Tables<'f> {
     pub declared: BTreeMap<String, (FileIndex, Range<usize>)>,
     /// `[team.ID]`.
     pub teams: BTreeMap<String, Entry<'f, TeamSettings>>,
+    /// `[[maintenance]]`.
+    pub maintenance: Vec<Entry<'f, MaintenanceSettings>>,
 }
 
 impl<'f> Tables<'f> {
@@ -101,7 +107,8 @@ impl<'f> Tables<'f> {
                 }
                 "team" => intake.entries(value, TEAM, &mut self.teams),
                 "channel" => channels = Some(value),
-                word @ ("monitor" | "browser" | "mail" | "sentinel" | "defaults" | "persona")
+                "maintenance" => intake.list(value, MAINTENANCE, &mut self.maintenance),
+                word @ ("monitor" | "browser" | "mail" | "api" | "sentinel" | "defaults" | "persona")
                     if !is_first =>
                 {
                     intake.refuse(misplaced(word, span));
@@ -111,6 +118,7 @@ impl<'f> Tables<'f> {
                 "monitor" => self.monitor = intake.read(span, value).section.settings.unwrap_or_default(),
                 "browser" => self.browser = Some(intake.read(span, value)),
                 "mail" => self.mail = Some(intake.read(span, value)),
+                "api" => self.api = Some(intake.read(span, value)),
                 "defaults" => self.defaults = Some(intake.read(span, value)),
                 word => {
                     let problem = Problem::at(span, format!("unknown table `{word}`"));
@@ -125,7 +133,7 @@ impl<'f> Tables<'f> {
 
 fn misplaced(word: &str, place: Range<usize>) -> Problem {
     let message = format!("[{word}] belongs into the first file, not into an included one");
-    Problem::at(place, message).hint("an included file holds teams, dependencies and channels")
+    Problem::at(place, message).hint("an included file holds teams, dependencies, channels and maintenance")
 }
 
 /// Reads the tables of one file.
@@ -163,6 +171,25 @@ impl Intake<'_> {
             let entry = self.read(key.span(), value);
             if self.is_new(&id, &key, into.get(&id).map(|first| (first.file, first.key.clone()))) {
                 into.insert(id, entry);
+            }
+        }
+    }
+
+    /// Reads a list of tables; `example` is one.
+    fn list<'f, T: DeserializeOwned>(
+        &mut self,
+        value: Tree<'f>,
+        example: &str,
+        into: &mut Vec<Entry<'f, T>>,
+    ) {
+        let span = value.span();
+        match value.into_inner() {
+            DeValue::Array(items) => {
+                into.extend(items.into_iter().map(|item| self.read(item.span(), item)));
+            }
+            _ => {
+                let problem = Problem::at(span, "expected a list of tables");
+                self.refuse(problem.hint(format!("write a table such as {example}")));
             }
         }
     }

@@ -6,8 +6,10 @@
 
 mod absent;
 mod blindness;
+mod gates;
 mod held;
 pub(super) mod history;
+pub(super) mod orders;
 mod picture;
 mod roster;
 mod ruling;
@@ -27,7 +29,13 @@ use crate::{
     config::plan::Plan,
     daemon::{
         evaluator::{
-            blindness::Account, history::History, picture::Picture, roster::Roster, ruling::Keeps,
+            blindness::Account,
+            gates::Gates,
+            history::History,
+            orders::{Order, Orders, Step},
+            picture::Picture,
+            roster::Roster,
+            ruling::Keeps,
             world::Surroundings,
         },
         keeper::Keeper,
@@ -82,6 +90,8 @@ pub(crate) struct Connections {
     pub(crate) outcomes: mpsc::Receiver<Observed>,
     /// What has been found out about our own network.
     pub(crate) network: watch::Receiver<Network>,
+    /// Where commands come from.
+    pub(crate) orders: mpsc::Receiver<Order>,
     /// Where the history goes, in batches; closes when the evaluator ends.
     pub(crate) batches: mpsc::Sender<Arc<[Outcome]>>,
     /// Where evidence is kept, if it is.
@@ -130,6 +140,7 @@ pub(crate) async fn run(mut evaluator: Evaluator) {
                 blindness::News::Found => evaluator.follow_network(),
                 blindness::News::Written(written) => evaluator.note_written(written),
             },
+            step = evaluator.orders.next() => evaluator.follow(step),
             _ = ticks.tick() => evaluator.tick(),
             Ok(()) = evaluator.plans.changed() => evaluator.adopt_plan(),
         }
@@ -141,6 +152,8 @@ pub(crate) async fn run(mut evaluator: Evaluator) {
 /// Everything judged, and what it takes to judge on.
 pub(crate) struct Evaluator {
     roster: Roster,
+    gates: Gates,
+    orders: Orders,
     history: History,
     picture: Picture,
     /// Places of channels whose evidence calls for a change of state.
@@ -205,6 +218,7 @@ impl Evaluator {
             mut plans,
             outcomes,
             network,
+            orders,
             batches,
             evidence,
             store,
@@ -216,10 +230,12 @@ impl Evaluator {
             clock,
         } = connections;
         let plan = Arc::clone(&plans.borrow_and_update());
-        let Remembered { channels, cases, owed, blindness, .. } = remembered;
+        let Remembered { channels, cases, owed, blindness, maintenance, .. } = remembered;
         let blindness = Account::new(network, blindness);
         let beginning = Moment { wall: clock.now(), monotonic: Duration::ZERO };
         let mut evaluator = Self {
+            gates: Gates::new(maintenance),
+            orders: Orders::new(orders),
             roster: Roster::new(plan.boot.location.clone(), channels),
             casebook: Casebook::restore(cases, owed, beginning),
             history: History::new(batches),
@@ -257,12 +273,25 @@ impl Evaluator {
         self.plan = Arc::clone(&self.plans.borrow_and_update());
         let now = self.now();
         self.metrics.publish(self.roster.adopt(&self.plan, now));
+        self.gates.adopt_plan(&self.plan);
         self.look(now);
         self.tell_status();
     }
 
+    /// Does what a command asks for, or takes note of what has become of one.
+    fn follow(&mut self, step: Step) {
+        let now = self.now();
+        if self.orders.take(step, &mut self.gates, &self.plan, &self.store, now.wall) {
+            self.look(now);
+        }
+    }
+
     fn take_in(&mut self, arrived: impl Iterator<Item = Observed>) {
         let now = self.now();
+        // What was seen is taken in by what holds now.
+        if self.gates.look(&mut self.roster, now) {
+            self.look(now);
+        }
         for Observed { fingerprint, outcome, exhibits } in arrived {
             let Some(place) = self.roster.record(&outcome, exhibits, fingerprint, now) else { continue };
             if !self.wanting.contains(&place) && self.roster.judge(place, now).is_some() {
@@ -277,6 +306,9 @@ impl Evaluator {
     fn tick(&mut self) {
         let now = self.now();
         self.ticks += 1;
+        if self.gates.look(&mut self.roster, now) {
+            self.look(now);
+        }
         if self.ticks.is_multiple_of(TICKS_PER_LOOK) {
             self.refused = false;
             self.look(now);
@@ -284,12 +316,13 @@ impl Evaluator {
             self.history.flush();
             self.windows_from = self.roster.show_windows(self.windows_from, WINDOWS_PER_LOOK, now.monotonic);
         }
-        self.picture.draw(&mut self.roster);
+        self.picture.draw(&mut self.roster, self.gates.announced());
     }
 
     /// Finds every channel whose state is to change and every incident that is to be withdrawn; shows whether anything
     /// can be seen at all.
     fn look(&mut self, now: Moment) {
+        self.gates.look(&mut self.roster, now);
         self.wanting =
             (0..self.roster.posts().len()).filter(|&place| self.roster.judge(place, now).is_some()).collect();
         self.leaving = self.roster.absent().overdue(now).cloned().collect();
@@ -460,6 +493,9 @@ impl Evaluator {
     /// make its last pass; beside it the history is handed over whole.
     async fn finish(mut self) {
         let committing = async {
+            if let Some(step) = self.orders.last().await {
+                self.follow(step);
+            }
             self.look(self.now());
             self.refused = false;
             self.commit_next();
@@ -480,7 +516,7 @@ impl Evaluator {
             );
         }
         drop(self.commits_over);
-        self.picture.draw(&mut self.roster);
+        self.picture.draw(&mut self.roster, self.gates.announced());
         self.history.hand_over().await;
     }
 }

@@ -5,6 +5,8 @@
 //! never the loop. When the daemon shuts down, or a probe leaves the plan, its run is told to stop: it cleans up what it
 //! has made, if anything, and gives no outcome.
 
+mod tempo;
+
 use std::{
     collections::HashMap,
     sync::{
@@ -26,7 +28,12 @@ use tracing::{Instrument, debug_span};
 use crate::{
     clock::Clock,
     config::plan::{Channel, Plan, ProbePlan},
-    daemon::{lookout::Gate, pulse::Pulse, systemd::Watchdog},
+    daemon::{
+        lookout::Gate,
+        pulse::Pulse,
+        scheduler::tempo::{Paces, Tempo},
+        systemd::Watchdog,
+    },
     domain::{
         channel::ProbeKey,
         exhibit::Exhibit,
@@ -97,9 +104,12 @@ pub(crate) async fn run(connections: Connections, stop: CancellationToken) -> an
         wheel.pulse.beat(now);
         watchdog.feed(now);
         wheel.collect()?;
+        wheel.heed_hours(now);
         wheel.turn(now);
-        let wake_at =
-            [wheel.next_wake(), watchdog.next_at()].into_iter().flatten().fold(now + IDLE_MAX, Instant::min);
+        let wake_at = [wheel.next_wake(), wheel.next_opening(now), watchdog.next_at()]
+            .into_iter()
+            .flatten()
+            .fold(now + IDLE_MAX, Instant::min);
         let gathering = now < woken_by_runs_from;
         let wake_at =
             if gathering && !wheel.runs.is_empty() { wake_at.min(woken_by_runs_from) } else { wake_at };
@@ -130,6 +140,8 @@ struct Wheel {
     /// What sits in each of the schedule's slots, by the slot's index.
     seats: Vec<Option<Seat>>,
     slots: HashMap<Arc<ProbeKey>, Slot>,
+    /// Which probes run more rarely when their channel is closed.
+    tempo: Tempo,
     /// How often each probe has asked for people, also one that is not in the plan just now.
     tallies: HashMap<Arc<ProbeKey>, Tally>,
     runs: JoinSet<(Slot, Ending)>,
@@ -194,6 +206,7 @@ impl Wheel {
             origin: Instant::now(),
             seats: Vec::new(),
             slots: HashMap::new(),
+            tempo: Tempo::default(),
             tallies: HashMap::new(),
             runs: JoinSet::new(),
             runs_max: 0,
@@ -225,6 +238,22 @@ impl Wheel {
                 Turn::Skipped { reason, turns, .. } => self.count_skipped(reason, turns),
             }
         }
+    }
+
+    /// Changes the pace of probes whose channel has opened or closed.
+    fn heed_hours(&mut self, now: Instant) {
+        let now = now - self.origin;
+        for turned in self.tempo.turned(self.clock.now()) {
+            self.schedule.change(turned.slot, turned.pace, now);
+            if turned.opened {
+                self.schedule.hasten(turned.slot, now);
+            }
+        }
+    }
+
+    /// When a channel opens or closes next.
+    fn next_opening(&self, now: Instant) -> Option<Instant> {
+        self.tempo.next_in(self.clock.now()).and_then(|wait| now.checked_add(wait))
     }
 
     fn next_wake(&mut self) -> Option<Instant> {
@@ -290,11 +319,14 @@ impl Wheel {
         let now = self.origin.elapsed();
         self.runs_max = plan.runs_max;
         self.runs_per_host_max = plan.runs_per_host_max;
+        let wall = self.clock.now();
+        self.tempo = Tempo::default();
         let mut hosts = self.hosts_in_use();
         let mut before = std::mem::take(&mut self.slots);
         for channel in plan.channels.values() {
             for probe in channel.probes.values() {
-                let pace = pace(channel, probe);
+                let paces = paces(channel, probe);
+                let pace = paces.as_ref().map_or_else(|| pace(channel, probe), |paces| paces.at(wall));
                 let slot = match before.remove(&probe.key) {
                     Some(slot) => {
                         self.schedule.change(slot, pace, now);
@@ -302,6 +334,9 @@ impl Wheel {
                     }
                     None => self.schedule.insert(&probe.key, pace, now),
                 };
+                if let Some(paces) = paces {
+                    self.tempo.add(slot, paces, wall);
+                }
                 self.seat(slot, probe, &mut hosts);
             }
         }
@@ -401,4 +436,11 @@ async fn look(
 fn pace(channel: &Channel, probe: &ProbePlan) -> Pace {
     let at_most = channel.rules.dark_after.count.saturating_sub(1);
     Pace { every: probe.every, recheck: probe.recheck.map(|after| Recheck { after, at_most }) }
+}
+
+/// The paces of a probe that runs more rarely while its channel is closed. What fails then is not looked at again sooner.
+fn paces(channel: &Channel, probe: &ProbePlan) -> Option<Paces> {
+    let hours = Arc::clone(channel.hours.as_ref()?);
+    let every = channel.every_closed.filter(|every| *every > probe.every)?;
+    Some(Paces { open: pace(channel, probe), closed: Pace { every, recheck: None }, hours })
 }

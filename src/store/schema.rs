@@ -117,6 +117,14 @@ const STEPS: &[&str] = &[
         sentinels TEXT NOT NULL
     ) STRICT;
 ",
+    "
+    CREATE TABLE maintenance (
+        id       TEXT PRIMARY KEY,
+        from_at  INTEGER NOT NULL,
+        until_at INTEGER NOT NULL,
+        record   TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// Brings the layout up to date, each step in a transaction of its own.

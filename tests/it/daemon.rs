@@ -3,6 +3,7 @@
 
 mod blindness;
 mod evaluation;
+mod hours;
 mod plans;
 mod schedule;
 pub mod stage;

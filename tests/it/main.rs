@@ -27,6 +27,7 @@ mod loopback;
 mod mail;
 mod mail_exim;
 mod mails;
+mod maintenance;
 mod neighbourhood;
 mod network;
 mod operations;

@@ -195,6 +195,8 @@ pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbeP
                 alert_on_degraded: false,
                 waiting: None,
             },
+            hours: None,
+            every_closed: None,
             probes: BTreeMap::from([(ProbeName::new("door"), Arc::new(probe))]),
         };
         (id, Arc::new(channel))
@@ -214,6 +216,8 @@ pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbeP
         runs_per_host_max: 1_000,
         dependencies: BTreeMap::new(),
         network: NetworkPlan::default(),
+        api_token: None,
+        maintenance: Arc::default(),
         channels: channels.collect(),
         teams: BTreeMap::from([(team, Team { mail: vec!["oncall@example.com".to_owned()] })]),
     }
