@@ -11,6 +11,7 @@ mod files;
 mod fingerprint;
 mod mail;
 mod masking;
+mod pace;
 mod personas;
 pub mod plan;
 pub mod report;

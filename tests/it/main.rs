@@ -13,6 +13,7 @@ mod delivery;
 mod demo;
 mod demo_inbox;
 mod demo_support_centre;
+mod detection;
 mod dispatcher;
 mod evidence;
 mod hostile;
