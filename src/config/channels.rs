@@ -338,12 +338,13 @@ impl ProbeDraft<'_, '_> {
             .last()?;
         let Built { probe, hosts, phases, mut warnings, responders, counts_steps } = built;
         warnings.extend(self.second_thoughts(pace));
+        let recheck = if probe.asks().is_some() { pace.recheck_as_written() } else { pace.recheck() };
         let persona = self.known.as_ref().map(|known| known.fingerprint);
         let plan = ProbePlan {
             key: Arc::clone(&self.key),
             every: pace.every,
             timeout: pace.timeout,
-            recheck: pace.recheck(),
+            recheck,
             hosts,
             phases,
             responders,
@@ -351,7 +352,7 @@ impl ProbeDraft<'_, '_> {
             kind,
             fingerprint: fingerprint::of_probe(
                 self.tree,
-                (pace.every, pace.timeout, pace.recheck(), self.first_response, persona),
+                (pace.every, pace.timeout, recheck, self.first_response, persona),
             ),
             probe,
             redactor: Arc::default(),
@@ -397,7 +398,7 @@ impl ProbeDraft<'_, '_> {
                 Problem::at(place, message).hint("such a next run is skipped; lower timeout or raise every"),
             );
         }
-        if pace.recheck().is_some_and(|recheck| recheck >= pace.every) {
+        if pace.recheck_as_written().is_some_and(|recheck| recheck >= pace.every) {
             let problem = Problem::at(at("recheck"), "the recheck comes no sooner than the next run");
             warnings.push(problem.hint("lower recheck below every, or write recheck = \"off\""));
         }

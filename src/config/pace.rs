@@ -46,7 +46,14 @@ impl Pace {
     pub(super) fn recheck(self) -> Option<Duration> {
         match self.recheck {
             Recheck::Standard => Some(RECHECK).filter(|after| *after < self.every),
-            Recheck::Off => None,
+            Recheck::Off | Recheck::After(_) => self.recheck_as_written(),
+        }
+    }
+
+    /// The same where nothing happens by default: of a probe that asks for people, whose time is not ours.
+    pub(super) fn recheck_as_written(self) -> Option<Duration> {
+        match self.recheck {
+            Recheck::Standard | Recheck::Off => None,
             Recheck::After(after) => Some(after),
         }
     }

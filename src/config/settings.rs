@@ -124,7 +124,8 @@ pub struct DefaultSettings {
     pub every: Option<At<Span>>,
     /// The deadline of one run, at most "120s". Default "10s".
     pub timeout: Option<At<Span>>,
-    /// How soon a failed run is followed by another, or "off". Default "4s", where that is sooner than the next turn.
+    /// How soon a failed run is followed by another, or "off". Default "4s", where that is sooner than the next turn
+    /// and the probe asks for no people.
     pub recheck: Option<At<SpanOrOff>>,
     /// When failures make a channel dark. Default: 4 of 7 runs.
     pub dark_after: Option<DarkAfter>,
