@@ -1,4 +1,4 @@
-//! Chance that is the same on every machine for the same seed: SplitMix64 and the few distributions needed.
+//! Chance that is the same for the same seed: SplitMix64 and the few distributions needed.
 
 /// A source of chance.
 #[derive(Clone, Debug)]

@@ -175,6 +175,7 @@ pub const POLICIES: &[Policy] = &[
     Policy::lamplighter("3 of 5, recheck 5s", 3, 5, Some(5 * SECOND)),
     Policy::lamplighter("3 of 5, recheck 5s, gate", 3, 5, Some(5 * SECOND)).gated(),
     Policy::lamplighter("4 of 6, recheck 4s, gate", 4, 6, Some(4 * SECOND)).gated(),
+    Policy::lamplighter("4 of 7", 4, 7, None),
     Policy::lamplighter("4 of 7, recheck 4s", 4, 7, Some(4 * SECOND)),
     DEFAULT,
     Policy::lamplighter("the same, up after 3", 4, 7, Some(4 * SECOND)).up_after(3).gated(),

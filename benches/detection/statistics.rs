@@ -56,7 +56,8 @@ pub fn quantile(figures: &mut [f64], share: f64) -> Option<f64> {
     figures.get(rank.max(1) - 1).copied()
 }
 
-/// What is still possible, with 95 % confidence, where so many chances have brought nothing: the rule of three.
-pub fn at_most_after_none(chances: f64) -> f64 {
-    3.0 / chances
+/// What is still possible, with 95 % confidence, where so many chances have brought nothing: the rule of three, in parts of
+/// `unit`, with three digits and rounded up.
+pub fn at_most_after_none(chances: f64, unit: f64) -> String {
+    format!("{:.3}", (unit * 3_000.0 / chances).ceil() / 1_000.0)
 }

@@ -23,7 +23,7 @@ pub fn print(head: &[&str], rows: &[Vec<String>]) {
 pub fn false_alarms(quiet: &Quiet) -> String {
     match Estimate::of(&quiet.alarms) {
         Some(estimate) if quiet.alarms_total > 0 => estimate.to_string(),
-        _ => format!("0 (< {:.3})", at_most_after_none(quiet.months_total)),
+        _ => format!("0 (< {})", at_most_after_none(quiet.months_total, 1.0)),
     }
 }
 
@@ -50,7 +50,7 @@ pub fn traces(policies: &[&Policy], months: f64, found: impl Fn(&Policy) -> Foun
 fn cells(policy: &Policy, found: &Found) -> Vec<String> {
     let missed = match found.missed {
         Some(estimate) if found.missed_total > 0 => format!("{estimate} %"),
-        _ => format!("0 (< {:.3} %)", 100.0 * at_most_after_none(found.outages as f64)),
+        _ => format!("0 (< {} %)", at_most_after_none(found.outages as f64, 100.0)),
     };
     let mut cells = vec![policy.name.to_owned(), missed];
     cells.extend(found.found_after.iter().chain(&found.cleared_after).map(cell));
