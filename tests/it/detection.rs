@@ -119,3 +119,13 @@ fn a_recheck_is_there_where_it_is_sooner_than_the_next_turn_and_can_be_switched_
     assert_eq!(recheck("recheck = \"off\"", "recheck = \"2s\""), Some(2));
     assert_eq!(recheck("recheck = \"2s\"", ""), Some(2));
 }
+
+#[test]
+fn people_are_asked_no_second_time_unless_it_is_written() {
+    let Loaded { plan, .. } =
+        config::load(Path::new("tests/configs/warned/people_asked_too_often.toml")).unwrap();
+    let probes = plan.channels.values().flat_map(|channel| channel.probes.values());
+    let asking: Vec<_> = probes.filter(|probe| probe.probe.asks().is_some()).collect();
+    assert!(!asking.is_empty());
+    assert!(asking.iter().all(|probe| probe.recheck.is_none()));
+}
