@@ -20,7 +20,7 @@ pub struct Run {
     pub began: Micros,
     /// When it ended.
     pub ended: Micros,
-    /// When it counts: with its end, or once the sentinels have been asked.
+    /// When it counts: with its end, or once the sentinels have told.
     pub counts_at: Micros,
     /// What it saw.
     pub saw: Saw,

@@ -52,19 +52,19 @@ impl Pacing {
         }
     }
 
-    /// A run has ended.
-    pub fn finished(&mut self, began: Micros, ended: Micros, went_well: bool) {
+    /// A run has ended, and it is known what it is worth.
+    pub fn finished(&mut self, began: Micros, known: Micros, ending: Ending) {
         match self {
             Self::Attempts { next, every, retry, attempts, failed } => {
-                *failed = if went_well { 0 } else { *failed + 1 };
+                *failed = if ending == Ending::Failed { *failed + 1 } else { 0 };
                 let uncertain = *failed > 0 && *failed < *attempts;
-                *next = (began + if uncertain { *retry } else { *every }).max(ended);
+                *next = (began + if uncertain { *retry } else { *every }).max(known);
             }
             Self::Scheduled { schedule, slot } => {
-                let ended = Duration::from_micros(ended);
+                let known = Duration::from_micros(known);
                 // What comes due meanwhile is skipped.
-                while schedule.take_due(ended).is_some() {}
-                schedule.finished(*slot, ended, if went_well { Ending::Passed } else { Ending::Failed });
+                while schedule.take_due(known).is_some() {}
+                schedule.finished(*slot, known, ending);
             }
         }
     }

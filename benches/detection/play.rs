@@ -1,5 +1,7 @@
 //! One channel under one policy, played through virtual time.
 
+use lamplighter::domain::schedule::Ending;
+
 use super::{
     chance::Chance,
     detector::{Detector, Run, Saw, Tiding, Told},
@@ -64,7 +66,12 @@ impl Channel {
             self.detector.see(Run { began, ended, counts_at, saw }, tidings);
             self.well_in_a_row = if went.failed { 0 } else { self.well_in_a_row + 1 };
             self.alarmed = tidings.last().map_or(self.alarmed, |tiding| tiding.told == Told::Alarm);
-            self.pacing.finished(began, ended, !went.failed);
+            let ending = match saw {
+                Saw::Ok => Ending::Passed,
+                Saw::Failed => Ending::Failed,
+                Saw::Nothing => Ending::Void,
+            };
+            self.pacing.finished(began, counts_at, ending);
             self.next = self.pacing.take();
         }
         self.detector.elapse(end, tidings);
@@ -86,7 +93,7 @@ impl Channel {
         self.detector.rest(left_out, to);
         self.runs += left_out;
         // The run that was taken is the first of those left out.
-        self.pacing.finished(self.next, self.next, true);
+        self.pacing.finished(self.next, self.next, Ending::Passed);
         self.pacing.leap(to - EVERY / 2);
         self.next = self.pacing.take();
         self.well_in_a_row = 0;

@@ -1,20 +1,25 @@
-//! The sentinels: addresses that answer if our own network works. They are looked at in rounds, all at once; one round
-//! more follows a run that has failed.
+//! The sentinels: addresses that answer if our own network works. They are asked in rounds, all at once; one round more
+//! follows a run that has failed.
 //!
-//! A failed run counts once a round that began after its end has found one of them. Where a round that overlapped the
-//! run or followed it found none, nothing has been seen: the run counts neither way.
+//! A round is well if one of them answers its first packet. A failed run counts once a round that began after its end is
+//! well, and if every round was that overlapped the run, and the last one before it. Otherwise our own network may have
+//! been at fault: the run counts neither way.
 
 use super::{
     chance::Chance,
-    world::{Micros, SECOND, World},
+    world::{Answer, Micros, SECOND, World},
 };
 
-/// How often they are looked at.
+/// How often they are asked.
 const EVERY: Micros = 5 * SECOND;
-/// How long a look waits.
-const TIMEOUT: Micros = 2 * SECOND;
-/// How long a look takes that is answered.
+/// How soon again after a round that was not well.
+const IN_DOUBT: Micros = SECOND;
+/// A round begins no sooner after another.
+const GAP: Micros = 200_000;
+/// How long an answer takes.
 const ANSWERED: Micros = 50_000;
+/// How long none is waited for.
+const TIMEOUT: Micros = 2 * SECOND;
 /// How many addresses there are, of different operators.
 const ADDRESSES: usize = 2;
 
@@ -34,38 +39,38 @@ pub struct Word {
     pub at: Micros,
 }
 
-struct Round {
-    none_answered: bool,
-    ends: Micros,
-}
-
 impl Sentinels {
     /// Sentinels somewhere in their interval.
     pub fn new(chance: &mut Chance) -> Self {
         Self { offset: chance.below(EVERY) }
     }
 
-    /// Looks whether it was our own network that made a run fail.
+    /// Says whether it may have been our own network that made a run fail.
     pub fn say(&self, world: &mut World, began: Micros, ended: Micros) -> Word {
-        let mut counts = true;
-        let mut free = ended;
-        let earliest = began.saturating_sub(TIMEOUT);
-        let mut starts = earliest + (EVERY + self.offset - earliest % EVERY) % EVERY;
-        while starts <= ended {
-            let round = look(world, starts);
-            if round.ends > began {
-                counts &= !round.none_answered;
-                free = free.max(round.ends);
-            }
-            starts += EVERY;
+        let mut latest = began.saturating_sub((began + EVERY - self.offset) % EVERY);
+        let mut well = is_well(world, latest);
+        while !well && latest + IN_DOUBT <= began {
+            latest += IN_DOUBT;
+            well = is_well(world, latest);
         }
-        let following = look(world, free);
-        Word { counts: counts && !following.none_answered, at: following.ends }
+        let mut next = latest + EVERY - (latest + EVERY - self.offset) % EVERY;
+        while well && next <= ended {
+            latest = next;
+            well = is_well(world, latest);
+            next += EVERY;
+        }
+        if !well {
+            return Word { counts: false, at: ended };
+        }
+        let following = ended.max(latest + GAP);
+        match is_well(world, following) {
+            true => Word { counts: true, at: following + ANSWERED },
+            false => Word { counts: false, at: following + TIMEOUT },
+        }
     }
 }
 
-fn look(world: &mut World, at: Micros) -> Round {
-    let answers = (0..ADDRESSES).filter(|_| world.sentinel_answers(at)).count();
-    let took = if answers == ADDRESSES { ANSWERED } else { TIMEOUT };
-    Round { none_answered: answers == 0, ends: at + took }
+fn is_well(world: &mut World, at: Micros) -> bool {
+    // Each is asked, so that the chances of the world do not depend on who answers first.
+    (0..ADDRESSES).filter(|_| world.sentinel(at) == Answer::Prompt).count() > 0
 }

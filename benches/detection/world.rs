@@ -18,8 +18,6 @@ pub const MONTH: Micros = 30 * DAY;
 pub const QUICK: Micros = 300_000;
 /// How long a run takes that fails by its deadline.
 pub const DEADLINE: Micros = 10 * SECOND;
-/// A connection that gets no answer asks again after this time.
-const ASKS_AGAIN: Micros = SECOND;
 
 /// How many runs fail during a spell.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +88,15 @@ pub struct Went {
     pub lasted: Micros,
 }
 
+/// What a sentinel does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It answers the first packet.
+    Prompt,
+    /// It answers a repeated one, or not at all: the network may not have worked when it was asked.
+    LateOrNone,
+}
+
 /// One channel's world.
 #[derive(Debug)]
 pub struct World {
@@ -129,11 +136,13 @@ impl World {
         Went { failed, lasted: if failed { self.climate.failing } else { QUICK } }
     }
 
-    /// Whether one sentinel that is looked at in this moment answers. It is asked twice before it is given up.
-    pub fn sentinel_answers(&mut self, at: Micros) -> bool {
-        let shared = |spell: &Spell| spell.shared;
-        let cut_off = self.fails(at, shared) && self.fails(at + ASKS_AGAIN, shared);
-        !cut_off && !self.chance.happens(self.climate.loss)
+    /// What one sentinel does that is asked in this moment.
+    pub fn sentinel(&mut self, at: Micros) -> Answer {
+        let cut_off = self.fails(at, |spell| spell.shared);
+        match cut_off || self.chance.happens(self.climate.loss) {
+            true => Answer::LateOrNone,
+            false => Answer::Prompt,
+        }
     }
 
     /// How many runs in a pace of `every`, the next one at `at`, are certain to go well.
