@@ -14,6 +14,7 @@ mod hours;
 mod mail;
 mod maintenance;
 mod masking;
+mod pace;
 mod personas;
 pub mod plan;
 pub mod report;

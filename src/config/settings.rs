@@ -18,7 +18,7 @@ use crate::{
     domain::channel::ChannelKind,
     probe::{chromium::ChromiumSettings, persona::PersonaSettings, settings::ProbeSettings},
     secret::SecretRef,
-    setting::{At, ByteSize, HttpUrl, MailAddress, Span},
+    setting::{At, ByteSize, HttpUrl, MailAddress, Span, SpanOrOff},
 };
 
 /// The whole file. It is read table by table; this type is what the JSON Schema is made from.
@@ -161,10 +161,10 @@ pub struct DefaultSettings {
     pub every: Option<At<Span>>,
     /// The deadline of one run, at most "120s". Default "10s".
     pub timeout: Option<At<Span>>,
-    /// How soon a failed run is followed by another. Off by default: a quick second look from the same place falls
-    /// into the same network hiccup.
-    pub recheck: Option<At<Span>>,
-    /// When failures make a channel dark. Default: 3 of 5 runs.
+    /// How soon a failed run is followed by another, or "off". Default "4s", where that is sooner than the next turn
+    /// and the probe asks for no people.
+    pub recheck: Option<At<SpanOrOff>>,
+    /// When failures make a channel dark. Default: 4 of 7 runs.
     pub dark_after: Option<DarkAfter>,
     /// When successes make it up again. Default: 2 runs in a row.
     pub up_after: Option<UpAfter>,

@@ -15,6 +15,7 @@ mod demo;
 mod demo_inbox;
 mod demo_support_centre;
 mod descriptors;
+mod detection;
 mod dispatcher;
 mod evidence;
 mod hostile;
