@@ -7,6 +7,7 @@
 
 mod assembly;
 mod channels;
+mod endpoints;
 mod files;
 mod fingerprint;
 mod mail;
@@ -21,6 +22,7 @@ mod smtp;
 mod stand_in;
 mod syntax;
 mod tables;
+mod team;
 mod value;
 pub mod waiting;
 mod warnings;

@@ -10,6 +10,7 @@ use crate::{
     config::{
         Loaded, Problems,
         channels::{self, Drafted, Drafting},
+        endpoints,
         files::{Gathering, SourceText},
         mail,
         personas::Personas,
@@ -23,7 +24,7 @@ use crate::{
     },
     domain::channel::{ChannelId, Location, TeamId, is_id},
     evidence::EvidencePlan,
-    notify::mail::MailServer,
+    notify::{Endpoints, mail::MailServer},
     probe::{
         chromium::{Chromium, ChromiumSettings},
         transport::{
@@ -141,12 +142,18 @@ fn assemble(
 ) -> Draft {
     channels::check_teams(&channels, &tables, report);
     let teams = teams(&tables);
+    endpoints::check_teams(&tables, report);
     let mail = tables.mail.as_ref().and_then(|entry| mail::build(entry, main, report));
+    let endpoints = Endpoints {
+        fallback: tables.mail.as_ref().and_then(|entry| mail::fallback(entry, main, report)),
+        webhooks: endpoints::webhooks(&tables, main, report),
+        alertmanagers: endpoints::alertmanagers(&tables, main, report),
+    };
     mail::check_way(&tables, report);
     if channels.is_empty() && report.errors() == 0 {
         report.error(0, Problem::of_file("no channel is configured").hint(FIRST_CHANNEL));
     }
-    let plan = plan(path, &tables.monitor, main, mail, teams);
+    let plan = Plan { endpoints, ..plan(path, &tables.monitor, main, mail, teams) };
     warnings::add(&tables, &plan, &channels, report);
     Draft { plan, channels }
 }
@@ -179,11 +186,7 @@ fn teams(tables: &Tables<'_>) -> BTreeMap<TeamId, Team> {
         .iter()
         .filter(|(id, _)| is_id(id))
         .filter_map(|(id, entry)| Some((id, entry.section.settings.as_ref()?)));
-    read.map(|(id, settings)| {
-        let mail = settings.mail.iter().map(|address| address.0.to_string()).collect();
-        (TeamId::new(id), Team { mail })
-    })
-    .collect()
+    read.map(|(id, settings)| (TeamId::new(id), settings.team())).collect()
 }
 
 fn plan(
@@ -214,6 +217,7 @@ fn plan(
             evidence,
         },
         mail,
+        endpoints: Endpoints::default(),
         public_url: monitor.public_url.as_ref().map(|url| url.0.to_string()),
         time_zone: monitor.time_zone.as_ref().map_or_else(jiff::tz::TimeZone::system, |zone| zone.0.clone()),
         runs_max: count(monitor.runs_max, RUNS_MAX),

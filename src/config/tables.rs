@@ -17,9 +17,11 @@ use toml::{
 
 use crate::{
     config::{
+        endpoints::{AlertmanagerSettings, WebhookSettings},
         report::{FileIndex, Report},
         section::{self, Section, Tree},
-        settings::{DefaultSettings, MailSettings, MonitorSettings, TABLES, TeamSettings},
+        settings::{DefaultSettings, MailSettings, MonitorSettings, TABLES},
+        team::TeamSettings,
         value::Id,
         wording::{Complaint, in_backticks},
     },
@@ -29,6 +31,9 @@ use crate::{
 
 const TEAM: &str = "[team.support] with mail = [\"oncall@example.com\"]";
 const PERSONA: &str = "[persona.new-account] with headers = { x-account = \"new\" }";
+
+const WEBHOOK: &str = "[webhook.ops] with url = { env = \"SLACK_WEBHOOK\" }";
+const ALERTMANAGER: &str = "[alertmanager.main] with url = \"http://alertmanager.example.com:9093\"";
 
 /// A key of the file with its place.
 pub type Key<'f> = Spanned<Cow<'f, str>>;
@@ -59,6 +64,10 @@ pub struct Tables<'f> {
     pub defaults: Option<Entry<'f, DefaultSettings>>,
     /// `[persona.ID]`.
     pub personas: BTreeMap<String, Entry<'f, PersonaSettings>>,
+    /// `[webhook.ID]`.
+    pub webhooks: BTreeMap<String, Entry<'f, WebhookSettings>>,
+    /// `[alertmanager.ID]`.
+    pub alertmanagers: BTreeMap<String, Entry<'f, AlertmanagerSettings>>,
     /// `[team.ID]`.
     pub teams: BTreeMap<String, Entry<'f, TeamSettings>>,
 }
@@ -82,14 +91,20 @@ impl<'f> Tables<'f> {
                 }
                 "team" => intake.entries(value, TEAM, &mut self.teams),
                 "channel" => channels = Some(value),
-                word @ ("monitor" | "browser" | "mail" | "defaults" | "persona") if !is_first => intake
-                    .refuse(
+                word @ ("monitor" | "browser" | "mail" | "webhook" | "alertmanager" | "defaults"
+                | "persona")
+                    if !is_first =>
+                {
+                    intake.refuse(
                         Problem::at(
                             span,
                             format!("[{word}] belongs into the first file, not into an included one"),
                         )
                         .hint("an included file holds teams and channels"),
-                    ),
+                    );
+                }
+                "webhook" => intake.entries(value, WEBHOOK, &mut self.webhooks),
+                "alertmanager" => intake.entries(value, ALERTMANAGER, &mut self.alertmanagers),
                 "persona" => intake.entries(value, PERSONA, &mut self.personas),
                 "monitor" => self.monitor = intake.read(span, value).section.settings.unwrap_or_default(),
                 "browser" => self.browser = Some(intake.read(span, value)),

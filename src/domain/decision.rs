@@ -9,7 +9,7 @@ use crate::domain::{
     channel::ChannelId,
     evaluation::{Rules, State, Transition},
     incident::{Incident, IncidentEvent, IncidentId, Severity, Told},
-    notification::{Absence, Content, News, Notification, Route, Subject},
+    notification::{Absence, Content, News, Notification, Route, Subject, recipient},
 };
 
 /// What has been decided about one channel and is committed in one transaction, before anybody acts on it.
@@ -135,9 +135,11 @@ fn tell(
     let told_before = incident.told.len();
     if event != IncidentEvent::Resolved {
         for recipient in subject.recipients {
-            if incident.told.iter().all(|told| told.recipient != *recipient) {
-                let message_id = message_id(&incident.id, event, recipient, subject.letterhead.mail_host);
-                incident.told.push(Told { recipient: recipient.clone(), message_id });
+            if !incident.told.iter().any(|told| told.is(recipient)) {
+                let (route, recipient) = (recipient.route, recipient.address.clone());
+                let host = subject.letterhead.mail_host;
+                let message_id = message_id(&incident.id, event, route, &recipient, host);
+                incident.told.push(Told { route, recipient, message_id });
             }
         }
     }
@@ -160,9 +162,9 @@ fn mails(
     let mails = incident.told.iter().enumerate().map(|(index, told)| Notification {
         incident: incident.id.clone(),
         event,
-        route: Route::Mail,
+        route: told.route,
         recipient: told.recipient.clone(),
-        message_id: message_id(&incident.id, event, &told.recipient, mail_host),
+        message_id: message_id(&incident.id, event, told.route, &told.recipient, mail_host),
         in_reply_to: (index < told_before).then(|| told.message_id.clone()),
         created_at: now,
         content: content.clone(),
@@ -170,8 +172,15 @@ fn mails(
     mails.collect()
 }
 
-fn message_id(incident: &IncidentId, event: IncidentEvent, recipient: &str, mail_host: &str) -> String {
-    format!("{incident}.{}.{}@{mail_host}", event.as_str(), fingerprint(recipient, 16))
+fn message_id(
+    incident: &IncidentId,
+    event: IncidentEvent,
+    route: Route,
+    address: &str,
+    mail_host: &str,
+) -> String {
+    let recipient = recipient::identity(route, address);
+    format!("{incident}.{}.{}@{mail_host}", event.as_str(), fingerprint(&recipient, 16))
 }
 
 /// The first `digits` hexadecimal digits of a text's SHA-256.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{
     channel::ChannelId,
     evaluation::{Evidence, Outage, State},
+    notification::{Recipient, Route},
 };
 
 /// An incident's id: unique for good, safe in a URL, a file name and a Message-ID; sorts by time of opening.
@@ -76,13 +77,24 @@ impl Incident {
     }
 }
 
-/// Somebody who has been told of an incident by mail.
+/// Somebody who has been told of an incident.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
-    /// The address.
+    /// By which way.
+    #[serde(default)]
+    pub route: Route,
+    /// The address, as that of a [`Recipient`].
     pub recipient: String,
     /// The Message-ID of the first mail, to which all later ones reply.
     pub message_id: String,
+}
+
+impl Told {
+    /// Whether it is this recipient.
+    #[must_use]
+    pub fn is(&self, recipient: &Recipient) -> bool {
+        self.route == recipient.route && self.recipient == recipient.address
+    }
 }
 
 /// What happened to an incident; each is told to people.

@@ -73,6 +73,10 @@ const STEPS: &[&str] = &[
     CREATE INDEX outcome_contact ON outcome (started_at) WHERE contact IS NOT NULL;
     ALTER TABLE outbox ADD COLUMN picture BLOB;
 ",
+    "
+    ALTER TABLE outbox ADD COLUMN facts TEXT;
+    CREATE INDEX outbox_alerts ON outbox (recipient, incident, id) WHERE route = 'alertmanager';
+",
 ];
 
 /// Brings the layout up to date, each step in a transaction of its own.

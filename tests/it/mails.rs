@@ -1,6 +1,6 @@
 //! The mails as they are read, golden: text and HTML of every situation, and what must hold for each of them.
 
-mod situations;
+pub mod situations;
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -10,7 +10,7 @@ use lamplighter::domain::{
     decision::{Decision, withdraw},
     evaluation::State,
     incident::IncidentEvent,
-    notification::Content,
+    notification::{Content, Recipient},
     outcome::{Phase, PhaseKind, Reason, Stage},
 };
 use scraper::{Html, Selector};
@@ -352,7 +352,7 @@ fn a_mail_sent_soon_does_not_say_that_it_is_late() {
 
 #[test]
 fn a_withdrawal_ends_the_incident_and_goes_to_those_who_were_told_in_their_thread() {
-    let recipients = ["anna@example.com".to_owned(), "bert@example.com".to_owned()];
+    let recipients = ["anna@example.com", "bert@example.com"].map(Recipient::mail);
     let opened = Situation { recipients: recipients.to_vec(), ..Situation::chat() }.opened(State::Dark);
     let incident = opened.incident.unwrap();
     let now = began() + Duration::from_secs(4_500);
@@ -362,7 +362,7 @@ fn a_withdrawal_ends_the_incident_and_goes_to_those_who_were_told_in_their_threa
     for ((mail, first), recipient) in
         decision.notifications.iter().zip(&opened.notifications).zip(&recipients)
     {
-        assert_eq!(&mail.recipient, recipient);
+        assert_eq!((mail.route, &mail.recipient), (recipient.route, &recipient.address));
         assert_eq!(mail.in_reply_to.as_ref(), Some(&first.message_id));
         assert_ne!(mail.message_id, first.message_id);
     }

@@ -6,7 +6,7 @@ use lamplighter::domain::{
     decision::Decision,
     evaluation::{Evidence, State},
     incident::{Incident, IncidentEvent, IncidentId, Severity},
-    notification::{Content, Notification, Route},
+    notification::{Content, Notification, Route, facts::Facts},
 };
 
 /// When everything in the tests begins.
@@ -33,6 +33,7 @@ pub fn notification(incident: &str, event: IncidentEvent, recipient: &str, at: T
             text: "The chat button does nothing.\n".to_owned(),
             html: "<p>The chat button does nothing.</p>\n".to_owned(),
             picture: None,
+            facts: Facts::unknown(IncidentId(incident.to_owned()), event, at),
         },
     }
 }

@@ -19,7 +19,7 @@ use lamplighter::domain::{
     decision::{Decision, decide},
     evaluation::{ChannelState, Moment, Quorum, Rules, State, Waiting, Watched},
     incident::Incident,
-    notification::{Letterhead, Subject},
+    notification::{Letterhead, Recipient, Subject},
     outcome::{Detail, Failure, Inconclusive, InconclusiveReason, Outcome, Reason, Stage, Verdict},
 };
 use serde::Deserialize;
@@ -228,12 +228,15 @@ impl Scenario {
         transition: &lamplighter::domain::evaluation::Transition,
         now: Moment,
     ) -> Decision {
-        let recipients = self.recipients_at(now.monotonic.as_secs());
+        let recipients: Vec<Recipient> =
+            self.recipients_at(now.monotonic.as_secs()).into_iter().map(Recipient::mail).collect();
         let subject = Subject {
             channel: &seat.id,
             title: "A door",
             kind: ChannelKind::Chat,
             location: &Location::new("fra-1"),
+            team: None,
+            labels: &BTreeMap::new(),
             recipients: &recipients,
             neighbours: &[],
             letterhead: Letterhead {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::{
-    config::plan::Plan,
+    config::plan::{Plan, Team},
     daemon::evaluator::{
         held::Held,
         roster::{Post, Roster},
@@ -44,12 +44,15 @@ pub(crate) fn decide(
     let picture = held.and_then(|held| small_picture(&held.latest));
     let is_bad = matches!(transition.to, State::Dark | State::Degraded);
     let proof = Proof { bundle: &name, picture: picture.filter(|_| is_bad) };
+    let recipients = team.map(Team::recipients).unwrap_or_default();
     let subject = Subject {
         channel: &post.id,
         title: &post.plan.title,
         kind: post.plan.kind,
         location: &plan.boot.location,
-        recipients: team.map_or(&[], |team| &team.mail),
+        team: post.plan.team.as_ref(),
+        labels: &post.plan.labels,
+        recipients: &recipients,
         neighbours: &neighbours,
         letterhead: letterhead(plan),
         proof: (keeps == Keeps::Evidence).then_some(proof),

@@ -19,7 +19,7 @@ use lamplighter::{
         outcome::{Detail, Failure, Inconclusive, InconclusiveReason, Reason, Stage, Verdict},
     },
     evidence::EvidencePlan,
-    notify::{Delivery, Notifier, RestFuture, Routes, SendFuture},
+    notify::{Delivery, Endpoints, Notifier, RestFuture, Routes, SendFuture},
     probe::{Probe, Report, RunFuture, timeline::Timeline},
     store::Store,
 };
@@ -206,12 +206,16 @@ pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbeP
             evidence: EvidencePlan::in_directory("unused.evidence".into()),
         },
         mail: None,
+        endpoints: Endpoints::default(),
         public_url: None,
         time_zone: jiff::tz::TimeZone::UTC,
         runs_max: 1_000,
         runs_per_host_max: 1_000,
         channels: channels.collect(),
-        teams: BTreeMap::from([(team, Team { mail: vec!["oncall@example.com".to_owned()] })]),
+        teams: BTreeMap::from([(
+            team,
+            Team { mail: vec!["oncall@example.com".to_owned()], ..Team::default() },
+        )]),
     }
 }
 
@@ -241,7 +245,7 @@ impl Play {
         let store = Store::open(&directory.join("play.db")).unwrap();
         let remembered = store.load().await.unwrap();
         let notifier: Arc<dyn Notifier> = mailbox.clone();
-        let routes = Routes::from([(Route::Mail, notifier)]);
+        let routes = Routes::from([(Route::Mail.into(), notifier)]);
         let stop = CancellationToken::new();
         let parts = Parts {
             plan: Arc::new(plan),

@@ -1,6 +1,7 @@
 //! The situations whose mails are golden: every kind of door, every sort of news, and what a target may put into it.
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::{Arc, LazyLock},
     time::Duration,
@@ -8,11 +9,11 @@ use std::{
 
 use jiff::{Timestamp, tz::TimeZone};
 use lamplighter::domain::{
-    channel::{ChannelId, ChannelKind, Location, ProbeKey, ProbeName},
+    channel::{ChannelId, ChannelKind, Location, ProbeKey, ProbeName, TeamId},
     decision::{Decision, decide},
     evaluation::{Evidence, Quorum, RecentRun, Rules, RunWord, State, Transition},
     incident::Incident,
-    notification::{Absence, Letterhead, Neighbour, Subject},
+    notification::{Absence, Letterhead, Neighbour, Recipient, Subject},
     outcome::{Detail, Failure, Phase, PhaseKind, Reason, Stage},
 };
 
@@ -24,7 +25,7 @@ pub struct Situation {
     pub probe: &'static str,
     pub neighbours: Vec<Neighbour>,
     pub public_url: Option<&'static str>,
-    pub recipients: Vec<String>,
+    pub recipients: Vec<Recipient>,
     pub alert_on_degraded: bool,
     pub failure: Failure,
     pub phases: Vec<Phase>,
@@ -111,7 +112,7 @@ impl Situation {
                 neighbour("ticket", "Ticket form", State::Up, false),
             ],
             public_url: Some("https://lamplighter.example.com/"),
-            recipients: vec!["oncall@example.com".to_owned()],
+            recipients: vec![Recipient::mail("oncall@example.com")],
             alert_on_degraded: false,
             failure: failure(
                 Stage::Expect,
@@ -150,6 +151,8 @@ impl Situation {
             title: &self.title,
             kind: self.kind,
             location: &Location::new("fra-1"),
+            team: Some(&TeamId::new("support")),
+            labels: &BTreeMap::from([("product".to_owned(), "shop".to_owned())]),
             recipients: &self.recipients,
             neighbours: &neighbours,
             letterhead: Letterhead {
