@@ -3,5 +3,6 @@
 mod alertmanager;
 mod daemon;
 mod fallback;
+mod kept;
 mod several;
 mod webhook;
