@@ -132,9 +132,9 @@ pub struct MailSettings {
 #[serde(deny_unknown_fields, expecting = "a table, such as [mail.fallback]")]
 #[schemars(extend("required" = ["smtp"]))]
 pub struct FallbackSettings {
-    /// The sender. Default: that of [mail].
+    /// The sender. Default: that of `[mail]`.
     pub from: Option<MailAddress>,
-    /// The mail server, as in [mail].
+    /// The mail server, as in `[mail]`.
     pub smtp: Option<At<SmtpUrl>>,
     /// The user name, if the server wants one.
     pub username: Option<At<String>>,

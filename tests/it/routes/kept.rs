@@ -38,8 +38,8 @@ async fn each_endpoint_has_its_own_part_of_the_outbox_with_all_facts() {
     for notification in &opened.notifications {
         let way = Way::to(notification.route, &notification.recipient);
         let due = store.due(way.clone(), now, 10).await.unwrap();
-        let kept: Vec<_> = due.into_iter().map(|due| due.notification).collect();
-        assert_eq!(kept, [notification.clone()], "{way}");
+        let kept: Vec<_> = due.iter().map(|due| &due.notification).collect();
+        assert_eq!(kept, [notification], "{way}");
     }
     let ids: std::collections::BTreeSet<_> =
         opened.notifications.iter().map(|notification| &notification.message_id).collect();
