@@ -8,7 +8,7 @@
 
 mod lane;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, convert::Infallible, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{
@@ -31,6 +31,9 @@ pub const GIVE_UP_AFTER: Duration = Duration::from_secs(5 * 24 * 60 * 60);
 
 /// How long the last pass may take once shutdown has begun.
 pub(super) const LAST_PASS_MAX: Duration = Duration::from_secs(5);
+
+/// It looks at least this often, whatever it was told.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// How soon it looks again when the store has failed.
 const STORE_RETRY: Duration = Duration::from_secs(5);
@@ -59,6 +62,19 @@ struct Shared {
 }
 
 impl Shared {
+    /// Shows what waits, by route.
+    async fn show_backlog(&self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let instruments = &self.metrics.instruments;
+        for backlog in self.store.backlog().await? {
+            let oldest = backlog.oldest.map_or(Duration::ZERO, |oldest| age(oldest, now));
+            let labels = [backlog.route.as_str()];
+            instruments.outbox_pending.with_label_values(&labels).set(i64::from(backlog.pending));
+            instruments.outbox_oldest_age.with_label_values(&labels).set(oldest.as_secs_f64());
+        }
+        Ok(())
+    }
+
     fn count(&self, route: Route, result: &str) {
         self.metrics.instruments.notifications.with_label_values(&[route.as_str(), result]).inc();
     }
@@ -117,15 +133,15 @@ impl Dispatcher {
                         tidying = self.adopt(&mut lanes);
                     }
                 }
-                () = &mut tidying => tidying = std::future::pending().boxed(),
+                never = &mut tidying => match never {},
                 () = stop.cancelled(), if lanes.running.is_empty() => {}
             }
         }
     }
 
-    /// Gives every new way a lane; one whose way is gone ends by itself. What is to be done besides, is done by the future
-    /// that is given: what waits for endpoints that are no more is given up.
-    fn adopt(&mut self, lanes: &mut Lanes<'_>) -> BoxFuture<'static, ()> {
+    /// Gives every new way a lane; one whose way is gone ends by itself. What is to be done besides is done by the future
+    /// that is given.
+    fn adopt(&mut self, lanes: &mut Lanes<'_>) -> BoxFuture<'static, Infallible> {
         let ways: BTreeSet<Way> = self.routes.borrow_and_update().keys().cloned().collect();
         for way in &ways {
             if lanes.bells.iter().all(|(known, _)| known != way) {
@@ -145,11 +161,23 @@ impl Lanes<'_> {
     }
 }
 
-/// Gives up what waits for an endpoint that the plan does not have: nobody could ever send it.
-async fn tidy(shared: Arc<Shared>, ways: BTreeSet<Way>) {
-    while let Err(error) = abandon(&shared, &ways).await {
-        tracing::warn!(%error, "the outbox is out of reach; nothing is lost, mail waits");
-        sleep(STORE_RETRY).await;
+/// Gives up what waits for an endpoint that the plan does not have: nobody could ever send it. From then on it shows what
+/// waits, also where there is no lane that would.
+async fn tidy(shared: Arc<Shared>, ways: BTreeSet<Way>) -> Infallible {
+    let mut is_tidy = false;
+    loop {
+        let done = match is_tidy {
+            true => shared.show_backlog().await,
+            false => abandon(&shared, &ways).await,
+        };
+        match done {
+            Ok(()) if is_tidy => sleep(LOOK_EVERY).await,
+            Ok(()) => is_tidy = true,
+            Err(error) => {
+                tracing::warn!(%error, "the outbox is out of reach; nothing is lost, mail waits");
+                sleep(STORE_RETRY).await;
+            }
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{DELIVERED, GIVE_UP_AFTER, GIVEN_UP, POSTPONED, REFUSED, STORE_RETRY, Shared, age};
+use super::{DELIVERED, GIVE_UP_AFTER, GIVEN_UP, LOOK_EVERY, POSTPONED, REFUSED, STORE_RETRY, Shared, age};
 use crate::{
     domain::notification::Way,
     notify::{Delivery, Notifier, Routes},
@@ -36,9 +36,6 @@ const REST_EVERY: Duration = Duration::from_secs(30);
 
 /// The outbox has moments to the millisecond: so much later a time is over for certain.
 const MOMENT: Duration = Duration::from_millis(1);
-
-/// It looks at least this often, whatever it was told.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// How many notifications are read at once.
 const BATCH: u32 = 50;
@@ -320,14 +317,8 @@ impl Lane {
 
     /// Sets the gauges, and says how long there is nothing to do.
     async fn measure(&mut self, notifier: Option<&dyn Notifier>) -> Result<Duration, StoreError> {
+        self.shared.show_backlog().await?;
         let now = self.shared.clock.now();
-        let instruments = &self.shared.metrics.instruments;
-        for backlog in self.shared.store.backlog().await? {
-            let oldest = backlog.oldest.map_or(Duration::ZERO, |oldest| age(oldest, now));
-            let labels = [backlog.route.as_str()];
-            instruments.outbox_pending.with_label_values(&labels).set(i64::from(backlog.pending));
-            instruments.outbox_oldest_age.with_label_values(&labels).set(oldest.as_secs_f64());
-        }
         let forgets = notifier.is_some_and(Notifier::forgets);
         let pause = if forgets { REPEAT_EVERY } else { LOOK_EVERY };
         let Some(due_at) = self.shared.store.next_due_at(self.way.clone()).await? else { return Ok(pause) };
