@@ -86,7 +86,7 @@ pub enum Command {
     Schema,
     /// Run probes once, now, and show what they saw.
     Probe(probe::ProbeArgs),
-    /// Send a test mail to a team by the configured route.
+    /// Tell a team that this is a test, by its mails, webhooks and Alertmanagers.
     TestMail(test_mail::TestMailArgs),
     /// Begin, extend, end or list announced maintenance, through the running daemon.
     Maintenance(maintenance::MaintenanceArgs),

@@ -8,6 +8,7 @@
 mod assembly;
 mod channels;
 mod dependencies;
+mod endpoints;
 mod files;
 mod fingerprint;
 mod hours;
@@ -26,7 +27,7 @@ mod smtp;
 mod stand_in;
 mod syntax;
 mod tables;
-mod teams;
+mod team;
 mod value;
 pub mod waiting;
 mod warnings;

@@ -118,7 +118,7 @@ pub async fn start(
     let clock = Clock::system();
     let mut remembered = store.load().await?;
     remembered.asked = store.asked_since(asks::day_begin(clock.now())).await?;
-    let routes = notify::routes(plan.mail.as_ref())?;
+    let routes = notify::routes(plan.mail.as_ref(), &plan.endpoints)?;
     let evidence = plan.boot.evidence.clone();
     let evidence = Some(tokio::task::spawn_blocking(move || Archive::open(evidence)).await??);
     let parts = Parts { plan: Arc::new(plan), store, remembered, evidence, routes, clock, probing };
@@ -386,6 +386,7 @@ mod tests {
             path: "probes.toml".into(),
             boot,
             mail: None,
+            endpoints: notify::Endpoints::default(),
             public_url: None,
             time_zone: jiff::tz::TimeZone::UTC,
             runs_max: 1,

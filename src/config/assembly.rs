@@ -12,7 +12,7 @@ use crate::{
     config::{
         Loaded, Problems,
         channels::{Drafted, DraftedDependency, Drafting},
-        dependencies,
+        dependencies, endpoints,
         files::{Gathering, SourceText},
         mail, maintenance,
         personas::Personas,
@@ -22,13 +22,13 @@ use crate::{
         settings::{ApiSettings, MonitorSettings},
         syntax,
         tables::{Entry, Intake, Tables},
-        teams,
+        team,
         value::Count,
         warnings,
     },
     domain::channel::{ChannelId, Location, TeamId, is_id},
     evidence::EvidencePlan,
-    notify::mail::MailServer,
+    notify::{Endpoints, mail::MailServer},
     probe::{
         chromium::{Chromium, ChromiumSettings},
         transport::{
@@ -159,14 +159,20 @@ fn assemble(
 ) -> Draft {
     let Drafting { drafted: channels, dependencies, .. } = drafting;
     dependencies::check(&channels, &tables, report);
-    teams::check(&channels, &tables, report);
+    team::check(&channels, &tables, report);
     let teams = teams(&tables);
+    endpoints::check_teams(&tables, report);
     let mail = tables.mail.as_ref().and_then(|entry| mail::build(entry, main, report));
+    let endpoints = Endpoints {
+        fallback: tables.mail.as_ref().and_then(|entry| mail::fallback(entry, main, report)),
+        webhooks: endpoints::webhooks(&tables, main, report),
+        alertmanagers: endpoints::alertmanagers(&tables, main, report),
+    };
     mail::check_way(&tables, report);
     if channels.is_empty() && report.errors() == 0 {
         report.error(0, Problem::of_file("no channel is configured").hint(FIRST_CHANNEL));
     }
-    let mut plan = plan(path, &tables.monitor, main, mail, teams);
+    let mut plan = Plan { endpoints, ..plan(path, &tables.monitor, main, mail, teams) };
     plan.maintenance = maintenance::build(&tables, &channels, &plan.time_zone, report).into();
     plan.api_token = tables.api.as_ref().and_then(|entry| api_token(entry, main, report));
     warnings::add(&tables, &plan, &channels, report);
@@ -212,11 +218,7 @@ fn teams(tables: &Tables<'_>) -> BTreeMap<TeamId, Team> {
         .iter()
         .filter(|(id, _)| is_id(id))
         .filter_map(|(id, entry)| Some((id, entry.section.settings.as_ref()?)));
-    read.map(|(id, settings)| {
-        let mail = settings.mail.iter().map(|address| address.0.to_string()).collect();
-        (TeamId::new(id), Team { mail })
-    })
-    .collect()
+    read.map(|(id, settings)| (TeamId::new(id), settings.team())).collect()
 }
 
 fn plan(
@@ -247,6 +249,7 @@ fn plan(
             evidence,
         },
         mail,
+        endpoints: Endpoints::default(),
         public_url: monitor.public_url.as_ref().map(|url| url.0.to_string()),
         time_zone: time_zone(monitor),
         runs_max: count(monitor.runs_max, RUNS_MAX),

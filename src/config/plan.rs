@@ -16,11 +16,12 @@ use crate::{
         hours::Hours,
         maintenance::Planned,
         network::Kind,
+        notification::{Recipient, Route},
         outcome::PhaseWords,
     },
     evidence::EvidencePlan,
     metrics::{self, series::Measures},
-    notify::mail::MailServer,
+    notify::{Endpoints, mail::MailServer},
     probe::{Probe, sentinel::Sentinel},
     secret::{Redactor, Secret},
 };
@@ -34,6 +35,8 @@ pub struct Plan {
     pub boot: Boot,
     /// How mail leaves; none if no team has a recipient.
     pub mail: Option<MailServer>,
+    /// What is told besides, and the second mail server.
+    pub endpoints: Endpoints,
     /// The address under which people reach the page of all channels, for links in mails; none without.
     pub public_url: Option<String>,
     /// The time zone in which mails tell the time.
@@ -103,10 +106,31 @@ pub struct SentinelPlan {
 }
 
 /// People who are told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Team {
-    /// Their mail addresses.
+    /// To whom mails go, a mail for each.
     pub mail: Vec<String>,
+    /// Which webhooks are told.
+    pub webhooks: Vec<String>,
+    /// Which Alertmanagers are told.
+    pub alertmanagers: Vec<String>,
+}
+
+impl Team {
+    /// Everybody and everything that is told.
+    #[must_use]
+    pub fn recipients(&self) -> Vec<Recipient> {
+        let routes = [
+            (Route::Mail, &self.mail),
+            (Route::Webhook, &self.webhooks),
+            (Route::Alertmanager, &self.alertmanagers),
+        ];
+        let of = |(route, addresses): (Route, &Vec<String>)| {
+            let recipient = move |address: &String| Recipient { route, address: address.clone() };
+            addresses.iter().map(recipient).collect::<Vec<_>>()
+        };
+        routes.into_iter().flat_map(of).collect()
+    }
 }
 
 /// Something that stands behind several channels.

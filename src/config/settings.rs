@@ -9,9 +9,11 @@ use serde::Deserialize;
 use crate::{
     config::{
         dependencies::DependencySettings,
+        endpoints::{AlertmanagerSettings, WebhookSettings},
         maintenance::MaintenanceSettings,
         sentinels::SentinelSettings,
         smtp::SmtpUrl,
+        team::TeamSettings,
         value::{Count, HolidayDate, Id, LabelName, LabelValue, Listen, TimeZone, Title},
         waiting::WaitingSettings,
     },
@@ -47,6 +49,12 @@ pub struct FileSettings {
     pub sentinel: Vec<SentinelSettings>,
     /// Who may give commands over HTTP.
     pub api: Option<ApiSettings>,
+    /// Webhooks that teams may be told by, by id: Slack, Teams, PagerDuty, a program of your own.
+    #[schemars(default)]
+    pub webhook: BTreeMap<Id, WebhookSettings>,
+    /// Alertmanagers that teams may be told by, by id.
+    #[schemars(default)]
+    pub alertmanager: BTreeMap<Id, AlertmanagerSettings>,
     /// As whom probes run, by id: a new account, an old one.
     #[schemars(default)]
     pub persona: BTreeMap<Id, PersonaSettings>,
@@ -68,11 +76,13 @@ pub struct FileSettings {
 }
 
 /// The keys of [`FileSettings`]; a test holds them against the schema.
-pub const TABLES: [&str; 12] = [
+pub const TABLES: [&str; 14] = [
     "include",
     "monitor",
     "browser",
     "mail",
+    "webhook",
+    "alertmanager",
     "api",
     "sentinel",
     "persona",
@@ -134,6 +144,8 @@ pub struct MailSettings {
     pub password: Option<At<SecretRef>>,
     /// A PEM file with further root certificates to trust for the mail server.
     pub root_ca: Option<At<PathBuf>>,
+    /// Another mail server, by which mails leave while the first does not work.
+    pub fallback: Option<At<FallbackSettings>>,
 }
 
 /// `[api]`: who may give commands over HTTP.
@@ -144,13 +156,23 @@ pub struct ApiSettings {
     pub token: At<SecretRef>,
 }
 
-/// `[team.ID]`: people who are told.
+/// `[mail.fallback]`: how mail leaves while the first server does not work.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, expecting = "a table, such as { mail = [\"oncall@example.com\"] }")]
-pub struct TeamSettings {
-    /// Their mail addresses; each gets mails of its own.
-    #[serde(default)]
-    pub mail: Vec<At<MailAddress>>,
+#[serde(deny_unknown_fields, expecting = "a table, such as [mail.fallback]")]
+#[schemars(extend("required" = ["smtp"]))]
+pub struct FallbackSettings {
+    /// The sender. Default: that of `[mail]`.
+    pub from: Option<MailAddress>,
+    /// The mail server, as in `[mail]`.
+    pub smtp: Option<At<SmtpUrl>>,
+    /// The user name, if the server wants one.
+    pub username: Option<At<String>>,
+    /// Where the password lies.
+    pub password: Option<At<SecretRef>>,
+    /// A PEM file with further root certificates to trust for the mail server.
+    pub root_ca: Option<At<PathBuf>>,
+    /// For how long the first server must have taken nothing, or not this mail, before this one is used. Default "2m".
+    pub after: Option<Span>,
 }
 
 /// `[defaults]`: what holds for every channel and probe that says nothing else.

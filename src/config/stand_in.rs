@@ -33,6 +33,7 @@ pub fn stand_in<'f>(path: &[impl AsRef<str>], span: &Range<usize>) -> Option<Ent
         [.., "failures" | "successes" | "days_min"] => "1",
         [.., "any_of"] => "[200]",
         [.., "steps" | "by"] => "[]",
+        [.., "to"] => "['unreadable@unreadable.invalid']",
         _ => return None,
     };
     let key = Spanned::new(span.clone(), DeString::Owned((*path.last()?).to_owned()));

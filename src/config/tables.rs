@@ -18,11 +18,13 @@ use toml::{
 use crate::{
     config::{
         dependencies::DependencySettings,
+        endpoints::{AlertmanagerSettings, WebhookSettings},
         maintenance::MaintenanceSettings,
         report::{FileIndex, Report},
         section::{self, Section, Tree},
         sentinels::SentinelSettings,
-        settings::{ApiSettings, DefaultSettings, MailSettings, MonitorSettings, TABLES, TeamSettings},
+        settings::{ApiSettings, DefaultSettings, MailSettings, MonitorSettings, TABLES},
+        team::TeamSettings,
         value::Id,
         wording::{Complaint, in_backticks},
     },
@@ -34,6 +36,9 @@ const TEAM: &str = "[team.support] with mail = [\"oncall@example.com\"]";
 const DEPENDENCY: &str = "[dependency.crm] with title = \"The CRM\"";
 const MAINTENANCE: &str = "[[maintenance]] with id = \"nightly\", cron = \"0 3 * * *\" and for = \"1h\"";
 const PERSONA: &str = "[persona.new-account] with headers = { x-account = \"new\" }";
+
+const WEBHOOK: &str = "[webhook.ops] with url = { env = \"SLACK_WEBHOOK\" }";
+const ALERTMANAGER: &str = "[alertmanager.main] with url = \"http://alertmanager.example.com:9093\"";
 
 /// A key of the file with its place.
 pub type Key<'f> = Spanned<Cow<'f, str>>;
@@ -72,6 +77,10 @@ pub struct Tables<'f> {
     pub dependencies: BTreeMap<String, Entry<'f, DependencySettings>>,
     /// Where each dependency of all files is declared.
     pub declared: BTreeMap<String, (FileIndex, Range<usize>)>,
+    /// `[webhook.ID]`.
+    pub webhooks: BTreeMap<String, Entry<'f, WebhookSettings>>,
+    /// `[alertmanager.ID]`.
+    pub alertmanagers: BTreeMap<String, Entry<'f, AlertmanagerSettings>>,
     /// `[team.ID]`.
     pub teams: BTreeMap<String, Entry<'f, TeamSettings>>,
     /// `[[maintenance]]`.
@@ -108,12 +117,15 @@ impl<'f> Tables<'f> {
                 "team" => intake.entries(value, TEAM, &mut self.teams),
                 "channel" => channels = Some(value),
                 "maintenance" => intake.list(value, MAINTENANCE, &mut self.maintenance),
-                word @ ("monitor" | "browser" | "mail" | "api" | "sentinel" | "defaults" | "persona")
+                word @ ("monitor" | "browser" | "mail" | "webhook" | "alertmanager" | "api" | "sentinel"
+                | "defaults" | "persona")
                     if !is_first =>
                 {
                     intake.refuse(misplaced(word, span));
                 }
                 "sentinel" => self.sentinels = Some(intake.read(span, value)),
+                "webhook" => intake.entries(value, WEBHOOK, &mut self.webhooks),
+                "alertmanager" => intake.entries(value, ALERTMANAGER, &mut self.alertmanagers),
                 "persona" => intake.entries(value, PERSONA, &mut self.personas),
                 "monitor" => self.monitor = intake.read(span, value).section.settings.unwrap_or_default(),
                 "browser" => self.browser = Some(intake.read(span, value)),

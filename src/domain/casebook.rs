@@ -75,6 +75,8 @@ pub struct Door<'a> {
     pub kind: ChannelKind,
     /// Who is told.
     pub team: Option<&'a TeamId>,
+    /// The labels that the operator gave it.
+    pub labels: &'a BTreeMap<String, String>,
     /// What it stands on.
     pub stands_on: BTreeSet<Shared>,
 }

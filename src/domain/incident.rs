@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::{
     channel::ChannelId,
     evaluation::{Evidence, Outage, State},
+    notification::{Recipient, recipient},
 };
 
 /// An incident's id: unique for good, safe in a URL, a file name and a Message-ID; sorts by time of opening.
@@ -123,8 +124,14 @@ impl IncidentEvent {
 }
 
 /// By what a mail is known: the same for the same incident, the same word of what happened, and the same recipient.
-pub(crate) fn message_id(incident: &IncidentId, word: &str, recipient: &str, mail_host: &str) -> String {
-    format!("{incident}.{word}.{}@{mail_host}", fingerprint(recipient, 16))
+pub(crate) fn message_id(
+    incident: &IncidentId,
+    word: &str,
+    recipient: &Recipient,
+    mail_host: &str,
+) -> String {
+    let identity = recipient::identity(recipient.route, &recipient.address);
+    format!("{incident}.{word}.{}@{mail_host}", fingerprint(&identity, 16))
 }
 
 /// The first `digits` hexadecimal digits of a text's SHA-256.

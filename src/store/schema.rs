@@ -125,6 +125,10 @@ const STEPS: &[&str] = &[
         record   TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
 ",
+    "
+    ALTER TABLE outbox ADD COLUMN facts TEXT;
+    CREATE INDEX outbox_alerts ON outbox (recipient, incident, id) WHERE route = 'alertmanager';
+",
 ];
 
 /// Brings the layout up to date, each step in a transaction of its own.

@@ -14,11 +14,13 @@ use serde_json::Value;
 
 use crate::loopback::certificates::Authority;
 
-/// The variables that the shipped `probes.toml` refers to.
-const SHIPPED_SECRETS: [(&str, &str); 3] = [
+/// The variables that the shipped `probes.toml` and the examples of the documentation refer to.
+const SHIPPED_SECRETS: [(&str, &str); 5] = [
     ("SMTP_PASSWORD", "a-password-of-some-length"),
     ("HOTLINE_API_KEY", "a-key-of-some-length"),
     ("AGENTS_API_TOKEN", "a-token-of-some-length"),
+    ("SLACK_WEBHOOK", "https://hooks.slack.example/services/T000/B000/XXXX"),
+    ("PAGERDUTY_ROUTING_KEY", "a-key-of-some-length"),
 ];
 
 /// Every fixture of a directory: its files, and the `probes.toml` of its subdirectories.

@@ -20,6 +20,7 @@ use lamplighter::domain::{
     decision::{Decision, Kept, decide},
     evaluation::{ChannelState, Moment, Opening, Quorum, Rules, State, Waiting, Watched},
     incident::{Incident, IncidentEvent},
+    notification::Recipient,
     outcome::{Detail, Failure, Inconclusive, InconclusiveReason, Outcome, Reason, Stage, Verdict},
     shared::Shared,
 };
@@ -260,6 +261,7 @@ impl Scenario {
             title: "A door".to_owned(),
             kind: ChannelKind::Chat,
             team: TeamId::new("oncall"),
+            labels: BTreeMap::new(),
             stands_on: self
                 .stands_on
                 .get(seat.id.as_str())
@@ -275,7 +277,10 @@ impl Scenario {
             (ChannelId::new(id), Some(is_dark))
         };
         Neighbourhood {
-            teams: BTreeMap::from([(TeamId::new("oncall"), self.recipients_at(second))]),
+            teams: BTreeMap::from([(
+                TeamId::new("oncall"),
+                self.recipients_at(second).into_iter().map(Recipient::mail).collect(),
+            )]),
             doors: seats.iter().map(|seat| (seat.id.clone(), doorway(seat))).collect(),
             dependencies: self.dependencies.iter().map(dependency).collect(),
             ..Neighbourhood::default()

@@ -17,7 +17,7 @@ use tokio::{sync::watch, time::Instant};
 use tracing::{info, warn};
 
 use crate::{
-    config::plan::Plan,
+    config::plan::{Plan, Team},
     daemon::{
         evaluator::{roster::Roster, world::letterhead},
         trouble::{Trouble, Work},
@@ -27,7 +27,7 @@ use crate::{
         decision::Decision,
         evaluation::State,
         network::{Blindness, Cause, Kind, Network, Sight, Spell},
-        notification::{Notification, Unwatched, blind::Return},
+        notification::{Notification, Recipient, Unwatched, blind::Return},
         outcome::{Outcome, Verdict},
     },
     store::{Store, StoreError},
@@ -240,8 +240,7 @@ fn mails(open: &Open, roster: &Roster, plan: &Plan, until: Timestamp, lasted: Du
     let unwatched: Vec<Unwatched> = unwatched
         .map(|(id, since)| Unwatched { channel: id.clone(), title: title(id), since: *since })
         .collect();
-    let recipients: BTreeSet<&str> =
-        plan.teams.values().flat_map(|team| &team.mail).map(String::as_str).collect();
+    let recipients: BTreeSet<Recipient> = plan.teams.values().flat_map(Team::recipients).collect();
     if recipients.is_empty() {
         warn!("nobody is configured who could be told of it");
     }

@@ -3,13 +3,13 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
-    config::plan::Plan,
+    config::plan::{Plan, Team},
     daemon::evaluator::roster::{Post, Roster},
     domain::{
         casebook::{Dependency, Door, World},
         channel::{ChannelId, ChannelKind, Location, TeamId},
         evaluation::State,
-        notification::{Letterhead, Neighbour, Recipient, Route},
+        notification::{Letterhead, Neighbour, Recipient},
         shared::Shared,
     },
 };
@@ -29,13 +29,13 @@ impl World for Surroundings<'_> {
             title: &post.plan.title,
             kind: post.plan.kind,
             team: post.plan.team.as_ref(),
+            labels: &post.plan.labels,
             stands_on: stands_on(post),
         })
     }
 
     fn recipients(&self, team: &TeamId) -> Vec<Recipient> {
-        let mail = |address: &String| Recipient { route: Route::Mail, address: address.clone() };
-        self.plan.teams.get(team).map(|team| team.mail.iter().map(mail).collect()).unwrap_or_default()
+        self.plan.teams.get(team).map(Team::recipients).unwrap_or_default()
     }
 
     fn doors(&self) -> usize {

@@ -1,6 +1,6 @@
 //! What people are told of one case, and whom.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 
@@ -82,10 +82,14 @@ impl Writing<'_> {
                 Shared::Dependency(id) => self.world.dependency(id),
                 _ => None,
             });
+            let labels = |channel: &ChannelId| {
+                self.world.door(channel).map(|door| (door.title.to_owned(), door.kind, door.labels.clone()))
+            };
             Content::compose_group(&GroupNews {
                 event,
                 case,
                 dependency: dependency.as_ref().map(|dependency| (dependency.title, dependency.is_dark)),
+                plates: &concerned.iter().map(|channel| labels(channel)).collect::<Vec<_>>(),
                 neighbours: &neighbours,
                 location: self.world.location(),
                 letterhead: self.world.letterhead(),
@@ -111,11 +115,14 @@ impl Writing<'_> {
         };
         let door = self.world.door(&incident.channel);
         let neighbours = self.world.neighbours(&[&incident.channel]);
+        let no_labels = BTreeMap::new();
         let subject = Subject {
             channel: &incident.channel,
             title: door.as_ref().map_or(&happening.door.title, |door| door.title),
             kind: door.as_ref().map_or(happening.door.kind, |door| door.kind),
             location,
+            team: happening.door.team.as_ref(),
+            labels: door.as_ref().map_or(&no_labels, |door| door.labels),
             neighbours: &neighbours,
             letterhead,
             proof: bundle.as_ref().map(|bundle| Proof { bundle, picture: happening.picture() }),
@@ -140,10 +147,8 @@ impl Writing<'_> {
         let told_before = case.told.len();
         if !is_end(event) {
             for recipient in self.audience(case) {
-                let is_known =
-                    |told: &Told| told.recipient == recipient.address && told.route == recipient.route;
-                if !case.told.iter().any(is_known) {
-                    let message_id = message_id(&case.id, &word, &recipient.address, host);
+                if case.told.iter().all(|told| told.recipient() != recipient) {
+                    let message_id = message_id(&case.id, &word, &recipient, host);
                     let Recipient { route, address } = recipient;
                     case.told.push(Told { route, recipient: address, message_id });
                 }
@@ -158,7 +163,7 @@ impl Writing<'_> {
             event,
             route: told.route,
             recipient: told.recipient.clone(),
-            message_id: message_id(&case.id, &word, &told.recipient, host),
+            message_id: message_id(&case.id, &word, &told.recipient(), host),
             in_reply_to: (index < told_before).then(|| told.message_id.clone()),
             created_at: self.now,
             content: content.clone(),

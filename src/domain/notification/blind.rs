@@ -8,7 +8,7 @@ use crate::domain::{
     channel::Location,
     incident::{IncidentEvent, IncidentId, message_id},
     network::Blindness,
-    notification::{Content, Letterhead, Notification, Route, Unwatched},
+    notification::{Content, Letterhead, Notification, Recipient, Route, Unwatched},
 };
 
 /// The end of a time without sight.
@@ -37,21 +37,22 @@ impl Return<'_> {
         IncidentId(format!("{}-monitor-blind", self.blindness.began_at.strftime("%Y%m%dT%H%M%SZ")))
     }
 
-    /// A mail to each of these.
+    /// A mail, or what stands for one, to each of these. It is no alert that could stand in an Alertmanager.
     #[must_use]
-    pub fn mails<'r>(&self, recipients: impl IntoIterator<Item = &'r str>) -> Vec<Notification> {
+    pub fn mails(&self, recipients: impl IntoIterator<Item = Recipient>) -> Vec<Notification> {
         let (id, event) = (self.id(), IncidentEvent::Blind);
         let content = Content::blind(self);
-        let mail = |recipient: &str| Notification {
+        let mail = |recipient: Recipient| Notification {
             incident: id.clone(),
             event,
-            route: Route::Mail,
-            recipient: recipient.to_owned(),
-            message_id: message_id(&id, event.as_str(), recipient, self.letterhead.mail_host),
+            route: recipient.route,
+            message_id: message_id(&id, event.as_str(), &recipient, self.letterhead.mail_host),
+            recipient: recipient.address,
             in_reply_to: None,
             created_at: self.until,
             content: content.clone(),
         };
-        recipients.into_iter().map(mail).collect()
+        let is_read = |recipient: &Recipient| recipient.route != Route::Alertmanager;
+        recipients.into_iter().filter(is_read).map(mail).collect()
     }
 }

@@ -19,7 +19,7 @@ use lamplighter::{
         outcome::{Detail, Failure, Inconclusive, InconclusiveReason, Reason, Stage, Verdict},
     },
     evidence::EvidencePlan,
-    notify::{Delivery, Notifier, RestFuture, Routes, SendFuture},
+    notify::{Delivery, Endpoints, Notifier, RestFuture, Routes, SendFuture},
     probe::{Probe, Report, RunFuture, timeline::Timeline},
     store::Store,
 };
@@ -210,6 +210,7 @@ pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbeP
             evidence: EvidencePlan::in_directory("unused.evidence".into()),
         },
         mail: None,
+        endpoints: Endpoints::default(),
         public_url: None,
         time_zone: jiff::tz::TimeZone::UTC,
         runs_max: 1_000,
@@ -219,7 +220,10 @@ pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbeP
         api_token: None,
         maintenance: Arc::default(),
         channels: channels.collect(),
-        teams: BTreeMap::from([(team, Team { mail: vec!["oncall@example.com".to_owned()] })]),
+        teams: BTreeMap::from([(
+            team,
+            Team { mail: vec!["oncall@example.com".to_owned()], ..Team::default() },
+        )]),
     }
 }
 
@@ -249,7 +253,7 @@ impl Play {
         let store = Store::open(&directory.join("play.db")).unwrap();
         let remembered = store.load().await.unwrap();
         let notifier: Arc<dyn Notifier> = mailbox.clone();
-        let routes = Routes::from([(Route::Mail, notifier)]);
+        let routes = Routes::from([(Route::Mail.into(), notifier)]);
         let stop = CancellationToken::new();
         let parts = Parts {
             plan: Arc::new(plan),

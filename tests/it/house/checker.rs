@@ -38,7 +38,7 @@ const DOMAIN_MUST_NOT: [&str; 8] = [
 const ONLY_IN: [(&str, &[&str]); 10] = [
     ("rusqlite", &["store"]),
     ("lettre", &["notify", "setting"]),
-    ("hyper", &["probe", "web"]),
+    ("hyper", &["probe", "web", "notify"]),
     ("reqwest", &["probe"]),
     ("hickory_resolver", &["probe"]),
     ("prometheus", &["metrics"]),

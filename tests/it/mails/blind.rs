@@ -6,7 +6,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use lamplighter::domain::{
     channel::{ChannelId, Location},
     network::{Blindness, Cause},
-    notification::{Content, Letterhead, Notification, Unwatched, blind::Return},
+    notification::{Content, Letterhead, Notification, Recipient, Unwatched, blind::Return},
 };
 
 /// 10:02 in Berlin.
@@ -42,7 +42,7 @@ fn told(
             config: Path::new("/etc/lamplighter/probes.toml"),
         },
     };
-    back.mails(["lead@example.com", "oncall@example.com"])
+    back.mails(["lead@example.com", "oncall@example.com"].map(Recipient::mail))
 }
 
 fn unwatched(channel: &str, title: &str, after: u64) -> Unwatched {
