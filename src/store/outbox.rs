@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{Row, Transaction, params};
+use rusqlite::{Connection, Row, Transaction, params};
 
 use super::{
     Store, StoreError,
@@ -50,6 +50,17 @@ pub struct Backlog {
 }
 
 impl Store {
+    /// Puts notifications into the outbox that no verdict has made; those already there are left alone.
+    ///
+    /// # Errors
+    /// When the store cannot be written; none of them is in it then.
+    pub async fn enqueue(&self, notifications: Vec<Notification>) -> Result<(), StoreError> {
+        self.transact("put a notification into the outbox", move |transaction| {
+            notifications.iter().try_for_each(|notification| enqueue(transaction, notification).map(drop))
+        })
+        .await
+    }
+
     /// The notifications due on a route, in the order in which they became due, at most `limit`.
     ///
     /// # Errors
@@ -205,7 +216,8 @@ impl Store {
 }
 
 /// Puts a notification into the outbox; one with a Message-ID already there is left alone.
-pub(super) fn enqueue(transaction: &Transaction<'_>, notification: &Notification) -> rusqlite::Result<()> {
+/// Gives how many were added, one or none.
+pub(super) fn enqueue(transaction: &Transaction<'_>, notification: &Notification) -> rusqlite::Result<usize> {
     let created_at = notification.created_at.as_millisecond();
     transaction
         .prepare_cached(
@@ -228,8 +240,23 @@ pub(super) fn enqueue(transaction: &Transaction<'_>, notification: &Notification
             notification.content.html,
             notification.content.picture,
             created_at,
-        ])?;
-    Ok(())
+        ])
+}
+
+/// What is read of a row.
+const COLUMNS: &str = "id, tries, incident, event, route, recipient, message_id, in_reply_to, created_at, subject, text, html, picture";
+
+/// Reads every notification that is pending, to see that it can be read.
+pub(super) fn read_pending(connection: &Connection) -> rusqlite::Result<()> {
+    let mut pending =
+        connection.prepare(&format!("SELECT {COLUMNS} FROM outbox WHERE status = 'pending'"))?;
+    pending.query_map([], read_due)?.try_for_each(|due| due.map(drop))
+}
+
+/// Reads the notification in one row.
+pub(super) fn read_one(connection: &Connection, id: i64) -> rusqlite::Result<Notification> {
+    let mut one = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM outbox NOT INDEXED WHERE id = ?"))?;
+    one.query_row([id], read_due).map(|due| due.notification)
 }
 
 fn read_due(row: &Row<'_>) -> rusqlite::Result<Due> {

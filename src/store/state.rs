@@ -1,9 +1,9 @@
 //! What has been judged: the state of every channel and its incidents. A decision is written whole or not at all.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::{Store, StoreError, outbox};
 use crate::domain::{
@@ -39,27 +39,7 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub async fn load(&self) -> Result<Remembered, StoreError> {
-        self.call("read what was judged", |handle| {
-            let connection = &handle.connection;
-            let mut incidents = connection
-                .prepare("SELECT record FROM incident WHERE channel = ? AND resolved_at IS NULL ORDER BY confirmed_at DESC LIMIT 1")?;
-            let mut channels = connection.prepare("SELECT channel, state, since FROM channel")?;
-            let mut rows = channels.query([])?;
-            let mut remembered = Remembered::default();
-            while let Some(row) = rows.next()? {
-                let id: String = row.get(0)?;
-                let incident: Option<String> = incidents.query_row([&id], |row| row.get(0)).optional()?;
-                let incident = incident.map(|record| from_json(&record)).transpose()?;
-                let state = State::ALL
-                    .into_iter()
-                    .find(|state| row.get_ref(1).is_ok_and(|word| word.as_str() == Ok(state.as_str())))
-                    .ok_or_else(|| unreadable(1, "an unknown state"))?;
-                let since = moment(row.get(2)?)?;
-                remembered.channels.insert(ChannelId::new(&id), RememberedChannel { state, since, incident });
-            }
-            Ok(remembered)
-        })
-        .await
+        self.call("read what was judged", |handle| read_all(&handle.connection)).await
     }
 
     /// Commits decisions: of each the channel's state, its incident and what people are told, all in one durable
@@ -83,6 +63,56 @@ impl Store {
         })
         .await
     }
+}
+
+impl Store {
+    /// Writes what is known in memory into a store that was restored from an older moment: the state of every channel
+    /// and its open incident. What is open in the store and not among them is over.
+    ///
+    /// # Errors
+    /// When it could not be committed; nothing of it has happened then.
+    pub async fn rewrite(&self, standing: Vec<Decision>, at: Timestamp) -> Result<(), StoreError> {
+        self.transact("write down again what was judged", move |transaction| {
+            for decision in &standing {
+                write(transaction, decision)?;
+            }
+            let open: BTreeSet<&str> =
+                standing.iter().filter_map(|it| it.incident.as_ref()).map(|it| it.id.0.as_str()).collect();
+            let stored: Vec<String> = transaction
+                .prepare("SELECT record FROM incident WHERE resolved_at IS NULL")?
+                .query_map([], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+            for record in stored {
+                let incident = from_json(&record)?;
+                if !open.contains(incident.id.0.as_str()) {
+                    write_incident(transaction, &Incident { resolved_at: Some(at), ..incident })?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// Reads what was judged before.
+pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<Remembered> {
+    let mut incidents = connection
+        .prepare("SELECT record FROM incident WHERE channel = ? AND resolved_at IS NULL ORDER BY confirmed_at DESC LIMIT 1")?;
+    let mut channels = connection.prepare("SELECT channel, state, since FROM channel")?;
+    let mut rows = channels.query([])?;
+    let mut remembered = Remembered::default();
+    while let Some(row) = rows.next()? {
+        let id: String = row.get(0)?;
+        let incident: Option<String> = incidents.query_row([&id], |row| row.get(0)).optional()?;
+        let incident = incident.map(|record| from_json(&record)).transpose()?;
+        let state = State::ALL
+            .into_iter()
+            .find(|state| row.get_ref(1).is_ok_and(|word| word.as_str() == Ok(state.as_str())))
+            .ok_or_else(|| unreadable(1, "an unknown state"))?;
+        let since = moment(row.get(2)?)?;
+        remembered.channels.insert(ChannelId::new(&id), RememberedChannel { state, since, incident });
+    }
+    Ok(remembered)
 }
 
 fn write(transaction: &Transaction<'_>, decision: &Decision) -> rusqlite::Result<()> {

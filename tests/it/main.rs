@@ -9,6 +9,7 @@ mod chat;
 mod cli;
 mod config;
 mod daemon;
+mod damage;
 mod delivery;
 mod demo;
 mod demo_inbox;
