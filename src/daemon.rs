@@ -11,6 +11,7 @@
 
 pub mod dispatcher;
 mod evaluator;
+mod heartbeat;
 mod keeper;
 mod listener;
 mod pulse;
@@ -19,6 +20,8 @@ mod reloader;
 mod scheduler;
 mod systemd;
 mod trouble;
+mod upkeep;
+mod vitals;
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -37,7 +40,10 @@ use tracing::{error, info};
 use crate::{
     clock::Clock,
     config::{Loaded, plan::Plan},
-    daemon::{dispatcher::Dispatcher, keeper::Keeper, pulse::Pulse, reloader::Reloader, trouble::Trouble},
+    daemon::{
+        dispatcher::Dispatcher, keeper::Keeper, pulse::Pulse, reloader::Reloader, trouble::Trouble,
+        vitals::Vitals,
+    },
     domain::snapshot::Snapshot,
     evidence::Archive,
     metrics::Metrics,
@@ -51,6 +57,8 @@ use crate::{
 const OUTCOMES_WAITING: usize = 1_024;
 /// So many batches wait for the recorder; more wait in the evaluator's backlog.
 const BATCHES_WAITING: usize = 2;
+/// So many notifications wait on the way past the store.
+const DIRECT_WAITING: usize = 1_024;
 /// Everything ends within this time of being told to.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(9);
 
@@ -107,8 +115,9 @@ pub async fn start(
     let Loaded { plan, sources, .. } = loaded;
     let listener = listener::bind(plan.boot.listen).await?;
     let store_path = plan.boot.store.clone();
-    let store = tokio::task::spawn_blocking(move || Store::open(&store_path)).await??;
     let clock = Clock::system();
+    let opening = move || Store::open_or_restore(&store_path, clock.now());
+    let store = tokio::task::spawn_blocking(opening).await??;
     let mut remembered = store.load().await?;
     remembered.asked = store.asked_since(asks::day_begin(clock.now())).await?;
     let routes = notify::routes(plan.mail.as_ref())?;
@@ -167,6 +176,8 @@ impl Daemon {
         let (batches_in, batches) = mpsc::channel(BATCHES_WAITING);
         let bell = Arc::new(Notify::new());
         let trouble = Arc::new(Trouble::new(self.metrics.instruments.store_degraded.clone()));
+        let (direct_in, direct) = mpsc::channel(DIRECT_WAITING);
+        let vitals = Arc::new(Vitals::default());
         let scheduler = scheduler::Connections {
             plans: self.plans.subscribe(),
             outcomes: outcomes_in,
@@ -181,6 +192,8 @@ impl Daemon {
             batches: batches_in,
             evidence: evidence.map(Keeper::new),
             store: store.clone(),
+            direct: direct_in.clone(),
+            vitals: Arc::clone(&vitals),
             trouble: Arc::clone(&trouble),
             metrics: Arc::clone(&self.metrics),
             snapshots: self.snapshots.clone(),
@@ -191,11 +204,39 @@ impl Daemon {
         let dispatcher = Dispatcher::new(
             store.clone(),
             self.routes.subscribe(),
-            bell,
+            Arc::clone(&bell),
             self.clock,
             Arc::clone(&self.metrics),
-        );
+        )
+        .with_direct(direct)
+        .with_vitals(Arc::clone(&vitals));
+        let upkeep = upkeep::Connections {
+            store: store.clone(),
+            plans: self.plans.subscribe(),
+            trouble: Arc::clone(&trouble),
+            direct: direct_in,
+            outbox: Arc::clone(&bell),
+            metrics: Arc::clone(&self.metrics),
+            clock: self.clock,
+        };
         let evaluator = evaluator::Evaluator::new(evaluator, remembered);
+        let beating = heartbeat::Connections {
+            plans: self.plans.subscribe(),
+            pulse: Arc::clone(&self.pulse),
+            vitals,
+            failing: trouble.failing(),
+            metrics: Arc::clone(&self.metrics),
+        };
+        let beating = heartbeat::run(beating, self.stop.clone());
+        self.spawn("heartbeat", async move {
+            beating.await;
+            Ok(())
+        });
+        let looking_after = upkeep::run(upkeep, self.stop.clone());
+        self.spawn("upkeep", async move {
+            looking_after.await;
+            Ok(())
+        });
         let stop = self.stop.clone();
         let turning = scheduler::run(scheduler, stop.clone());
         self.loops.spawn_on(async move { ("scheduler", turning.await) }, probing);
@@ -388,6 +429,7 @@ mod tests {
             path: "probes.toml".into(),
             boot,
             mail: None,
+            heartbeat: None,
             public_url: None,
             time_zone: jiff::tz::TimeZone::UTC,
             runs_max: 1,

@@ -12,3 +12,4 @@ pub mod notification;
 pub mod outcome;
 pub mod schedule;
 pub mod snapshot;
+pub mod vigour;

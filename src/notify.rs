@@ -1,6 +1,7 @@
 //! The edge towards the people: the trait every route implements, one file per route. A route tries once and says
 //! what became of it; when to try again is the dispatcher's business.
 
+pub mod heartbeat;
 pub mod mail;
 
 use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Duration};

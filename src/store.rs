@@ -13,6 +13,7 @@ mod journal;
 mod outbox;
 mod restoration;
 mod schema;
+mod seals;
 mod state;
 
 use std::{
@@ -155,6 +156,9 @@ pub enum StoreError {
         /// What was found.
         what: String,
     },
+    /// It does not answer.
+    #[error("the store does not answer; look after its disk")]
+    NoAnswer,
     /// Anything else.
     #[error("failed to {doing} in the store {path}: {source}")]
     Failed {
@@ -245,9 +249,11 @@ impl Store {
                 // The file is to stay as it was found.
                 damaged.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(fail)?;
                 drop(damaged);
-                let restored = restoration::restore(&path, found, "damaged", at)?;
+                let restored = restoration::restore(&path, found, restoration::DAMAGED, at)?;
                 (handle.connection, handle.history) = connect(&path)?;
-                Ok(Arc::new(restored))
+                let remembered = state::read_all(&handle.connection)
+                    .map_err(|error| explain("read what was judged", &path, error))?;
+                Ok(Arc::new(Restored { remembered, ..restored }))
             })
             .await?;
         self.0.damage.send_replace(None);
@@ -324,6 +330,7 @@ fn connect(path: &Path) -> Result<(Connection, history::Memory), StoreError> {
     // The journal shrinks again after somebody who read along for long has let it grow.
     connection.pragma_update(None, "journal_size_limit", 64 << 20).map_err(fail)?;
     schema::migrate(&mut connection, path)?;
+    seals::keep(&mut connection).map_err(fail)?;
     let history = history::Memory::read(&connection).map_err(fail)?;
     Ok((connection, history))
 }

@@ -23,7 +23,10 @@ use crate::{
     },
     domain::channel::{ChannelId, Location, TeamId, is_id},
     evidence::EvidencePlan,
-    notify::mail::MailServer,
+    notify::{
+        heartbeat::{Heartbeat, HeartbeatSettings},
+        mail::MailServer,
+    },
     probe::{
         chromium::{Chromium, ChromiumSettings},
         transport::{
@@ -143,10 +146,11 @@ fn assemble(
     let teams = teams(&tables);
     let mail = tables.mail.as_ref().and_then(|entry| mail::build(entry, main, report));
     mail::check_way(&tables, report);
+    let heartbeat = tables.heartbeat.as_ref().and_then(|entry| heartbeat(entry, main, report));
     if channels.is_empty() && report.errors() == 0 {
         report.error(0, Problem::of_file("no channel is configured").hint(FIRST_CHANNEL));
     }
-    let plan = plan(path, &tables.monitor, main, mail, teams);
+    let plan = Plan { heartbeat, ..plan(path, &tables.monitor, main, mail, teams) };
     warnings::add(&tables, &plan, &channels, report);
     Draft { plan, channels }
 }
@@ -171,6 +175,21 @@ fn chromium(entry: Option<&Entry<'_, ChromiumSettings>>, report: &mut Report) ->
     // [browser] stands in the first file only.
     problems.into_iter().for_each(|problem| report.error(0, problem));
     chromium
+}
+
+fn heartbeat(entry: &Entry<'_, HeartbeatSettings>, main: &Sources, report: &mut Report) -> Option<Heartbeat> {
+    let settings = entry.section.settings.as_ref()?;
+    if settings.url.is_none() && !entry.section.lacks(&["url"]) {
+        let problem = Problem::at(entry.key.clone(), "`url` is missing");
+        report.error(entry.file, problem.hint("add `url = { env = \"HEARTBEAT_URL\" }`"));
+    }
+    match settings.build(main) {
+        Ok(heartbeat) => Some(heartbeat),
+        Err(problems) => {
+            problems.into_iter().for_each(|problem| report.error(entry.file, problem));
+            None
+        }
+    }
 }
 
 fn teams(tables: &Tables<'_>) -> BTreeMap<TeamId, Team> {
@@ -214,6 +233,7 @@ fn plan(
             evidence,
         },
         mail,
+        heartbeat: None,
         public_url: monitor.public_url.as_ref().map(|url| url.0.to_string()),
         time_zone: monitor.time_zone.as_ref().map_or_else(jiff::tz::TimeZone::system, |zone| zone.0.clone()),
         runs_max: count(monitor.runs_max, RUNS_MAX),

@@ -12,7 +12,7 @@ use crate::{
     },
     evidence::EvidencePlan,
     metrics::{self, series::Measures},
-    notify::mail::MailServer,
+    notify::{heartbeat::Heartbeat, mail::MailServer},
     probe::Probe,
     secret::Redactor,
 };
@@ -26,6 +26,8 @@ pub struct Plan {
     pub boot: Boot,
     /// How mail leaves; none if no team has a recipient.
     pub mail: Option<MailServer>,
+    /// To which dead man's switch heartbeats go; none where they go to none.
+    pub heartbeat: Option<Heartbeat>,
     /// The address under which people reach the page of all channels, for links in mails; none without.
     pub public_url: Option<String>,
     /// The time zone in which mails tell the time.

@@ -13,6 +13,7 @@ use crate::{
         waiting::WaitingSettings,
     },
     domain::channel::ChannelKind,
+    notify::heartbeat::HeartbeatSettings,
     probe::{chromium::ChromiumSettings, persona::PersonaSettings, settings::ProbeSettings},
     secret::SecretRef,
     setting::{At, ByteSize, HttpUrl, MailAddress, Span},
@@ -39,6 +40,8 @@ pub struct FileSettings {
     pub browser: ChromiumSettings,
     /// How mail leaves.
     pub mail: Option<MailSettings>,
+    /// A sign of life to a dead man's switch elsewhere.
+    pub heartbeat: Option<HeartbeatSettings>,
     /// As whom probes run, by id: a new account, an old one.
     #[schemars(default)]
     pub persona: BTreeMap<Id, PersonaSettings>,
@@ -54,8 +57,8 @@ pub struct FileSettings {
 }
 
 /// The keys of [`FileSettings`]; a test holds them against the schema.
-pub const TABLES: [&str; 8] =
-    ["include", "monitor", "browser", "mail", "persona", "team", "defaults", "channel"];
+pub const TABLES: [&str; 9] =
+    ["include", "monitor", "browser", "mail", "heartbeat", "persona", "team", "defaults", "channel"];
 
 /// `[monitor]`: the monitor itself.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

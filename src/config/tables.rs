@@ -23,6 +23,7 @@ use crate::{
         value::Id,
         wording::{Complaint, in_backticks},
     },
+    notify::heartbeat::HeartbeatSettings,
     probe::{chromium::ChromiumSettings, persona::PersonaSettings},
     setting::{At, Problem, suggest},
 };
@@ -55,6 +56,8 @@ pub struct Tables<'f> {
     pub browser: Option<Entry<'f, ChromiumSettings>>,
     /// `[mail]`.
     pub mail: Option<Entry<'f, MailSettings>>,
+    /// `[heartbeat]`.
+    pub heartbeat: Option<Entry<'f, HeartbeatSettings>>,
     /// `[defaults]`.
     pub defaults: Option<Entry<'f, DefaultSettings>>,
     /// `[persona.ID]`.
@@ -82,18 +85,22 @@ impl<'f> Tables<'f> {
                 }
                 "team" => intake.entries(value, TEAM, &mut self.teams),
                 "channel" => channels = Some(value),
-                word @ ("monitor" | "browser" | "mail" | "defaults" | "persona") if !is_first => intake
-                    .refuse(
+                word @ ("monitor" | "browser" | "mail" | "heartbeat" | "defaults" | "persona")
+                    if !is_first =>
+                {
+                    intake.refuse(
                         Problem::at(
                             span,
                             format!("[{word}] belongs into the first file, not into an included one"),
                         )
                         .hint("an included file holds teams and channels"),
-                    ),
+                    )
+                }
                 "persona" => intake.entries(value, PERSONA, &mut self.personas),
                 "monitor" => self.monitor = intake.read(span, value).section.settings.unwrap_or_default(),
                 "browser" => self.browser = Some(intake.read(span, value)),
                 "mail" => self.mail = Some(intake.read(span, value)),
+                "heartbeat" => self.heartbeat = Some(intake.read(span, value)),
                 "defaults" => self.defaults = Some(intake.read(span, value)),
                 word => {
                     let problem = Problem::at(span, format!("unknown table `{word}`"));

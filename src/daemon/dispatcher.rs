@@ -1,23 +1,27 @@
-//! Works off the outbox. It takes no input: it wakes by the bell, by the next due time, or once a minute, and sends
-//! what is due, so that nothing depends on anybody telling it what there is to send.
+//! Works off the outbox. It wakes by the bell, by the next due time, or once a minute, and sends what is due, so that
+//! nothing depends on anybody telling it what there is to send. Only what the store does not take is handed to it
+//! ([`direct`]).
 //!
 //! At-least-once is the contract. A notification leaves the outbox when the other side has taken it, has refused it
 //! for good, or when it has been tried for [`GIVE_UP_AFTER`]; until then it is tried again. A route that does not work
 //! is tried as a whole at most twice in any minute once that is known, whatever the backlog, and drains as soon as one
 //! notification gets through.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+mod direct;
+
+use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{
-    sync::{Notify, watch},
-    time::{Instant, sleep},
+    sync::{Notify, mpsc, watch},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
-    domain::notification::Route,
+    daemon::{dispatcher::direct::Direct, vitals::Vitals},
+    domain::notification::{Notification, Route},
     metrics::Metrics,
     notify::{Delivery, Notifier, Routes},
     store::{Due, NotificationId, Store, StoreError},
@@ -50,6 +54,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// How soon it looks again when the store has failed.
 const STORE_RETRY: Duration = Duration::from_secs(5);
 
+/// A store that has not answered by then is taken for one that fails: what is handed over directly is not to wait for it.
+const STORE_MAX: Duration = Duration::from_secs(7);
+
+/// It shows a sign of life this often while it has nothing to do.
+const BEAT_EVERY: Duration = Duration::from_secs(5);
+
 /// How many notifications are read at once.
 const BATCH: u32 = 50;
 
@@ -73,6 +83,8 @@ pub struct Dispatcher {
     gates: BTreeMap<Route, Gate>,
     /// What has ended for good and could not be marked in the store. Never sent again while the mark is outstanding.
     unmarked: BTreeMap<NotificationId, Ending>,
+    direct: Direct,
+    vitals: Arc<Vitals>,
 }
 
 /// How a notification has ended.
@@ -133,7 +145,31 @@ impl Dispatcher {
                 metrics.instruments.notifications.with_label_values(&[route.as_str(), result]).reset();
             }
         }
-        Self { store, routes, bell, clock, metrics, gates: BTreeMap::new(), unmarked: BTreeMap::new() }
+        Self {
+            store,
+            routes,
+            bell,
+            clock,
+            metrics,
+            gates: BTreeMap::new(),
+            unmarked: BTreeMap::new(),
+            direct: Direct::default(),
+            vitals: Arc::default(),
+        }
+    }
+
+    /// Takes what the store does not from `input`, and sends it past the outbox.
+    #[must_use]
+    pub fn with_direct(mut self, input: mpsc::Receiver<Notification>) -> Self {
+        self.direct = Direct::new(input);
+        self
+    }
+
+    /// Shows in `vitals` how it fares.
+    #[must_use]
+    pub(crate) fn with_vitals(mut self, vitals: Arc<Vitals>) -> Self {
+        self.vitals = vitals;
+        self
     }
 
     /// Works until `stop`, then makes a last pass, bounded in time.
@@ -153,20 +189,64 @@ impl Dispatcher {
     async fn work(&mut self, stop: &CancellationToken) {
         loop {
             let is_last = stop.is_cancelled();
+            self.send_directly().await;
             let pause = self.look().await;
             if is_last {
                 return;
             }
+            let wake_at = Instant::now() + self.pause_of_direct().map_or(pause, |direct| pause.min(direct));
+            self.wait(wake_at, stop).await;
+        }
+    }
+
+    /// Waits until there is something to do, and shows that it is alive meanwhile.
+    async fn wait(&mut self, wake_at: Instant, stop: &CancellationToken) {
+        loop {
+            let now = Instant::now();
+            self.vitals.dispatcher.beat(now);
             tokio::select! {
-                () = self.bell.notified() => {}
-                () = sleep(pause) => {}
-                () = stop.cancelled() => {}
+                () = self.bell.notified() => return,
+                () = tokio::time::sleep_until(wake_at) => return,
+                () = sleep(BEAT_EVERY), if wake_at > now + BEAT_EVERY => {}
+                () = stop.cancelled() => return,
+                notification = self.direct.next() => {
+                    self.direct.take(notification);
+                    return;
+                }
                 Ok(()) = self.routes.changed() => {
                     // Another server deserves a try of its own.
                     self.gates.clear();
+                    self.show_routes();
+                    return;
                 }
             }
         }
+    }
+
+    /// One has got through.
+    fn note_success(&mut self, route: Route) {
+        let gate = self.gate(route);
+        if gate.failures > 0 {
+            tracing::info!(route = route.as_str(), "the route works again");
+            *gate = Gate { has_recovered: true, ..Gate::default() };
+            self.direct.hasten(route);
+            self.show_routes();
+        }
+    }
+
+    /// None gets through at present.
+    fn note_failure(&mut self, route: Route, words: String) {
+        let gate = self.gate(route);
+        gate.fail(Instant::now());
+        if gate.failures == 1 {
+            tracing::warn!(route = route.as_str(), why = words, "the route does not work; mail waits for it");
+        }
+        self.show_routes();
+    }
+
+    fn show_routes(&self) {
+        let works = self.gates.values().all(|gate| gate.failures == 0);
+        self.vitals.show_routes(works, Instant::now());
     }
 
     /// One pass over everything, and how long there is nothing to do after it.
@@ -204,10 +284,10 @@ impl Dispatcher {
         let mut deferred = false;
         while self.gate(route).is_open(Instant::now()) {
             if self.gate(route).has_recovered {
-                self.store.hasten(route, self.clock.now()).await?;
+                answered(self.store.hasten(route, self.clock.now())).await?;
                 self.gate(route).has_recovered = false;
             }
-            let due = self.store.due(route, self.clock.now(), BATCH).await?;
+            let due = answered(self.store.due(route, self.clock.now(), BATCH)).await?;
             if due.is_empty() {
                 break;
             }
@@ -222,6 +302,7 @@ impl Dispatcher {
         if deferred && !settled {
             // Nobody's mail is taken: whatever the reason, connecting again at once for the next one does not help.
             self.gate(route).fail(Instant::now());
+            self.show_routes();
         }
         Ok(())
     }
@@ -232,7 +313,12 @@ impl Dispatcher {
         notifier: &dyn Notifier,
         due: Due,
     ) -> Result<Tried, StoreError> {
+        if let Some(ending) = self.direct.hand_back(&due.notification.message_id) {
+            self.end(due.id, ending).await?;
+            return Ok(Tried::Settled);
+        }
         let age = age(due.notification.created_at, self.clock.now());
+        self.vitals.dispatcher.beat(Instant::now());
         let delivery = notifier.send(&due.notification, age).await;
         let now = self.clock.now();
         match delivery {
@@ -243,11 +329,7 @@ impl Dispatcher {
                     route = route.as_str(), recipient = due.notification.recipient, late_s = age.as_secs(),
                     answer = words, "delivered a notification"
                 );
-                let gate = self.gate(route);
-                if gate.failures > 0 {
-                    tracing::info!(route = route.as_str(), "the route works again");
-                    *gate = Gate { has_recovered: true, ..Gate::default() };
-                }
+                self.note_success(route);
                 self.end(due.id, Ending { at: now, how: How::Delivered, words }).await?;
                 Ok(Tried::Settled)
             }
@@ -268,15 +350,7 @@ impl Dispatcher {
                 Ok(Tried::Deferred)
             }
             Delivery::Transient(words) => {
-                let gate = self.gate(route);
-                gate.fail(Instant::now());
-                if gate.failures == 1 {
-                    tracing::warn!(
-                        route = route.as_str(),
-                        why = words,
-                        "the route does not work; mail waits for it"
-                    );
-                }
+                self.note_failure(route, words.clone());
                 self.put_off(route, &due, age, words).await?;
                 Ok(Tried::RouteIsDown)
             }
@@ -298,7 +372,7 @@ impl Dispatcher {
         }
         self.count(route, POSTPONED);
         let until = now + retry_after(due.tries, rand::random_range(-JITTER..=JITTER));
-        self.store.postpone(due.id, until, words).await
+        answered(self.store.postpone(due.id, until, words)).await
     }
 
     async fn give_up(
@@ -330,16 +404,17 @@ impl Dispatcher {
     async fn measure(&mut self) -> Result<Duration, StoreError> {
         let now = self.clock.now();
         let instruments = &self.metrics.instruments;
-        for backlog in self.store.backlog().await? {
+        for backlog in answered(self.store.backlog()).await? {
             let oldest = backlog.oldest.map_or(Duration::ZERO, |oldest| age(oldest, now));
             let labels = [backlog.route.as_str()];
+            self.vitals.show_outbox(oldest, Instant::now());
             instruments.outbox_pending.with_label_values(&labels).set(i64::from(backlog.pending));
             instruments.outbox_oldest_age.with_label_values(&labels).set(oldest.as_secs_f64());
         }
         let routes: Vec<Route> = self.routes.borrow().keys().copied().collect();
         let mut pause = LOOK_EVERY;
         for route in routes {
-            let Some(due_at) = self.store.next_due_at(route).await? else { continue };
+            let Some(due_at) = answered(self.store.next_due_at(route)).await? else { continue };
             let until_open =
                 self.gate(route).closed_until.map_or(Duration::ZERO, |until| until - Instant::now());
             pause = pause.min(age(now, due_at).max(until_open));
@@ -358,9 +433,14 @@ impl Dispatcher {
 
 async fn mark(store: &Store, id: NotificationId, ending: Ending) -> Result<(), StoreError> {
     match ending.how {
-        How::Delivered => store.delivered(id, ending.at, ending.words).await,
-        How::GivenUp => store.give_up(id, ending.at, ending.words).await,
+        How::Delivered => answered(store.delivered(id, ending.at, ending.words)).await,
+        How::GivenUp => answered(store.give_up(id, ending.at, ending.words)).await,
     }
+}
+
+/// Waits for the store, as long as there is hope.
+async fn answered<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    timeout(STORE_MAX, asked).await.unwrap_or(Err(StoreError::NoAnswer))
 }
 
 /// The span from one moment to another, zero if it would be negative.

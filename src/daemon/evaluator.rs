@@ -8,8 +8,10 @@ mod absent;
 mod held;
 pub(super) mod history;
 mod picture;
+mod rewriting;
 mod roster;
-mod ruling;
+pub(super) mod ruling;
+mod storeless;
 
 use std::{collections::BTreeSet, future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -18,23 +20,28 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
 use tokio_util::sync::DropGuard;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::{
     clock::Clock,
     config::plan::Plan,
     daemon::{
-        evaluator::{history::History, picture::Picture, roster::Roster, ruling::Keeps},
+        evaluator::{
+            history::History, picture::Picture, rewriting::Rewriting, roster::Roster, ruling::Keeps,
+            storeless::Storeless,
+        },
         keeper::Keeper,
         scheduler::Observed,
         systemd,
         trouble::{Trouble, Work},
+        vitals::Vitals,
     },
     domain::{
         channel::ChannelId,
         decision::Decision,
         evaluation::{Moment, State},
         incident::{IncidentEvent, Severity},
+        notification::Notification,
         outcome::{InconclusiveReason, Outcome},
         snapshot::Snapshot,
     },
@@ -72,6 +79,10 @@ pub(crate) struct Connections {
     pub(crate) evidence: Option<Keeper>,
     /// Where verdicts are committed.
     pub(crate) store: Store,
+    /// The way of mails past the store.
+    pub(crate) direct: mpsc::Sender<Notification>,
+    /// Where it shows that it turns, and how fresh what it knows is.
+    pub(crate) vitals: Arc<Vitals>,
     /// Where trouble with the store is noted.
     pub(crate) trouble: Arc<Trouble>,
     /// Where it shows what it knows.
@@ -93,6 +104,7 @@ pub(crate) async fn run(mut evaluator: Evaluator) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut intake_from = Instant::now();
     loop {
+        evaluator.vitals.evaluator.beat(Instant::now());
         let gathering = Instant::now() < intake_from;
         tokio::select! {
             () = sleep_until(intake_from), if gathering => {}
@@ -134,6 +146,11 @@ pub(crate) struct Evaluator {
     /// It has refused and taken nothing since: verdicts are put to it one by one, so that one it does not like holds up none
     /// that was decided before it.
     doubted: bool,
+    /// What is decided while the store takes nothing.
+    storeless: Storeless,
+    /// What a store that was replaced does not know.
+    rewriting: Rewriting,
+    vitals: Arc<Vitals>,
     ticks: u32,
     /// The place from which windows are shown next.
     windows_from: usize,
@@ -152,6 +169,8 @@ pub(crate) struct Evaluator {
 }
 
 struct Commit {
+    /// When it began, on the monotonic clock.
+    began: Duration,
     /// What has been decided, each with the state that its channel leaves; no channel twice.
     verdicts: Vec<(Decision, State)>,
     done: Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>,
@@ -174,6 +193,8 @@ impl Evaluator {
             batches,
             evidence,
             store,
+            direct,
+            vitals,
             trouble,
             metrics,
             snapshots,
@@ -191,6 +212,9 @@ impl Evaluator {
             commit: None,
             refused: false,
             doubted: false,
+            storeless: Storeless::new(direct),
+            rewriting: Rewriting::new(store.restored()),
+            vitals,
             ticks: 0,
             windows_from: 0,
             origin: Instant::now(),
@@ -236,6 +260,7 @@ impl Evaluator {
     fn tick(&mut self) {
         let now = self.now();
         self.ticks += 1;
+        self.note_stall(now);
         if self.ticks.is_multiple_of(TICKS_PER_LOOK) {
             self.refused = false;
             self.look(now);
@@ -252,6 +277,8 @@ impl Evaluator {
             (0..self.roster.posts().len()).filter(|&place| self.roster.judge(place, now).is_some()).collect();
         self.leaving = self.roster.absent().overdue(now).cloned().collect();
         self.show_blindness();
+        let (probes, fresh) = self.roster.freshness(now.monotonic);
+        self.vitals.show_probes(probes, fresh);
     }
 
     fn show_blindness(&self) {
@@ -264,10 +291,18 @@ impl Evaluator {
 
     /// Begins the next commit, if none is under way.
     fn commit_next(&mut self) {
+        // What is under way may still be committed, and is decided by that.
+        let is_undecided = self.commit.as_ref().is_some_and(|commit| !commit.verdicts.is_empty());
+        if !is_undecided && self.storeless.is_on(self.origin.elapsed()) {
+            self.go_on_from_memory();
+        }
         if self.commit.is_some() || self.refused {
             return;
         }
         let most = if self.doubted { 1 } else { VERDICTS_PER_COMMIT };
+        if self.commit_owed(most) {
+            return;
+        }
         let (mut verdicts, mut bundles) = (Vec::new(), Vec::new());
         for (verdict, bundle) in std::iter::from_fn(|| self.next_decision()).take(most) {
             verdicts.push(verdict);
@@ -286,7 +321,58 @@ impl Evaluator {
             }
             trouble.attend(Work::Verdict, store.commit(decisions)).await
         });
-        self.commit = Some(Commit { verdicts, done });
+        self.commit = Some(Commit { began: self.origin.elapsed(), verdicts, done });
+    }
+
+    /// Begins to commit what is known in memory alone; false where there is nothing of that.
+    fn commit_owed(&mut self, most: usize) -> bool {
+        let now = self.now();
+        let standing = self.rewriting.next(&mut self.roster, now);
+        let owed = if standing.is_none() { self.storeless.next(most) } else { Vec::new() };
+        if standing.is_none() && owed.is_empty() {
+            return false;
+        }
+        let (store, trouble) = (self.store.clone(), Arc::clone(&self.trouble));
+        let done = Box::pin(async move {
+            match standing {
+                Some(standing) => trouble.attend(Work::Verdict, store.rewrite(standing, now.wall)).await,
+                None => trouble.attend(Work::Verdict, store.commit(owed)).await,
+            }
+        });
+        self.commit = Some(Commit { began: now.monotonic, verdicts: Vec::new(), done });
+        true
+    }
+
+    /// Adopts what is decided although the store takes nothing, as far as there is room to owe it.
+    fn go_on_from_memory(&mut self) {
+        for _ in 0..VERDICTS_PER_COMMIT {
+            let Some(((decision, from), _)) = self.next_decision() else { return };
+            if !self.storeless.take(&decision) {
+                return;
+            }
+            tell(&decision, from);
+            self.adopt_decision(&decision);
+        }
+    }
+
+    /// A commit that has been under way for too long is waited for no more.
+    fn note_stall(&mut self, now: Moment) {
+        let Some(commit) = &mut self.commit else { return };
+        if now.monotonic.saturating_sub(commit.began) < storeless::AFTER {
+            return;
+        }
+        self.storeless.note_failure(commit.began);
+        if self.storeless.owed() > 0 {
+            return;
+        }
+        let verdicts = std::mem::take(&mut commit.verdicts);
+        for (decision, from) in verdicts {
+            if self.storeless.take(&decision) {
+                tell(&decision, from);
+                self.adopt_decision(&decision);
+            }
+        }
+        self.storeless.is_under_way();
     }
 
     /// What is to be decided next, the state that the channel leaves by it, and the evidence.
@@ -294,7 +380,12 @@ impl Evaluator {
         let now = self.now();
         while let Some(place) = self.wanting.pop_first() {
             let Some(transition) = self.roster.judge(place, now) else { continue };
-            let keeps = if self.evidence.is_some() { Keeps::Evidence } else { Keeps::Nothing };
+            // A disk that does not take the store would not take the evidence.
+            let keeps = if self.evidence.is_some() && !self.storeless.is_on(now.monotonic) {
+                Keeps::Evidence
+            } else {
+                Keeps::Nothing
+            };
             let (decision, bundle) =
                 ruling::decide(&self.roster, place, &transition, &self.plan, keeps, now.wall);
             return Some(((decision, transition.from), bundle));
@@ -309,9 +400,16 @@ impl Evaluator {
         if result.is_err() {
             // The evidence stands, and proposes the change again.
             (self.refused, self.doubted) = (true, true);
+            self.rewriting.note(false);
+            self.storeless.note_refusal(self.origin.elapsed());
             return;
         }
         self.doubted = false;
+        self.rewriting.note(true);
+        if self.storeless.note_success() > 0 {
+            // What has been sent meanwhile is to be marked.
+            self.outbox.notify_one();
+        }
         if verdicts.iter().any(|(decision, _)| !decision.notifications.is_empty()) {
             self.outbox.notify_one();
         }
@@ -367,6 +465,12 @@ impl Evaluator {
         if timeout(LAST_COMMITS, committing).await.is_err() {
             warn!(
                 "the store is too slow to commit what was still owed; it will be judged anew after the start"
+            );
+        }
+        if self.storeless.owed() > 0 {
+            error!(
+                decisions = self.storeless.owed(),
+                "the store did not take what was decided meanwhile; people may be told of it again after the start"
             );
         }
         drop(self.commits_over);

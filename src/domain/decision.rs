@@ -170,7 +170,13 @@ fn mails(
     mails.collect()
 }
 
-fn message_id(incident: &IncidentId, event: IncidentEvent, recipient: &str, mail_host: &str) -> String {
+/// The Message-ID of a mail: the same for the same incident, event and recipient.
+pub(in crate::domain) fn message_id(
+    incident: &IncidentId,
+    event: IncidentEvent,
+    recipient: &str,
+    mail_host: &str,
+) -> String {
     format!("{incident}.{}.{}@{mail_host}", event.as_str(), fingerprint(recipient, 16))
 }
 

@@ -97,11 +97,13 @@ pub enum IncidentEvent {
     Resolved,
     /// Its channel is no longer watched, so no recovery will ever be seen.
     Withdrawn,
+    /// It is none of a channel: the monitor's own store was damaged, or takes nothing.
+    Store,
 }
 
 impl IncidentEvent {
     /// Every event.
-    pub const ALL: [Self; 4] = [Self::Opened, Self::Worsened, Self::Resolved, Self::Withdrawn];
+    pub const ALL: [Self; 5] = [Self::Opened, Self::Worsened, Self::Resolved, Self::Withdrawn, Self::Store];
 
     /// The word used in metrics, columns and Message-IDs.
     #[must_use]
@@ -111,6 +113,7 @@ impl IncidentEvent {
             Self::Worsened => "worsened",
             Self::Resolved => "resolved",
             Self::Withdrawn => "withdrawn",
+            Self::Store => "store",
         }
     }
 }

@@ -9,6 +9,7 @@ mod letter;
 mod phrases;
 mod tell;
 mod text;
+pub mod upkeep;
 
 use std::{path::Path, time::Duration};
 

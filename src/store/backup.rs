@@ -176,10 +176,7 @@ fn copy(from: &Path, into: &Path, at: Timestamp) -> rusqlite::Result<()> {
         connection.execute_batch(sql)?;
     }
     connection.execute_batch(NOTE)?;
-    connection.execute(
-        "INSERT INTO main.backup_note SELECT coalesce(max(id), 0) FROM live.outcome",
-        [],
-    )?;
+    connection.execute("INSERT INTO main.backup_note SELECT coalesce(max(id), 0) FROM live.outcome", [])?;
     let layout: i64 = connection.query_row("PRAGMA live.user_version", [], |row| row.get(0))?;
     connection.pragma_update(Some("main"), "user_version", layout)?;
     connection.execute_batch("COMMIT; DETACH live")?;
@@ -193,7 +190,8 @@ fn copy_rows(connection: &Connection, table: &str, at: Timestamp) -> rusqlite::R
         .query_map([table], |row| row.get::<_, String>(0).map(|name| quoted(&name)))?
         .collect::<rusqlite::Result<_>>()?;
     let (columns, table_quoted) = (columns.join(", "), quoted(table));
-    let copy = format!("INSERT INTO main.{table_quoted} ({columns}) SELECT {columns} FROM live.{table_quoted}");
+    let copy =
+        format!("INSERT INTO main.{table_quoted} ({columns}) SELECT {columns} FROM live.{table_quoted}");
     match LEFT_OUT.iter().find(|(left_out, _)| *left_out == table) {
         Some((_, kept)) => {
             let from = at.as_millisecond().saturating_sub(CONVERSATIONS_KEPT);

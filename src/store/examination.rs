@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use super::{
     BUSY_TIMEOUT, StoreError, beside, explain,
     journal::{self, Journal},
-    outbox, schema, state,
+    outbox, schema, seals, state,
 };
 
 /// A file up to this size is looked at whole.
@@ -46,7 +46,11 @@ pub(super) fn examine(path: &Path, was_in_use: bool) -> Result<Finding, StoreErr
     };
     let journal = journal::look_at(&beside(path, "-wal")).map_err(io)?;
     if length == 0 && journal == Journal::Absent {
-        return Ok(if was_in_use { Finding::Damaged("the file is empty".to_owned()) } else { Finding::Missing });
+        return Ok(if was_in_use {
+            Finding::Damaged("the file is empty".to_owned())
+        } else {
+            Finding::Missing
+        });
     }
     if journal == Journal::Damaged {
         return Ok(Finding::Damaged("its journal (-wal) is damaged".to_owned()));
@@ -66,8 +70,7 @@ pub(super) fn examine(path: &Path, was_in_use: bool) -> Result<Finding, StoreErr
 
 fn examine_content(path: &Path, length: u64) -> Result<(), StoreError> {
     let fail = |error| explain("examine", path, error);
-    let damaged =
-        |what: String| StoreError::Damaged { doing: "examine", path: path.to_owned(), what };
+    let damaged = |what: String| StoreError::Damaged { doing: "examine", path: path.to_owned(), what };
     let connection = open(path).map_err(fail)?;
     let layout = schema::layout(&connection).map_err(fail)?;
     if layout > schema::known() {
@@ -85,6 +88,9 @@ fn examine_content(path: &Path, length: u64) -> Result<(), StoreError> {
         return Err(damaged(what));
     }
     if layout == schema::known() {
+        if let Some(table) = seals::broken(&connection).map_err(fail)? {
+            return Err(damaged(format!("the rows of the table {table} do not add up to their seal")));
+        }
         state::read_all(&connection).map_err(fail)?;
         outbox::read_pending(&connection).map_err(fail)?;
     }
@@ -110,7 +116,9 @@ fn check(connection: &Connection, pragma: &str) -> rusqlite::Result<Option<Strin
 
 fn check_all_but_history(connection: &Connection) -> rusqlite::Result<Option<String>> {
     let tables: Vec<String> = connection
-        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~'")?
+        .prepare(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~'",
+        )?
         .query_map([], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     for table in tables {

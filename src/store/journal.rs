@@ -67,8 +67,12 @@ fn judge(bytes: &[u8]) -> Journal {
             Journal::Damaged
         }
         _ if is_current(broken) && commits(&broken) && !behind.is_empty() => Journal::Damaged,
-        _ if is_current(broken) || !behind.is_empty() => Journal::BrokenOff,
-        _ => Journal::Whole,
+        // What a killed process or a rollback leaves behind was never committed.
+        _ if is_current(broken) && (commits(&broken) || broken.len() < FRAME_HEADER + page) => {
+            Journal::BrokenOff
+        }
+        Some(_) => Journal::BrokenOff,
+        None => Journal::Whole,
     }
 }
 

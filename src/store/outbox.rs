@@ -255,7 +255,8 @@ pub(super) fn read_pending(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Reads the notification in one row.
 pub(super) fn read_one(connection: &Connection, id: i64) -> rusqlite::Result<Notification> {
-    let mut one = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM outbox NOT INDEXED WHERE id = ?"))?;
+    let mut one =
+        connection.prepare_cached(&format!("SELECT {COLUMNS} FROM outbox NOT INDEXED WHERE id = ?"))?;
     one.query_row([id], read_due).map(|due| due.notification)
 }
 

@@ -11,13 +11,17 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::{
-    StoreError, backup, beside,
+    Remembered, StoreError, backup, beside,
     examination::{self, Finding},
-    explain, outbox, schema,
+    explain, outbox, schema, seals,
 };
 
 /// So many files that were set aside are kept; the oldest leaves first.
 const ASIDE_KEPT: usize = 3;
+
+/// What a file is called that was set aside, and why it was.
+pub(super) const DAMAGED: &str = "damaged";
+const NEWER: &str = "newer";
 
 /// The companions of a database file.
 const COMPANIONS: [&str; 3] = ["", "-wal", "-shm"];
@@ -29,6 +33,8 @@ pub struct Restored {
     pub at: Timestamp,
     /// What was found, in words.
     pub found: String,
+    /// It is no damage: a later version has written it.
+    pub is_newer: bool,
     /// Where the damaged file lies now; none where there was no file, or where it is still in use.
     pub aside: Option<PathBuf>,
     /// What the store goes on from.
@@ -37,6 +43,8 @@ pub struct Restored {
     pub backups_skipped: usize,
     /// The mails that were still waiting.
     pub waiting: Waiting,
+    /// What the store knew when it was replaced while in use; nothing where it was replaced at its opening.
+    pub remembered: Remembered,
 }
 
 /// What a store goes on from.
@@ -67,24 +75,24 @@ pub(super) fn act_on(finding: Finding, path: &Path, at: Timestamp) -> Result<Opt
     match finding {
         Finding::Sound => Ok(None),
         Finding::Missing if backup::all_in(&backup::directory_beside(path)).is_empty() => Ok(None),
-        Finding::Missing => restore(path, "the file is missing".to_owned(), "damaged", at).map(Some),
-        Finding::Damaged(what) => restore(path, what, "damaged", at).map(Some),
+        Finding::Missing => restore(path, "the file is missing".to_owned(), DAMAGED, at).map(Some),
+        Finding::Damaged(what) => restore(path, what, DAMAGED, at).map(Some),
         Finding::Newer(layout) => {
-            let what = format!(
-                "a later version has written it (layout {layout}, this version knows up to {})",
-                schema::known()
-            );
-            restore(path, what, "newer", at).map(Some)
+            let what =
+                format!("a later version wrote it (layout {layout}; this one knows {})", schema::known());
+            restore(path, what, NEWER, at).map(Some)
         }
         Finding::Shortened(what) if has_seen_all_backups(path) => Ok(Some(Restored {
             at,
             found: what,
+            is_newer: false,
             aside: None,
             from: Source::Itself,
             backups_skipped: 0,
             waiting: Waiting { taken_over: 0, is_complete: true },
+            remembered: Remembered::default(),
         })),
-        Finding::Shortened(what) => restore(path, what, "damaged", at).map(Some),
+        Finding::Shortened(what) => restore(path, what, DAMAGED, at).map(Some),
     }
 }
 
@@ -110,7 +118,9 @@ pub(super) fn restore(path: &Path, found: String, word: &str, at: Timestamp) -> 
                 break;
             }
             // A disk without room says nothing of the backup.
-            Err(error @ (StoreError::Full { .. } | StoreError::Open { .. } | StoreError::ReadOnly { .. })) => {
+            Err(
+                error @ (StoreError::Full { .. } | StoreError::Open { .. } | StoreError::ReadOnly { .. }),
+            ) => {
                 return Err(error);
             }
             Err(_) => backups_skipped += 1,
@@ -126,7 +136,9 @@ pub(super) fn restore(path: &Path, found: String, word: &str, at: Timestamp) -> 
         None => Waiting { taken_over: 0, is_complete: false },
     };
     forget_old(path).map_err(fail)?;
-    Ok(Restored { at, found, aside, from, backups_skipped, waiting })
+    let is_newer = word == NEWER;
+    let remembered = Remembered::default();
+    Ok(Restored { at, found, is_newer, aside, from, backups_skipped, waiting, remembered })
 }
 
 /// Gives the file and its companions another name; gives that of the file, none where there is no file.
@@ -186,6 +198,9 @@ fn take_over(damaged: &Path, path: &Path) -> Waiting {
         return nothing;
     };
     let Ok(ids) = ids_waiting(&damaged) else { return nothing };
+    if seals::keep(&mut store).is_err() {
+        return nothing;
+    }
     let Ok(transaction) = store.transaction() else { return nothing };
     let mut waiting = Waiting { taken_over: 0, is_complete: true };
     for id in ids {
@@ -210,7 +225,8 @@ fn ids_waiting(damaged: &Connection) -> rusqlite::Result<Vec<i64>> {
 
 /// Lets the oldest of the files go that were set aside.
 fn forget_old(path: &Path) -> io::Result<()> {
-    let (Some(directory), Some(name)) = (directory_of(path), path.file_name().and_then(|name| name.to_str())) else {
+    let (Some(directory), Some(name)) = (directory_of(path), path.file_name().and_then(|name| name.to_str()))
+    else {
         return Ok(());
     };
     let mut stamps = Vec::new();

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{StoreError, explain};
+use super::{StoreError, explain, seals};
 
 /// Step N brings a database from layout N to N + 1. Moments are Unix milliseconds, spans microseconds.
 const STEPS: &[&str] = &[
@@ -73,6 +73,12 @@ const STEPS: &[&str] = &[
     CREATE INDEX outcome_contact ON outcome (started_at) WHERE contact IS NOT NULL;
     ALTER TABLE outbox ADD COLUMN picture BLOB;
 ",
+    "
+    CREATE TABLE seal (
+        name TEXT PRIMARY KEY,
+        sum  INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// The latest layout that this program knows.
@@ -98,6 +104,9 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
         transaction.execute_batch(step).map_err(fail)?;
         transaction.pragma_update(None, "user_version", number).map_err(fail)?;
         transaction.commit().map_err(fail)?;
+    }
+    if found < known() {
+        seals::renew(connection).map_err(fail)?;
     }
     Ok(())
 }

@@ -1,7 +1,10 @@
 //! The loops on a paused clock: real store, real judgement, real dispatcher; only the doors and the mail server are
 //! played.
 
+mod clocks;
 mod evaluation;
+mod heartbeat;
 mod plans;
 mod schedule;
 pub mod stage;
+mod storeless;

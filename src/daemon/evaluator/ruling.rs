@@ -111,7 +111,8 @@ pub(crate) fn withdraw(
     Some((decision, absentee.memory.state))
 }
 
-fn letterhead(plan: &Plan) -> Letterhead<'_> {
+/// What is the same in every mail.
+pub(crate) fn letterhead(plan: &Plan) -> Letterhead<'_> {
     Letterhead {
         mail_host: plan.mail.as_ref().map_or("localhost", |mail| host_of(&mail.from)),
         public_url: plan.public_url.as_deref(),

@@ -3,6 +3,7 @@
 
 mod sections;
 mod timings;
+pub(super) mod upkeep;
 pub(super) mod withdrawal;
 
 use crate::domain::{

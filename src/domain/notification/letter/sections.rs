@@ -41,7 +41,7 @@ fn facts(subject: &Subject<'_>, news: &News<'_>, title: &str) -> Section {
     facts.extend(evidence.probe.as_ref().map(|probe| Fact::new("Probe", probe.to_string())));
     facts.push(Fact::new("Location", subject.location.as_str()));
     match news.event {
-        IncidentEvent::Opened | IncidentEvent::Withdrawn => {}
+        IncidentEvent::Opened | IncidentEvent::Withdrawn | IncidentEvent::Store => {}
         IncidentEvent::Worsened => {
             facts.push(Fact::new("Degraded since", tell::fully(news.incident.began_at, zone)));
         }
