@@ -228,30 +228,15 @@ impl Daemon {
             metrics: Arc::clone(&self.metrics),
         };
         let beating = heartbeat::run(beating, self.stop.clone());
-        self.spawn("heartbeat", async move {
-            beating.await;
-            Ok(())
-        });
+        self.spawn_sure("heartbeat", beating);
         let looking_after = upkeep::run(upkeep, self.stop.clone());
-        self.spawn("upkeep", async move {
-            looking_after.await;
-            Ok(())
-        });
+        self.spawn_sure("upkeep", looking_after);
         let stop = self.stop.clone();
         let turning = scheduler::run(scheduler, stop.clone());
         self.loops.spawn_on(async move { ("scheduler", turning.await) }, probing);
-        self.spawn("evaluator", async move {
-            evaluator::run(evaluator).await;
-            Ok(())
-        });
-        self.spawn("recorder", async move {
-            recorder::run(batches, store, trouble, stop).await;
-            Ok(())
-        });
-        self.spawn("dispatcher", async move {
-            dispatcher.run(commits_over).await;
-            Ok(())
-        });
+        self.spawn_sure("evaluator", evaluator::run(evaluator));
+        self.spawn_sure("recorder", recorder::run(batches, store, trouble, stop));
+        self.spawn_sure("dispatcher", dispatcher.run(commits_over));
     }
 
     /// Serves the pages on a socket that listens.
@@ -262,10 +247,7 @@ impl Daemon {
         self.listen = Some(listener.local_addr().context("failed to read the address listened on")?);
         let router = web::router(Arc::new(self.face()));
         let stop = self.stop.clone();
-        self.spawn("listener", async move {
-            listener::serve(listener, router, stop).await;
-            Ok(())
-        });
+        self.spawn_sure("listener", listener::serve(listener, router, stop));
         Ok(())
     }
 
@@ -303,6 +285,14 @@ impl Daemon {
         turning: impl Future<Output = anyhow::Result<()>> + Send + 'static,
     ) {
         self.loops.spawn(async move { (name, turning.await) });
+    }
+
+    /// Spawns a loop that cannot fail.
+    fn spawn_sure(&mut self, name: &'static str, turning: impl Future<Output = ()> + Send + 'static) {
+        self.spawn(name, async move {
+            turning.await;
+            Ok(())
+        });
     }
 
     /// Waits until the scheduler's loop has turned.

@@ -21,7 +21,10 @@ use std::{
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -47,6 +50,8 @@ struct Inner {
     path: PathBuf,
     /// Whoever waits for his turn waits without a thread.
     handle: Arc<Mutex<Handle>>,
+    /// How often it has been replaced while in use; changes only while the handle is held.
+    replaced: AtomicU32,
     /// What SQLite has found to be damaged since the store was opened.
     damage: watch::Sender<Option<String>>,
     /// The latest that was restored, at the opening or since.
@@ -203,6 +208,7 @@ impl Store {
         Ok(Self(Arc::new(Inner {
             path: path.to_owned(),
             handle: Arc::new(Mutex::new(Handle { connection, history, _lock: lock })),
+            replaced: AtomicU32::new(0),
             damage: watch::Sender::new(None),
             restored: watch::Sender::new(restored.map(Arc::new)),
         })))
@@ -240,15 +246,16 @@ impl Store {
     /// # Errors
     /// When nothing could be put in its place; every call fails until it has been tried again with success.
     pub async fn heal(&self, found: String, at: Timestamp) -> Result<Arc<Restored>, StoreError> {
-        let path = self.0.path.clone();
+        let (path, inner) = (self.0.path.clone(), Arc::clone(&self.0));
         let restored = self
             .run(move |handle| {
                 let fail = |error| explain("close", &path, error);
                 let placeholder = Connection::open_in_memory().map_err(fail)?;
                 let damaged = std::mem::replace(&mut handle.connection, placeholder);
-                // The file is to stay as it was found.
-                damaged.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(fail)?;
+                // The file is to stay as it was found, if that can be had.
+                damaged.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).ok();
                 drop(damaged);
+                inner.replaced.fetch_add(1, Relaxed);
                 let restored = restoration::restore(&path, found, restoration::DAMAGED, at)?;
                 (handle.connection, handle.history) = connect(&path)?;
                 let remembered = state::read_all(&handle.connection)

@@ -10,7 +10,7 @@ use std::{
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, params};
 
-use super::{Store, StoreError, examination, explain};
+use super::{Store, StoreError, examination, explain, is_damage};
 
 /// So many backups are kept; the oldest leaves first.
 pub const KEPT: usize = 24;
@@ -108,6 +108,10 @@ impl Store {
 
 /// Makes a backup of the store at `path`.
 pub(super) fn make(path: &Path, at: Timestamp) -> Result<PathBuf, BackupError> {
+    if fs::metadata(path).map_or(0, |file| file.len()) == 0 {
+        let what = "the file is missing".to_owned();
+        return Err(StoreError::Damaged { doing: "make a backup", path: path.to_owned(), what }.into());
+    }
     let directory = directory_beside(path);
     let fail = |source| BackupError::Directory { path: directory.clone(), source };
     make_private_directory(&directory).map_err(fail)?;
@@ -116,7 +120,14 @@ pub(super) fn make(path: &Path, at: Timestamp) -> Result<PathBuf, BackupError> {
     let unfinished = directory.join("unfinished");
     remove_if_there(&unfinished).map_err(fail)?;
     super::make_private(&unfinished)?;
-    copy(path, &unfinished, at).map_err(|error| explain("make a backup", path, error))?;
+    copy(path, &unfinished, at).map_err(|source| {
+        let doing = "make a backup";
+        if is_damage(&source) {
+            explain(doing, path, source)
+        } else {
+            StoreError::Failed { doing, path: path.to_owned(), source }
+        }
+    })?;
     examination::check_copy(&unfinished)
         .map_err(|what| BackupError::Unsound { path: directory.clone(), what })?;
     fs::File::open(&unfinished).and_then(|file| file.sync_all()).map_err(fail)?;

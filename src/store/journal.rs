@@ -60,12 +60,10 @@ fn judge(bytes: &[u8]) -> Journal {
     // Behind it: the rest of a transaction that was never whole, or commits that once were.
     let behind: Vec<&[u8]> = frames.filter(|frame| is_current(frame)).collect();
     let commits = |frame: &&[u8]| frame.len() >= 8 && word(frame, 4) != 0;
-    let last_commit = behind.iter().rposition(|frame| commits(&frame));
+    let last_commit = behind.iter().rposition(commits);
     match last_commit {
         // A commit was on the disk before anything of the next one was written.
-        Some(place) if place + 1 < behind.len() || behind[..place].iter().any(|frame| commits(&frame)) => {
-            Journal::Damaged
-        }
+        Some(place) if place + 1 < behind.len() || behind[..place].iter().any(commits) => Journal::Damaged,
         _ if is_current(broken) && commits(&broken) && !behind.is_empty() => Journal::Damaged,
         // What a killed process or a rollback leaves behind was never committed.
         _ if is_current(broken) && (commits(&broken) || broken.len() < FRAME_HEADER + page) => {

@@ -2,7 +2,10 @@
 //! else ends it. Order is kept per incident, recipient and route: what was decided later is not due while something
 //! decided earlier is pending.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, Transaction, params};
@@ -25,7 +28,11 @@ const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// A row of the outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NotificationId(i64);
+pub struct NotificationId {
+    row: i64,
+    /// How often the store had been replaced when it was read: in another one the number means another row, or none.
+    replaced: u32,
+}
 
 /// A notification that is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +57,11 @@ pub struct Backlog {
 }
 
 impl Store {
+    /// The number of a row, as long as the store that it was read from is in use; otherwise that of no row.
+    fn row_of(&self, id: NotificationId) -> i64 {
+        if id.replaced == self.0.replaced.load(Relaxed) { id.row } else { -1 }
+    }
+
     /// Puts notifications into the outbox that no verdict has made; those already there are left alone.
     ///
     /// # Errors
@@ -66,7 +78,12 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub async fn due(&self, route: Route, now: Timestamp, limit: u32) -> Result<Vec<Due>, StoreError> {
+        let inner = Arc::clone(&self.0);
         self.call("read the outbox", move |handle| {
+            let replaced = inner.replaced.load(Relaxed);
+            let read_due = |row: &Row<'_>| {
+                read_due(row).map(|due| Due { id: NotificationId { replaced, ..due.id }, ..due })
+            };
             handle
                 .connection
                 .prepare_cached(
@@ -137,13 +154,14 @@ impl Store {
         at: Timestamp,
         answer: String,
     ) -> Result<(), StoreError> {
+        let store = self.clone();
         self.transact(doing, move |transaction| {
             transaction
                 .prepare_cached(
                     "UPDATE outbox SET status = ?2, settled_at = ?3, answer = ?4, tries = tries + 1, picture = NULL
                      WHERE id = ?1 AND status = 'pending'",
                 )?
-                .execute(params![id.0, status, at.as_millisecond(), answer])?;
+                .execute(params![store.row_of(id), status, at.as_millisecond(), answer])?;
             transaction
                 .prepare_cached(
                     "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox ORDER BY id LIMIT 10)
@@ -165,12 +183,13 @@ impl Store {
         until: Timestamp,
         error: String,
     ) -> Result<(), StoreError> {
+        let store = self.clone();
         self.transact("postpone a notification", move |transaction| {
             transaction
                 .prepare_cached(
                     "UPDATE outbox SET due_at = ?2, answer = ?3, tries = tries + 1 WHERE id = ?1 AND status = 'pending'",
                 )?
-                .execute(params![id.0, until.as_millisecond(), error])?;
+                .execute(params![store.row_of(id), until.as_millisecond(), error])?;
             Ok(())
         })
         .await
@@ -264,7 +283,7 @@ fn read_due(row: &Row<'_>) -> rusqlite::Result<Due> {
     let event: String = row.get(3)?;
     let route: String = row.get(4)?;
     Ok(Due {
-        id: NotificationId(row.get(0)?),
+        id: NotificationId { row: row.get(0)?, replaced: 0 },
         tries: row.get(1)?,
         notification: Notification {
             incident: IncidentId(row.get(2)?),

@@ -66,6 +66,7 @@ enum End {
     Killed,
 }
 
+#[expect(clippy::disallowed_methods, reason = "neither a secret nor a setting of the program")]
 fn rounds(otherwise: u32) -> u32 {
     std::env::var("LAMPLIGHTER_ROUNDS").ok().map_or(otherwise, |rounds| rounds.parse().unwrap())
 }

@@ -16,6 +16,7 @@ mod demo_inbox;
 mod demo_support_centre;
 mod dispatcher;
 mod evidence;
+mod full_disk;
 mod heartbeat;
 mod hostile;
 mod house;

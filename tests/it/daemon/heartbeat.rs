@@ -2,15 +2,24 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex},
+    sync::{Arc, Condvar, Mutex},
     time::Duration,
 };
 
 use lamplighter::{
+    clock::Clock,
     config::plan::Plan,
-    notify::heartbeat::{Beat, BeatFuture, Heartbeat},
+    daemon::{Daemon, Parts},
+    domain::outcome::Verdict,
+    notify::{
+        Routes,
+        heartbeat::{Beat, BeatFuture, Heartbeat},
+    },
+    probe::{Probe, Report, RunFuture, timeline::Timeline},
+    store::Store,
 };
-use tokio::time::Instant;
+use tokio::{runtime::Builder, time::Instant};
+use tokio_util::sync::CancellationToken;
 
 use super::stage::{Door, Play, doors, pass, plan};
 
@@ -142,4 +151,66 @@ async fn none_goes_out_while_mails_do_not() {
     }
     assert_eq!(play.mailbox.news(), ["opened chat", "resolved chat", "opened chat", "resolved chat"]);
     play.end().await;
+}
+
+/// A probe that holds its thread while it is told to.
+struct Wedge(Arc<(Mutex<bool>, Condvar)>);
+
+impl fmt::Debug for Wedge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wedge")
+    }
+}
+
+impl Wedge {
+    fn set(&self, holds: bool) {
+        *self.0.0.lock().unwrap() = holds;
+        self.0.1.notify_all();
+    }
+}
+
+impl Probe for Wedge {
+    fn run<'a>(&'a self, _: &'a Timeline, _: &'a CancellationToken) -> RunFuture<'a> {
+        Box::pin(async {
+            let (holds, changed) = &*self.0;
+            drop(changed.wait_while(holds.lock().unwrap(), |holds| *holds).unwrap());
+            Report::without_answer(Verdict::Ok)
+        })
+    }
+}
+
+/// On clocks that run: a thread that is held cannot be waited for by one that is paused.
+#[tokio::test]
+async fn none_goes_out_while_a_loop_is_wedged() {
+    let directory = tempfile::tempdir().unwrap();
+    let (wedge, switch) = (Arc::new(Wedge(Arc::default())), Arc::new(Switch::default()));
+    let wedged = Arc::clone(&wedge);
+    let plan = plan(&doors(["chat"]), |probe| {
+        (probe.every, probe.probe) = (Duration::from_secs(1), Arc::clone(&wedged) as Arc<dyn Probe>);
+    });
+    let beat: Arc<dyn Beat> = Arc::clone(&switch) as _;
+    let plan = Plan { heartbeat: Some(Heartbeat { every: Duration::from_millis(500), beat }), ..plan };
+    let probing = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let store = Store::open(&directory.path().join("play.db")).unwrap();
+    let parts = Parts {
+        plan: Arc::new(plan),
+        remembered: store.load().await.unwrap(),
+        store,
+        evidence: None,
+        routes: Routes::new(),
+        clock: Clock::system(),
+        probing: probing.handle().clone(),
+    };
+    let stop = CancellationToken::new();
+    let daemon = Daemon::start(parts, stop.clone());
+    assert!(switch.within(3).await >= 2);
+    wedge.set(true);
+    // A second to the next run, ten until the loop counts as standing still, and one to spare.
+    pass(12).await;
+    assert_eq!(switch.within(2).await, 0, "wedged");
+    wedge.set(false);
+    assert!(switch.within(3).await >= 2, "it turns again");
+    stop.cancel();
+    daemon.wait().await.unwrap();
+    probing.shutdown_background();
 }

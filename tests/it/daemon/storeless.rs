@@ -94,38 +94,48 @@ async fn the_mail_about_the_store_says_why_and_comes_once_an_hour() {
     play.end().await;
 }
 
+/// What is done to the files of a store that is in use.
+fn do_harm(harm: &str, directory: &Path) {
+    let (path, journal) = (directory.join("play.db"), directory.join("play.db-wal"));
+    if harm == "deleted" {
+        std::fs::remove_file(path).unwrap();
+        std::fs::remove_file(journal).unwrap();
+        return;
+    }
+    let garbage = vec![0x5a; 200_000];
+    std::fs::write(path, &garbage).unwrap();
+    std::fs::write(journal, &garbage).unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_store_that_is_damaged_while_the_daemon_runs_is_replaced_and_everybody_told() {
-    let directory = tempfile::tempdir().unwrap();
-    let doors = doors(["chat", "hotline"]);
-    let play = Play::start(plan(&doors, |_| {}), directory.path()).await;
-    pass(20).await;
-    assert_eq!(play.sum("lamplighter_store_backups_total{result=\"made\"}"), 1.0);
-    doors["chat"].set(Door::Fails);
-    pass(60).await;
-    assert_eq!(play.mailbox.news(), ["opened chat"]);
-
-    let path = directory.path().join("play.db");
-    let length = std::fs::metadata(&path).unwrap().len().max(100_000);
-    let garbage = vec![0x5a; usize::try_from(length).unwrap()];
-    std::fs::write(&path, &garbage).unwrap();
-    std::fs::write(directory.path().join("play.db-wal"), &garbage).unwrap();
-    // What SQLite has in its memory it need not read; at the latest the next backup does.
-    doors["hotline"].set(Door::Fails);
-    pass(3_700).await;
-    let mut news = play.mailbox.news();
-    news.sort();
-    // Whether these two were told cannot be read any more, so they are told again.
-    let expected = ["opened chat", "opened chat", "opened hotline", "opened hotline", "store monitor"];
-    assert_eq!(news, expected);
-    assert_eq!(play.sum("lamplighter_store_degraded"), 0.0);
-    assert!(play.sum("lamplighter_store_restored_timestamp_seconds") > 0.0);
-    let mut open = open_incidents(directory.path());
-    open.sort();
-    assert_eq!(open, ["chat", "hotline"]);
-    doors.values().for_each(|door| door.set(Door::Works));
-    pass(60).await;
-    let resolved = play.mailbox.news().iter().filter(|news| news.starts_with("resolved")).count();
-    assert_eq!(resolved, 2, "{:?}", play.mailbox.news());
-    play.end().await;
+    for harm in ["garbage", "deleted"] {
+        let directory = tempfile::tempdir().unwrap();
+        let doors = doors(["chat", "hotline"]);
+        let play = Play::start(plan(&doors, |_| {}), directory.path()).await;
+        pass(20).await;
+        assert_eq!(play.sum("lamplighter_store_backups_total{result=\"made\"}"), 1.0);
+        doors["chat"].set(Door::Fails);
+        pass(60).await;
+        assert_eq!(play.mailbox.news(), ["opened chat"]);
+        do_harm(harm, directory.path());
+        // What SQLite has in its memory it need not read; at the latest the next backup does.
+        doors["hotline"].set(Door::Fails);
+        pass(3_700).await;
+        let mut news = play.mailbox.news();
+        news.sort();
+        // Whether these two were told cannot be read any more, so they are told again.
+        let expected = ["opened chat", "opened chat", "opened hotline", "opened hotline", "store monitor"];
+        assert_eq!(news, expected, "{harm}");
+        assert_eq!(play.sum("lamplighter_store_degraded"), 0.0);
+        assert!(play.sum("lamplighter_store_restored_timestamp_seconds") > 0.0);
+        let mut open = open_incidents(directory.path());
+        open.sort();
+        assert_eq!(open, ["chat", "hotline"]);
+        doors.values().for_each(|door| door.set(Door::Works));
+        pass(60).await;
+        let resolved = play.mailbox.news().iter().filter(|news| news.starts_with("resolved")).count();
+        assert_eq!(resolved, 2, "{:?}", play.mailbox.news());
+        play.end().await;
+    }
 }

@@ -119,6 +119,10 @@ fn meaning(it: &Restoration<'_>) -> Section {
         (true, count) => {
             format!("Mails that were waiting ({count}) could be read and are sent; one may come twice.")
         }
+        (false, 0) => format!(
+            "Mails that were waiting could not be read: somebody may not have been told of what happened {since}. Look at \
+             the page of all channels."
+        ),
         (false, count) => format!(
             "Not all mails that were waiting could be read ({count} could, and are sent): somebody may not have been \
              told of what happened {since}. Look at the page of all channels."
