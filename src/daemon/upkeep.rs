@@ -137,7 +137,11 @@ impl Caretaker {
                 if let BackupError::Copy(StoreError::Damaged { what, .. }) = &error {
                     self.it.store.note_damage(what);
                 }
-                error!(%error, "no backup of the store was made; another is tried in {} min", BACKUP_RETRY.as_secs() / 60);
+                error!(
+                    ?error,
+                    "no backup of the store was made; another is tried in {} min",
+                    BACKUP_RETRY.as_secs() / 60
+                );
                 instruments.store_backups.with_label_values(&[FAILED]).inc();
                 self.backup_at = Instant::now() + BACKUP_RETRY;
             }

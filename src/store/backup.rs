@@ -89,7 +89,19 @@ impl Store {
     /// When the directory cannot be written, when the store cannot be read, or when the copy does not prove sound.
     pub async fn back_up(&self, at: Timestamp) -> Result<PathBuf, BackupError> {
         let path = self.path().to_owned();
-        let joined = tokio::task::spawn_blocking(move || make(&path, at)).await;
+        let making = move || {
+            make(&path, at).map_err(|error| match error {
+                // Whatever it was: perhaps the store is not what it was.
+                BackupError::Copy(StoreError::Failed { doing, .. }) => {
+                    match examination::damage_in_use(&path) {
+                        Some(what) => StoreError::Damaged { doing, path, what }.into(),
+                        None => error,
+                    }
+                }
+                error => error,
+            })
+        };
+        let joined = tokio::task::spawn_blocking(making).await;
         match joined {
             Ok(result) => result,
             Err(lost) => match lost.try_into_panic() {

@@ -4,7 +4,7 @@
 
 use std::{fs, path::Path};
 
-use rusqlite::{Connection, OpenFlags, config::DbConfig};
+use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 
 use super::{
     BUSY_TIMEOUT, StoreError, beside, explain,
@@ -55,17 +55,37 @@ pub(super) fn examine(path: &Path, was_in_use: bool) -> Result<Finding, StoreErr
     if journal == Journal::Damaged {
         return Ok(Finding::Damaged("its journal (-wal) is damaged".to_owned()));
     }
-    match examine_content(path, length) {
-        Ok(()) => {}
-        Err(StoreError::Damaged { what, .. }) => return Ok(Finding::Damaged(what)),
-        Err(StoreError::TooNew { found, .. }) => return Ok(Finding::Newer(found)),
-        Err(error) => return Err(error),
+    match examine_content(path, length).map_or_else(finding_of, |()| Ok(Finding::Sound))? {
+        Finding::Sound => {}
+        finding => return Ok(finding),
     }
     Ok(match journal {
         Journal::Absent if was_in_use => Finding::Shortened("its journal (-wal) is missing".to_owned()),
         Journal::BrokenOff => Finding::Shortened("its journal (-wal) breaks off".to_owned()),
         _ => Finding::Sound,
     })
+}
+
+/// How a store is damaged that is in use and cannot be read; none where it is sound, or cannot be examined now.
+pub(super) fn damage_in_use(path: &Path) -> Option<String> {
+    let length = fs::metadata(path).map_or(0, |file| file.len());
+    match examine_content(path, length).map_or_else(finding_of, |()| Ok(Finding::Sound)) {
+        Ok(Finding::Damaged(what)) => Some(what),
+        _ => None,
+    }
+}
+
+/// What an examination that fails has found, unless it could not be made.
+fn finding_of(error: StoreError) -> Result<Finding, StoreError> {
+    match error {
+        StoreError::Damaged { what, .. } => Ok(Finding::Damaged(what)),
+        StoreError::TooNew { found, .. } => Ok(Finding::Newer(found)),
+        // What is asked is always right; so it is the file that is wrong.
+        StoreError::Failed { source, .. } if source.sqlite_error_code() == Some(ErrorCode::Unknown) => {
+            Ok(Finding::Damaged(source.to_string()))
+        }
+        error => Err(error),
+    }
 }
 
 fn examine_content(path: &Path, length: u64) -> Result<(), StoreError> {

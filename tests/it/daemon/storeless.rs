@@ -126,7 +126,7 @@ async fn a_store_that_is_damaged_while_the_daemon_runs_is_replaced_and_everybody
         news.sort();
         // Whether these two were told cannot be read any more, so they are told again.
         let expected = ["opened chat", "opened chat", "opened hotline", "opened hotline", "store monitor"];
-        assert_eq!(news, expected, "{harm}");
+        assert_eq!(news, expected, "{harm}: {:?}", play.metrics("lamplighter_store"));
         assert_eq!(play.sum("lamplighter_store_degraded"), 0.0);
         assert!(play.sum("lamplighter_store_restored_timestamp_seconds") > 0.0);
         let mut open = open_incidents(directory.path());
