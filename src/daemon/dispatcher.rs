@@ -58,7 +58,7 @@ const STORE_RETRY: Duration = Duration::from_secs(5);
 const STORE_MAX: Duration = Duration::from_secs(7);
 
 /// It shows a sign of life this often while it has nothing to do.
-const BEAT_EVERY: Duration = Duration::from_secs(5);
+const BEAT_EVERY: Duration = Duration::from_secs(10);
 
 /// How many notifications are read at once.
 const BATCH: u32 = 50;

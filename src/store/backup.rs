@@ -1,4 +1,4 @@
-//! Backups of the store: a copy of everything but the history, which is large and of which no verdict depends. A copy
+//! Backups of the store: a copy of everything but the history, which is large and on which no verdict depends. A copy
 //! is made from a connection of its own, in one reading transaction, so it is of one moment and holds up no commit;
 //! it is written under another name, checked, brought to the disk, and only then called a backup.
 

@@ -131,7 +131,9 @@ fn check(connection: &Connection, pragma: &str) -> rusqlite::Result<Option<Strin
     let mut statement = connection.prepare(pragma)?;
     let mut rows = statement.query([])?;
     let first: Option<String> = rows.next()?.map(|row| row.get(0)).transpose()?;
-    Ok(first.filter(|word| word != "ok").map(|words| words.lines().take(2).collect::<Vec<_>>().join(" ")))
+    Ok(first.filter(|word| word != "ok").map(|words| {
+        words.lines().filter(|line| !line.starts_with("***")).take(2).collect::<Vec<_>>().join(" ")
+    }))
 }
 
 fn check_all_but_history(connection: &Connection) -> rusqlite::Result<Option<String>> {
