@@ -7,20 +7,27 @@
 
 mod assembly;
 mod channels;
+mod dependencies;
+mod endpoints;
 mod files;
 mod fingerprint;
+mod hours;
 mod mail;
+mod maintenance;
 mod masking;
+mod pace;
 mod personas;
 pub mod plan;
 pub mod report;
 pub mod schema;
 mod section;
+pub mod sentinels;
 mod settings;
 mod smtp;
 mod stand_in;
 mod syntax;
 mod tables;
+mod team;
 mod value;
 pub mod waiting;
 mod warnings;

@@ -2,18 +2,20 @@
 //!
 //! ```text
 //! reloader -> plans -> scheduler -> outcomes -> evaluator -> batches -> recorder
-//!                                                   '-> store, bell -> dispatcher
+//!                 '-> lookout -> network -^         '-> store, bell -> dispatcher
 //! ```
 //!
-//! Shutdown flows the same way: the sources (scheduler, reloader, listener) stop at a token; the evaluator and the
+//! Shutdown flows the same way: the sources (scheduler, lookout, reloader, listener) stop at a token; the evaluator and the
 //! recorder end when their input does; the dispatcher makes a last pass when the evaluator has committed all it owes. A
 //! loop that ends without having been asked to ends the daemon.
 
 pub mod dispatcher;
 mod evaluator;
+mod face;
 mod heartbeat;
 mod keeper;
 mod listener;
+mod lookout;
 mod pulse;
 mod recorder;
 mod reloader;
@@ -26,7 +28,6 @@ mod vitals;
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow};
-use bytes::Bytes;
 use tokio::{
     net::TcpListener,
     runtime::Handle,
@@ -41,8 +42,8 @@ use crate::{
     clock::Clock,
     config::{Loaded, plan::Plan},
     daemon::{
-        dispatcher::Dispatcher, keeper::Keeper, pulse::Pulse, reloader::Reloader, trouble::Trouble,
-        vitals::Vitals,
+        dispatcher::Dispatcher, evaluator::orders::Order, face::Face, keeper::Keeper, pulse::Pulse,
+        reloader::Reloader, trouble::Trouble, vitals::Vitals,
     },
     domain::snapshot::Snapshot,
     evidence::Archive,
@@ -59,6 +60,8 @@ const OUTCOMES_WAITING: usize = 1_024;
 const BATCHES_WAITING: usize = 2;
 /// So many notifications wait on the way past the store.
 const DIRECT_WAITING: usize = 1_024;
+/// So many commands wait for the evaluator; whoever gives more waits with them.
+const ORDERS_WAITING: usize = 16;
 /// Everything ends within this time of being told to.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(9);
 
@@ -94,6 +97,7 @@ pub struct Daemon {
     snapshots: watch::Sender<Arc<Snapshot>>,
     plans: watch::Sender<Arc<Plan>>,
     routes: watch::Sender<Routes>,
+    orders: mpsc::Sender<Order>,
     pulse: Arc<Pulse>,
     clock: Clock,
     stop: CancellationToken,
@@ -120,7 +124,7 @@ pub async fn start(
     let store = tokio::task::spawn_blocking(opening).await??;
     let mut remembered = store.load().await?;
     remembered.asked = store.asked_since(asks::day_begin(clock.now())).await?;
-    let routes = notify::routes(plan.mail.as_ref())?;
+    let routes = notify::routes(plan.mail.as_ref(), &plan.endpoints)?;
     let evidence = plan.boot.evidence.clone();
     let evidence = Some(tokio::task::spawn_blocking(move || Archive::open(evidence)).await??);
     let parts = Parts { plan: Arc::new(plan), store, remembered, evidence, routes, clock, probing };
@@ -150,10 +154,12 @@ impl Daemon {
         metrics.instruments.reload_successful.set(1);
         metrics.instruments.reload_success_at.set(seconds(clock));
         recall_asks(&plan, &remembered, clock);
+        let (orders_in, orders) = mpsc::channel(ORDERS_WAITING);
         let mut daemon = Self {
             snapshots: watch::Sender::new(Arc::default()),
             plans: watch::Sender::new(plan),
             routes: watch::Sender::new(routes),
+            orders: orders_in,
             pulse: Arc::new(Pulse::new()),
             clock,
             stop,
@@ -161,7 +167,7 @@ impl Daemon {
             listen: None,
             metrics,
         };
-        daemon.start_loops(store, remembered, evidence, &probing);
+        daemon.start_loops(store, remembered, evidence, orders, &probing);
         daemon
     }
 
@@ -170,6 +176,7 @@ impl Daemon {
         store: Store,
         remembered: Remembered,
         evidence: Option<Archive>,
+        orders: mpsc::Receiver<Order>,
         probing: &Handle,
     ) {
         let (outcomes_in, outcomes) = mpsc::channel(OUTCOMES_WAITING);
@@ -178,9 +185,15 @@ impl Daemon {
         let trouble = Arc::new(Trouble::new(self.metrics.instruments.store_degraded.clone()));
         let (direct_in, direct) = mpsc::channel(DIRECT_WAITING);
         let vitals = Arc::new(Vitals::default());
+        let (lookout, gate) = lookout::build(lookout::Connections {
+            plans: self.plans.subscribe(),
+            metrics: Arc::clone(&self.metrics),
+            clock: self.clock,
+        });
         let scheduler = scheduler::Connections {
             plans: self.plans.subscribe(),
             outcomes: outcomes_in,
+            gate: gate.clone(),
             metrics: Arc::clone(&self.metrics),
             pulse: Arc::clone(&self.pulse),
             clock: self.clock,
@@ -189,6 +202,8 @@ impl Daemon {
         let evaluator = evaluator::Connections {
             plans: self.plans.subscribe(),
             outcomes,
+            network: gate.network(),
+            orders,
             batches: batches_in,
             evidence: evidence.map(Keeper::new),
             store: store.clone(),
@@ -235,8 +250,14 @@ impl Daemon {
         let turning = scheduler::run(scheduler, stop.clone());
         self.loops.spawn_on(async move { ("scheduler", turning.await) }, probing);
         self.spawn_sure("evaluator", evaluator::run(evaluator));
-        self.spawn_sure("recorder", recorder::run(batches, store, trouble, stop));
+        self.spawn_sure("recorder", recorder::run(batches, store, trouble, stop.clone()));
         self.spawn_sure("dispatcher", dispatcher.run(commits_over));
+        let looking = lookout::run(lookout, stop);
+        let looking = async move {
+            looking.await;
+            ("lookout", Ok(()))
+        };
+        self.loops.spawn_on(looking, probing);
     }
 
     /// Serves the pages on a socket that listens.
@@ -257,6 +278,8 @@ impl Daemon {
             metrics: Arc::clone(&self.metrics),
             pulse: Arc::clone(&self.pulse),
             snapshots: self.snapshots.clone(),
+            plans: self.plans.subscribe(),
+            orders: self.orders.clone(),
             stop: self.stop.clone(),
         }
     }
@@ -368,44 +391,16 @@ fn seconds(clock: Clock) -> f64 {
     clock.now().as_duration().as_secs_f64()
 }
 
-/// What the web sees of the daemon.
-struct Face {
-    metrics: Arc<Metrics>,
-    pulse: Arc<Pulse>,
-    snapshots: watch::Sender<Arc<Snapshot>>,
-    stop: CancellationToken,
-}
-
-impl web::Source for Face {
-    fn metrics(&self) -> Box<dyn Iterator<Item = Bytes> + Send> {
-        Box::new(self.metrics.expose())
-    }
-
-    fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
-        self.snapshots.subscribe()
-    }
-
-    fn alive(&self) -> Result<(), String> {
-        self.pulse.check().map_err(|age| format!("the scheduler has stood still for {} s", age.as_secs()))
-    }
-
-    fn ready(&self) -> Result<(), String> {
-        if self.stop.is_cancelled() {
-            return Err("ending".to_owned());
-        }
-        if !self.pulse.has_begun() {
-            return Err("starting".to_owned());
-        }
-        self.alive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::{config::plan::Boot, domain::channel::Location, evidence::EvidencePlan};
+    use crate::{
+        config::plan::{Boot, NetworkPlan},
+        domain::channel::Location,
+        evidence::EvidencePlan,
+    };
 
     /// A daemon with nothing to do and one loop.
     fn daemon(turning: impl Future<Output = anyhow::Result<()>> + Send + 'static) -> Daemon {
@@ -420,11 +415,16 @@ mod tests {
             boot,
             mail: None,
             heartbeat: None,
+            endpoints: notify::Endpoints::default(),
             public_url: None,
             time_zone: jiff::tz::TimeZone::UTC,
             runs_max: 1,
             runs_per_host_max: 1,
+            network: NetworkPlan::default(),
+            api_token: None,
+            maintenance: Arc::default(),
             teams: BTreeMap::new(),
+            dependencies: BTreeMap::new(),
             channels: BTreeMap::new(),
         };
         let mut daemon = Daemon {
@@ -432,6 +432,7 @@ mod tests {
             snapshots: watch::Sender::new(Arc::default()),
             plans: watch::Sender::new(Arc::new(plan)),
             routes: watch::Sender::new(Routes::new()),
+            orders: mpsc::channel(1).0,
             pulse: Arc::new(Pulse::new()),
             clock: Clock::system(),
             stop: CancellationToken::new(),

@@ -1,15 +1,23 @@
 //! The pure middle: what a channel, an outcome, a state, an incident and a notification are, and every rule by
 //! which one becomes the other. Nothing here does I/O, spawns, or asks for the time: time is an argument.
 
+pub mod case;
+pub mod casebook;
 pub mod channel;
+pub mod command;
 pub mod contact;
 pub mod decision;
 pub mod evaluation;
 pub mod exhibit;
+pub mod happening;
+pub mod hours;
 pub mod incident;
 pub mod latency;
+pub mod maintenance;
+pub mod network;
 pub mod notification;
 pub mod outcome;
 pub mod schedule;
+pub mod shared;
 pub mod snapshot;
 pub mod vigour;

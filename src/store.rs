@@ -1,15 +1,18 @@
 //! The store: one SQLite file that remembers what has been judged, what people are still to be told, and what the
 //! runs saw. All SQL is here and below.
 //!
-//! Invariants: a verdict, its incident and its notifications are committed in ONE durable transaction (`state`); a
-//! notification leaves the outbox only by being delivered or given up (`outbox`); nothing here asks the time. One
+//! Invariants: a verdict, its incident and what people are owed of it are committed in ONE durable transaction (`state`),
+//! and what settles such a debt with the notifications that do so in another (`casebook`); a notification leaves the outbox only by being delivered or given up (`outbox`); nothing here asks the time. One
 //! process owns the file, which a lock beside it enforces; others may read along. Every call works in
 //! `spawn_blocking`, so that a slow disk delays its caller alone and a paused test clock waits for it.
 
 pub mod backup;
+mod blindness;
+mod casebook;
 mod examination;
 mod history;
 mod journal;
+mod maintenance;
 mod outbox;
 mod restoration;
 mod schema;
@@ -35,7 +38,7 @@ use tokio::sync::{Mutex, watch};
 pub use self::{
     outbox::{Backlog, Due, NotificationId},
     restoration::{Restored, Source, Waiting},
-    state::{Remembered, RememberedChannel},
+    state::{Remembered, RememberedChannel, Standing},
 };
 
 /// How long a statement waits for somebody who reads along, a backup for instance.
@@ -418,8 +421,7 @@ mod tests {
             state: State::Up,
             since: jiff::Timestamp::UNIX_EPOCH,
             incident: None,
-            event: None,
-            notifications: Vec::new(),
+            happening: None,
         }
     }
 

@@ -6,24 +6,30 @@ use std::{
     sync::Arc,
 };
 
+use jiff::tz::TimeZone;
+
 use crate::{
     config::{
         Loaded, Problems,
-        channels::{self, Drafted, Drafting},
+        channels::{Drafted, DraftedDependency, Drafting},
+        dependencies, endpoints,
         files::{Gathering, SourceText},
-        mail,
+        mail, maintenance,
         personas::Personas,
-        plan::{Boot, Plan, Team},
+        plan::{Boot, Dependency, NetworkPlan, Plan, Team},
         report::Report,
-        settings::MonitorSettings,
+        sentinels,
+        settings::{ApiSettings, MonitorSettings},
         syntax,
         tables::{Entry, Intake, Tables},
+        team,
         value::Count,
         warnings,
     },
     domain::channel::{ChannelId, Location, TeamId, is_id},
     evidence::EvidencePlan,
     notify::{
+        Endpoints,
         heartbeat::{Heartbeat, HeartbeatSettings},
         mail::MailServer,
     },
@@ -80,6 +86,7 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
 struct Draft {
     plan: Plan,
     channels: BTreeMap<String, Drafted>,
+    dependencies: BTreeMap<String, DraftedDependency>,
 }
 
 impl Draft {
@@ -87,7 +94,13 @@ impl Draft {
     fn finish(self, secrets: &[Secret]) -> Plan {
         let redactor = Arc::new(Redactor::new(secrets));
         let mut plan = self.plan;
-        for (id, drafted) in self.channels {
+        let mut watched: Vec<(String, Drafted)> = self.channels.into_iter().collect();
+        for (id, dependency) in self.dependencies.into_iter().filter(|(id, _)| is_id(id)) {
+            let DraftedDependency { title, watched: own } = dependency;
+            plan.dependencies.insert(ChannelId::new(&id), Dependency { title });
+            watched.extend(own.map(|drafted| (id, drafted)));
+        }
+        for (id, drafted) in watched {
             let Some((mut channel, probes)) = drafted.built else { continue };
             for mut probe in probes {
                 probe.redactor = Arc::clone(&redactor);
@@ -110,6 +123,7 @@ fn read(
 ) -> Option<Draft> {
     let mut tables = Tables { incomplete, ..Tables::default() };
     let mut drafting: Option<Drafting> = None;
+    let mut network = NetworkPlan::default();
     for (source, outside) in texts.iter().zip(outside) {
         let file = source.index;
         let syntax = syntax::parse(&source.text);
@@ -123,36 +137,62 @@ fn read(
         };
         let drafting = drafting.get_or_insert_with(|| {
             let transport = Transport::new(resolver(&tables.monitor, report));
+            network = sentinels::build(&tables, &transport, report);
             let chromium = chromium(tables.browser.as_ref(), report);
             let personas = Personas::build(&tables.personas, outside, &transport, &chromium, report);
-            Drafting::new(transport, chromium, personas, tables.defaults.as_ref(), report)
+            let zone = time_zone(&tables.monitor);
+            Drafting::new(transport, chromium, personas, tables.defaults.as_ref(), zone, report)
         });
+        drafting.take_dependencies(std::mem::take(&mut tables.dependencies), outside, report);
         if let Some(channels) = channels {
             drafting.take(channels, outside, Intake { file, report });
         }
     }
-    Some(assemble(path, tables, drafting?.drafted, outside.first()?, report))
+    let mut draft = assemble(path, tables, drafting?, outside.first()?, report);
+    draft.plan.network = network;
+    Some(draft)
 }
 
 /// What only the whole can show. `main` is what the first file refers to.
 fn assemble(
     path: &Path,
     tables: Tables<'_>,
-    channels: BTreeMap<String, Drafted>,
+    drafting: Drafting,
     main: &Sources,
     report: &mut Report,
 ) -> Draft {
-    channels::check_teams(&channels, &tables, report);
+    let Drafting { drafted: channels, dependencies, .. } = drafting;
+    dependencies::check(&channels, &tables, report);
+    team::check(&channels, &tables, report);
     let teams = teams(&tables);
+    endpoints::check_teams(&tables, report);
     let mail = tables.mail.as_ref().and_then(|entry| mail::build(entry, main, report));
+    let endpoints = Endpoints {
+        fallback: tables.mail.as_ref().and_then(|entry| mail::fallback(entry, main, report)),
+        webhooks: endpoints::webhooks(&tables, main, report),
+        alertmanagers: endpoints::alertmanagers(&tables, main, report),
+    };
     mail::check_way(&tables, report);
     let heartbeat = tables.heartbeat.as_ref().and_then(|entry| heartbeat(entry, main, report));
     if channels.is_empty() && report.errors() == 0 {
         report.error(0, Problem::of_file("no channel is configured").hint(FIRST_CHANNEL));
     }
-    let plan = Plan { heartbeat, ..plan(path, &tables.monitor, main, mail, teams) };
+    let mut plan = Plan { heartbeat, endpoints, ..plan(path, &tables.monitor, main, mail, teams) };
+    plan.maintenance = maintenance::build(&tables, &channels, &plan.time_zone, report).into();
+    plan.api_token = tables.api.as_ref().and_then(|entry| api_token(entry, main, report));
     warnings::add(&tables, &plan, &channels, report);
-    Draft { plan, channels }
+    dependencies::warn(&channels, &tables, report);
+    Draft { plan, channels, dependencies }
+}
+
+fn api_token(entry: &Entry<'_, ApiSettings>, main: &Sources, report: &mut Report) -> Option<Secret> {
+    let token = main.secret(&entry.section.settings.as_ref()?.token);
+    token.map_err(|problem| report.error(entry.file, problem)).ok()
+}
+
+/// The time zone of people where they name none.
+fn time_zone(monitor: &MonitorSettings) -> TimeZone {
+    monitor.time_zone.as_ref().map_or_else(TimeZone::system, |zone| zone.0.clone())
 }
 
 fn resolver(monitor: &MonitorSettings, report: &mut Report) -> Resolver {
@@ -198,11 +238,7 @@ fn teams(tables: &Tables<'_>) -> BTreeMap<TeamId, Team> {
         .iter()
         .filter(|(id, _)| is_id(id))
         .filter_map(|(id, entry)| Some((id, entry.section.settings.as_ref()?)));
-    read.map(|(id, settings)| {
-        let mail = settings.mail.iter().map(|address| address.0.to_string()).collect();
-        (TeamId::new(id), Team { mail })
-    })
-    .collect()
+    read.map(|(id, settings)| (TeamId::new(id), settings.team())).collect()
 }
 
 fn plan(
@@ -234,11 +270,16 @@ fn plan(
         },
         mail,
         heartbeat: None,
+        endpoints: Endpoints::default(),
         public_url: monitor.public_url.as_ref().map(|url| url.0.to_string()),
-        time_zone: monitor.time_zone.as_ref().map_or_else(jiff::tz::TimeZone::system, |zone| zone.0.clone()),
+        time_zone: time_zone(monitor),
         runs_max: count(monitor.runs_max, RUNS_MAX),
         runs_per_host_max: count(monitor.runs_per_host_max, RUNS_PER_HOST_MAX),
+        network: NetworkPlan::default(),
+        api_token: None,
+        maintenance: Arc::default(),
         teams,
+        dependencies: BTreeMap::new(),
         channels: BTreeMap::new(),
     }
 }

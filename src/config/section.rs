@@ -49,7 +49,13 @@ struct Taken {
     holder: Range<usize>,
 }
 
-impl<T> Section<'_, T> {
+impl<'f, T> Section<'f, T> {
+    /// The same section with its settings in another form.
+    pub fn map<U>(self, into: impl FnOnce(T) -> U) -> Section<'f, U> {
+        let Self { tree, settings, problems, taken_out, incomplete } = self;
+        Section { tree, settings: settings.map(into), problems, taken_out, incomplete }
+    }
+
     /// Whether something at or below this path was wrong and is not in the settings.
     pub fn lacks(&self, path: &[&str]) -> bool {
         self.taken_out.iter().any(|taken| {

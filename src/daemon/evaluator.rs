@@ -5,47 +5,58 @@
 //! that refuses is asked again every second: what has been seen is still known, so a verdict comes late and is not lost.
 
 mod absent;
+mod blindness;
+mod commits;
+mod gates;
 mod held;
 pub(super) mod history;
+pub(super) mod orders;
 mod picture;
 mod rewriting;
 mod roster;
-pub(super) mod ruling;
+mod ruling;
 mod storeless;
+pub(super) mod world;
 
-use std::{collections::BTreeSet, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{Notify, mpsc, watch},
     time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
 use tokio_util::sync::DropGuard;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use crate::{
     clock::Clock,
     config::plan::Plan,
     daemon::{
         evaluator::{
-            history::History, picture::Picture, rewriting::Rewriting, roster::Roster, ruling::Keeps,
+            blindness::Account,
+            commits::{Commit, finished},
+            gates::Gates,
+            history::History,
+            orders::{Order, Orders, Step},
+            picture::Picture,
+            rewriting::Rewriting,
+            roster::Roster,
             storeless::Storeless,
         },
         keeper::Keeper,
         scheduler::Observed,
         systemd,
-        trouble::{Trouble, Work},
+        trouble::Trouble,
         vitals::Vitals,
     },
     domain::{
+        casebook::Casebook,
         channel::ChannelId,
-        decision::Decision,
         evaluation::{Moment, State},
-        incident::{IncidentEvent, Severity},
+        network::{Network, Sight},
         notification::Notification,
         outcome::{InconclusiveReason, Outcome},
         snapshot::Snapshot,
     },
-    evidence::Bundle,
     metrics::Metrics,
     store::{Remembered, Store, StoreError},
 };
@@ -61,9 +72,6 @@ const TICK: Duration = Duration::from_millis(200);
 const TICKS_PER_LOOK: u32 = 5;
 /// So many probes' windows are shown in their metrics every second; more take turns.
 const WINDOWS_PER_LOOK: usize = 1_000;
-/// So many verdicts are committed in one transaction: to commit ten thousand one by one takes a quarter of a minute, and
-/// to decide more at once would hold up the intake.
-const VERDICTS_PER_COMMIT: usize = 64;
 /// At the end, so long is spent on committing what is still owed.
 pub(super) const LAST_COMMITS: Duration = Duration::from_secs(3);
 
@@ -73,13 +81,17 @@ pub(crate) struct Connections {
     pub(crate) plans: watch::Receiver<Arc<Plan>>,
     /// Where outcomes come from; the evaluator ends when it closes.
     pub(crate) outcomes: mpsc::Receiver<Observed>,
+    /// What has been found out about our own network.
+    pub(crate) network: watch::Receiver<Network>,
+    /// Where commands come from.
+    pub(crate) orders: mpsc::Receiver<Order>,
     /// Where the history goes, in batches; closes when the evaluator ends.
     pub(crate) batches: mpsc::Sender<Arc<[Outcome]>>,
     /// Where evidence is kept, if it is.
     pub(crate) evidence: Option<Keeper>,
     /// Where verdicts are committed.
     pub(crate) store: Store,
-    /// The way of mails past the store.
+    /// The way of notifications past the store.
     pub(crate) direct: mpsc::Sender<Notification>,
     /// Where it shows that it turns, and how fresh what it knows is.
     pub(crate) vitals: Arc<Vitals>,
@@ -122,6 +134,11 @@ pub(crate) async fn run(mut evaluator: Evaluator) {
                 evaluator.take_in(arrived.drain(..));
             }
             result = finished(&mut evaluator.commit) => evaluator.conclude(result),
+            news = evaluator.blindness.news() => match news {
+                blindness::News::Found => evaluator.follow_network(),
+                blindness::News::Written(written) => evaluator.note_written(written),
+            },
+            step = evaluator.orders.next() => evaluator.follow(step),
             _ = ticks.tick() => evaluator.tick(),
             Ok(()) = evaluator.plans.changed() => evaluator.adopt_plan(),
         }
@@ -133,13 +150,21 @@ pub(crate) async fn run(mut evaluator: Evaluator) {
 /// Everything judged, and what it takes to judge on.
 pub(crate) struct Evaluator {
     roster: Roster,
+    gates: Gates,
+    orders: Orders,
     history: History,
     picture: Picture,
     /// Places of channels whose evidence calls for a change of state.
     wanting: BTreeSet<usize>,
+    /// The times in which our own network was lost.
+    blindness: Account,
     /// Channels that have been away for so long that their incident is to be withdrawn.
     leaving: Vec<ChannelId>,
-    /// The decisions under way to the store.
+    /// What people are told, and when.
+    casebook: Casebook,
+    /// When it is next looked through what is to be told.
+    telling_from: Duration,
+    /// What is under way to the store.
     commit: Option<Commit>,
     /// The store has refused; it is asked again at the next look.
     refused: bool,
@@ -168,28 +193,14 @@ pub(crate) struct Evaluator {
     clock: Clock,
 }
 
-struct Commit {
-    /// When it began, on the monotonic clock.
-    began: Duration,
-    /// What has been decided, each with the state that its channel leaves; no channel twice.
-    verdicts: Vec<(Decision, State)>,
-    done: Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>,
-}
-
-/// Waits for the commit under way; for ever if there is none.
-async fn finished(commit: &mut Option<Commit>) -> Result<(), StoreError> {
-    match commit {
-        Some(commit) => commit.done.as_mut().await,
-        None => std::future::pending().await,
-    }
-}
-
 impl Evaluator {
     /// Adopts the plan at once, so that whoever asks for the metrics finds every channel in them from the first moment.
     pub(crate) fn new(connections: Connections, remembered: Remembered) -> Self {
         let Connections {
             mut plans,
             outcomes,
+            network,
+            orders,
             batches,
             evidence,
             store,
@@ -203,11 +214,19 @@ impl Evaluator {
             clock,
         } = connections;
         let plan = Arc::clone(&plans.borrow_and_update());
+        let Remembered { channels, cases, owed, blindness, maintenance, .. } = remembered;
+        let blindness = Account::new(network, blindness);
+        let beginning = Moment { wall: clock.now(), monotonic: Duration::ZERO };
         let mut evaluator = Self {
-            roster: Roster::new(plan.boot.location.clone(), remembered),
+            gates: Gates::new(maintenance),
+            orders: Orders::new(orders),
+            roster: Roster::new(plan.boot.location.clone(), channels),
+            casebook: Casebook::restore(cases, owed, beginning),
             history: History::new(batches),
             picture: Picture::new(snapshots),
+            telling_from: Duration::ZERO,
             wanting: BTreeSet::new(),
+            blindness,
             leaving: Vec::new(),
             commit: None,
             refused: false,
@@ -241,17 +260,31 @@ impl Evaluator {
         self.plan = Arc::clone(&self.plans.borrow_and_update());
         let now = self.now();
         self.metrics.publish(self.roster.adopt(&self.plan, now));
+        self.gates.adopt_plan(&self.plan);
         self.look(now);
         self.tell_status();
     }
 
+    /// Does what a command asks for, or takes note of what has become of one.
+    fn follow(&mut self, step: Step) {
+        let now = self.now();
+        if self.orders.take(step, &mut self.gates, &self.plan, &self.store, now.wall) {
+            self.look(now);
+        }
+    }
+
     fn take_in(&mut self, arrived: impl Iterator<Item = Observed>) {
         let now = self.now();
+        // What was seen is taken in by what holds now.
+        if self.gates.look(&mut self.roster, now) {
+            self.look(now);
+        }
         for Observed { fingerprint, outcome, exhibits } in arrived {
             let Some(place) = self.roster.record(&outcome, exhibits, fingerprint, now) else { continue };
             if !self.wanting.contains(&place) && self.roster.judge(place, now).is_some() {
                 self.wanting.insert(place);
             }
+            self.blindness.note_run(&outcome);
             self.history.push(outcome);
         }
         self.history.flush_if_full();
@@ -261,18 +294,23 @@ impl Evaluator {
         let now = self.now();
         self.ticks += 1;
         self.note_stall(now);
+        if self.gates.look(&mut self.roster, now) {
+            self.look(now);
+        }
         if self.ticks.is_multiple_of(TICKS_PER_LOOK) {
             self.refused = false;
             self.look(now);
+            self.follow_network();
             self.history.flush();
             self.windows_from = self.roster.show_windows(self.windows_from, WINDOWS_PER_LOOK, now.monotonic);
         }
-        self.picture.draw(&mut self.roster);
+        self.picture.draw(&mut self.roster, self.gates.announced());
     }
 
     /// Finds every channel whose state is to change and every incident that is to be withdrawn; shows whether anything
     /// can be seen at all.
     fn look(&mut self, now: Moment) {
+        self.gates.look(&mut self.roster, now);
         self.wanting =
             (0..self.roster.posts().len()).filter(|&place| self.roster.judge(place, now).is_some()).collect();
         self.leaving = self.roster.absent().overdue(now).cloned().collect();
@@ -282,161 +320,34 @@ impl Evaluator {
     }
 
     fn show_blindness(&self) {
-        let blindness = self.roster.blindness();
+        let mut blindness = self.roster.blindness();
+        // Where sentinels look, they say it first, and say first that it is over.
+        match self.blindness.sight() {
+            Some(Sight::Blind) => blindness.insert(InconclusiveReason::OwnNetwork),
+            Some(Sight::Clear) => blindness.remove(&InconclusiveReason::OwnNetwork),
+            Some(Sight::Nameless) | None => false,
+        };
         for cause in InconclusiveReason::ALL {
             let blind = self.metrics.instruments.blind.with_label_values(&[cause.as_str()]);
             blind.set(blindness.contains(cause).into());
         }
     }
 
-    /// Begins the next commit, if none is under way.
-    fn commit_next(&mut self) {
-        // What is under way may still be committed, and is decided by that.
-        let is_undecided = self.commit.as_ref().is_some_and(|commit| !commit.verdicts.is_empty());
-        if !is_undecided && self.storeless.is_on(self.origin.elapsed()) {
-            self.go_on_from_memory();
-        }
-        if self.commit.is_some() || self.refused {
-            return;
-        }
-        let most = if self.doubted { 1 } else { VERDICTS_PER_COMMIT };
-        if self.commit_owed(most) {
-            return;
-        }
-        let (mut verdicts, mut bundles) = (Vec::new(), Vec::new());
-        for (verdict, bundle) in std::iter::from_fn(|| self.next_decision()).take(most) {
-            verdicts.push(verdict);
-            bundles.extend(bundle);
-        }
-        if verdicts.is_empty() {
-            return;
-        }
-        let keeping = self.evidence.clone().filter(|_| !bundles.is_empty());
-        let clock = self.clock;
-        let (store, trouble) = (self.store.clone(), Arc::clone(&self.trouble));
-        let decisions = verdicts.iter().map(|(decision, _)| decision.clone()).collect();
-        let done = Box::pin(async move {
-            if let Some(keeper) = keeping {
-                keeper.keep(bundles, clock).await;
+    /// Goes by what has been found out about our own network.
+    fn follow_network(&mut self) {
+        self.blindness.follow(&self.roster, &self.plan, self.clock.now());
+        self.show_blindness();
+        self.blindness.write_next(&self.store, &self.trouble);
+    }
+
+    /// What was to be written about it has been, or is tried again at the next look.
+    fn note_written(&mut self, written: Result<bool, StoreError>) {
+        if let Ok(has_mails) = written {
+            if has_mails {
+                self.outbox.notify_one();
             }
-            trouble.attend(Work::Verdict, store.commit(decisions)).await
-        });
-        self.commit = Some(Commit { began: self.origin.elapsed(), verdicts, done });
-    }
-
-    /// Begins to commit what is known in memory alone; false where there is nothing of that.
-    fn commit_owed(&mut self, most: usize) -> bool {
-        let now = self.now();
-        let standing = self.rewriting.next(&mut self.roster, now);
-        let owed = if standing.is_none() { self.storeless.next(most) } else { Vec::new() };
-        if standing.is_none() && owed.is_empty() {
-            return false;
+            self.blindness.write_next(&self.store, &self.trouble);
         }
-        let (store, trouble) = (self.store.clone(), Arc::clone(&self.trouble));
-        let done = Box::pin(async move {
-            match standing {
-                Some(standing) => trouble.attend(Work::Verdict, store.rewrite(standing, now.wall)).await,
-                None => trouble.attend(Work::Verdict, store.commit(owed)).await,
-            }
-        });
-        self.commit = Some(Commit { began: now.monotonic, verdicts: Vec::new(), done });
-        true
-    }
-
-    /// Adopts what is decided although the store takes nothing, as far as there is room to owe it.
-    fn go_on_from_memory(&mut self) {
-        for _ in 0..VERDICTS_PER_COMMIT {
-            let Some(((decision, from), _)) = self.next_decision() else { return };
-            if !self.storeless.take(&decision) {
-                return;
-            }
-            tell(&decision, from);
-            self.adopt_decision(&decision);
-        }
-    }
-
-    /// A commit that has been under way for too long is waited for no more.
-    fn note_stall(&mut self, now: Moment) {
-        let Some(commit) = &mut self.commit else { return };
-        if now.monotonic.saturating_sub(commit.began) < storeless::AFTER {
-            return;
-        }
-        self.storeless.note_failure(commit.began);
-        if self.storeless.owed() > 0 {
-            return;
-        }
-        let verdicts = std::mem::take(&mut commit.verdicts);
-        for (decision, from) in verdicts {
-            if self.storeless.take(&decision) {
-                tell(&decision, from);
-                self.adopt_decision(&decision);
-            }
-        }
-        self.storeless.is_under_way();
-    }
-
-    /// What is to be decided next, the state that the channel leaves by it, and the evidence.
-    fn next_decision(&mut self) -> Option<((Decision, State), Option<Bundle>)> {
-        let now = self.now();
-        while let Some(place) = self.wanting.pop_first() {
-            let Some(transition) = self.roster.judge(place, now) else { continue };
-            // A disk that does not take the store would not take the evidence.
-            let keeps = if self.evidence.is_some() && !self.storeless.is_on(now.monotonic) {
-                Keeps::Evidence
-            } else {
-                Keeps::Nothing
-            };
-            let (decision, bundle) =
-                ruling::decide(&self.roster, place, &transition, &self.plan, keeps, now.wall);
-            return Some(((decision, transition.from), bundle));
-        }
-        let id = self.leaving.pop()?;
-        ruling::withdraw(&self.roster, &id, &self.plan, now.wall).map(|verdict| (verdict, None))
-    }
-
-    /// Takes the decisions for its own, if they were committed.
-    fn conclude(&mut self, result: Result<(), StoreError>) {
-        let Some(Commit { verdicts, .. }) = self.commit.take() else { return };
-        if result.is_err() {
-            // The evidence stands, and proposes the change again.
-            (self.refused, self.doubted) = (true, true);
-            self.rewriting.note(false);
-            self.storeless.note_refusal(self.origin.elapsed());
-            return;
-        }
-        self.doubted = false;
-        self.rewriting.note(true);
-        if self.storeless.note_success() > 0 {
-            // What has been sent meanwhile is to be marked.
-            self.outbox.notify_one();
-        }
-        if verdicts.iter().any(|(decision, _)| !decision.notifications.is_empty()) {
-            self.outbox.notify_one();
-        }
-        for (decision, from) in verdicts {
-            tell(&decision, from);
-            self.adopt_decision(&decision);
-        }
-        self.tell_status();
-    }
-
-    fn adopt_decision(&mut self, decision: &Decision) {
-        let Some(place) = self.roster.place(&decision.channel) else {
-            self.roster.remember(decision);
-            return;
-        };
-        let now = self.now();
-        let post = self.roster.post_mut(place);
-        match (decision.event, &decision.incident) {
-            (Some(IncidentEvent::Opened), Some(incident)) => post.series.count_incident(incident.severity),
-            (Some(IncidentEvent::Worsened), _) => post.series.count_incident(Severity::Dark),
-            _ => {}
-        }
-        post.adopt(decision, now);
-        if decision.event == Some(IncidentEvent::Resolved) {
-            self.roster.let_go(place);
-        }
-        self.wanting.insert(place);
     }
 
     fn tell_status(&self) {
@@ -453,6 +364,9 @@ impl Evaluator {
     /// make its last pass; beside it the history is handed over whole.
     async fn finish(mut self) {
         let committing = async {
+            if let Some(step) = self.orders.last().await {
+                self.follow(step);
+            }
             self.look(self.now());
             self.refused = false;
             self.commit_next();
@@ -460,6 +374,11 @@ impl Evaluator {
                 let result = finished(&mut self.commit).await;
                 self.conclude(result);
                 self.commit_next();
+            }
+            self.blindness.write_next(&self.store, &self.trouble);
+            while self.blindness.is_writing() {
+                let written = self.blindness.written().await;
+                self.note_written(written);
             }
         };
         if timeout(LAST_COMMITS, committing).await.is_err() {
@@ -469,29 +388,12 @@ impl Evaluator {
         }
         if self.storeless.owed() > 0 {
             error!(
-                decisions = self.storeless.owed(),
+                owed = self.storeless.owed(),
                 "the store did not take what was decided meanwhile; people may be told of it again after the start"
             );
         }
         drop(self.commits_over);
-        self.picture.draw(&mut self.roster);
+        self.picture.draw(&mut self.roster, self.gates.announced());
         self.history.hand_over().await;
     }
-}
-
-fn tell(decision: &Decision, from: State) {
-    let incident = decision.incident.as_ref();
-    let failure = incident.and_then(|incident| incident.evidence.failure.as_ref());
-    info!(
-        channel = %decision.channel,
-        from = from.as_str(),
-        to = decision.state.as_str(),
-        since = %decision.since,
-        incident = incident.map(|incident| incident.id.0.as_str()),
-        event = decision.event.map(IncidentEvent::as_str),
-        reason = failure.map(|failure| failure.reason.as_str()),
-        detail = failure.map(|failure| failure.detail.as_str()),
-        mails = decision.notifications.len(),
-        "channel changed its state"
-    );
 }

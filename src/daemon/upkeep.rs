@@ -14,9 +14,9 @@ use tracing::{error, info, warn};
 
 use crate::{
     clock::Clock,
-    config::plan::Plan,
+    config::plan::{Plan, Team},
     daemon::{
-        evaluator::ruling,
+        evaluator::world::letterhead,
         trouble::{Failing, Trouble},
     },
     domain::notification::{
@@ -209,8 +209,8 @@ impl Caretaker {
 
     fn mails(&self, news: &StoreNews<'_>) -> Vec<Notification> {
         let plan = Arc::clone(&self.it.plans.borrow());
-        let recipients = plan.teams.values().flat_map(|team| &team.mail);
-        let letterhead = ruling::letterhead(&plan);
+        let recipients = plan.teams.values().flat_map(Team::recipients);
+        let letterhead = letterhead(&plan);
         upkeep::mails(news, recipients, &plan.boot.location, &letterhead, self.it.clock.now())
     }
 }

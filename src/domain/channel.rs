@@ -133,6 +133,10 @@ pub enum ChannelKind {
     Bot,
     /// An account on a social network.
     Social,
+    /// No door, but something that stands behind doors; only `[dependency.ID]` makes one.
+    #[serde(skip_deserializing)]
+    #[schemars(skip)]
+    Dependency,
 }
 
 impl ChannelKind {
@@ -147,6 +151,7 @@ impl ChannelKind {
             Self::Help => "help",
             Self::Bot => "bot",
             Self::Social => "social",
+            Self::Dependency => "dependency",
         }
     }
 }

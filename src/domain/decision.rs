@@ -1,15 +1,16 @@
-//! What a transition leads to: which incident it opens, worsens or resolves, and who is told. Pure: the same
-//! transition leads to the same incident and the same Message-IDs, so that a decision whose commit failed can be made
-//! again, and made twice is still one.
+//! What a transition leads to: which incident it opens, worsens or resolves. Pure: the same transition leads to the same
+//! incident, so that a decision whose commit failed can be made again, and made twice is still one. Who is told of it, and
+//! when, is decided in [`crate::domain::casebook`].
+
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 
 use crate::domain::{
-    channel::ChannelId,
+    channel::{ChannelId, ChannelKind},
     evaluation::{Rules, State, Transition},
-    incident::{Incident, IncidentEvent, IncidentId, Severity, Told},
-    notification::{Absence, Content, News, Notification, Route, Subject},
+    happening::{Account, Doorplate, Happening},
+    incident::{Incident, IncidentEvent, IncidentId, Severity, fingerprint},
 };
 
 /// What has been decided about one channel and is committed in one transaction, before anybody acts on it.
@@ -23,54 +24,83 @@ pub struct Decision {
     pub since: Timestamp,
     /// The incident as it stands after this decision, opened, changed or resolved by it; none where it touches none.
     pub incident: Option<Incident>,
+    /// What happened to the incident and is to be told; none where nothing is.
+    pub happening: Option<Happening>,
+}
+
+impl Decision {
     /// What happened to the incident.
-    pub event: Option<IncidentEvent>,
-    /// What people are told about it; empty where nobody is told.
-    pub notifications: Vec<Notification>,
+    #[must_use]
+    pub fn event(&self) -> Option<IncidentEvent> {
+        self.happening.as_ref().map(|happening| happening.event)
+    }
+}
+
+/// What is kept of a change of state, beside the record of it.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// What people need to know of the channel.
+    pub door: Doorplate,
+    /// The name of the bundle of evidence.
+    pub bundle: Option<String>,
+    /// What the window showed, as a JPEG.
+    pub picture: Option<Arc<[u8]>>,
 }
 
 /// Decides what a transition leads to. `standing` is the channel's open incident, if there is one.
 #[must_use]
 pub fn decide(
-    subject: &Subject<'_>,
+    channel: &ChannelId,
     rules: &Rules,
     standing: Option<&Incident>,
     transition: &Transition,
+    kept: Kept,
     now: Timestamp,
 ) -> Decision {
-    let (mut incident, event) = match follow(subject.channel, rules, standing, transition) {
-        Some((incident, event)) => (Some(incident), Some(event)),
-        None => (standing.cloned(), None),
-    };
-    let notifications = match (&mut incident, event) {
-        (Some(incident), Some(event)) => tell(subject, incident, event, transition, now),
-        _ => Vec::new(),
-    };
+    let followed = follow(channel, rules, standing, transition);
+    let happening = followed.map(|(incident, event)| {
+        let Kept { door, bundle, picture } = kept;
+        let account = Account::Change { transition: transition.clone(), bundle, picture };
+        Happening { incident, event, decided_at: now, door, account }
+    });
     Decision {
-        channel: subject.channel.clone(),
+        channel: channel.clone(),
         state: transition.to,
         since: transition.since,
-        incident,
-        event,
-        notifications,
+        incident: happening.as_ref().map(|happening| &happening.incident).or(standing).cloned(),
+        happening,
+    }
+}
+
+/// What a transition leads to where nobody is told of it alone.
+#[must_use]
+pub fn note(channel: &ChannelId, transition: &Transition) -> Decision {
+    Decision {
+        channel: channel.clone(),
+        state: transition.to,
+        since: transition.since,
+        incident: None,
+        happening: None,
     }
 }
 
 /// Decides what becomes of an open incident whose channel is no longer watched: it ends, and those who were told of it
-/// are told so. Of the channel nothing is known from then on, should it come back.
+/// are told so. Of the channel nothing is known from then on, should it come back. `since` is when it was first missed.
 #[must_use]
-pub fn withdraw(standing: &Incident, absence: &Absence<'_>, now: Timestamp) -> Decision {
+pub fn withdraw(standing: &Incident, since: Timestamp, now: Timestamp) -> Decision {
     let incident = Incident { resolved_at: Some(now), ..standing.clone() };
-    let event = IncidentEvent::Withdrawn;
-    let content = Content::withdraw(&incident, absence, now);
-    let mail_host = absence.letterhead.mail_host;
     Decision {
         channel: incident.channel.clone(),
         state: State::Unknown,
-        since: absence.since,
-        notifications: mails(&incident, event, incident.told.len(), &content, mail_host, now),
-        incident: Some(incident),
-        event: Some(event),
+        since,
+        incident: Some(incident.clone()),
+        happening: Some(Happening {
+            incident,
+            event: IncidentEvent::Withdrawn,
+            decided_at: now,
+            door: Doorplate { title: standing.channel.to_string(), kind: ChannelKind::Chat, team: None },
+            account: Account::Absence { since },
+        }),
     }
 }
 
@@ -112,7 +142,6 @@ fn open(channel: &ChannelId, severity: Severity, transition: &Transition) -> Inc
         confirmed_at: transition.at,
         resolved_at: None,
         evidence: transition.evidence.clone(),
-        told: Vec::new(),
     }
 }
 
@@ -121,69 +150,4 @@ fn open(channel: &ChannelId, severity: Severity, transition: &Transition) -> Inc
 fn incident_id(channel: &ChannelId, transition: &Transition) -> IncidentId {
     let exact = format!("{channel} {} {}", transition.at.as_nanosecond(), transition.since.as_nanosecond());
     IncidentId(format!("{}-{channel}-{}", transition.at.strftime("%Y%m%dT%H%M%SZ"), fingerprint(&exact, 4)))
-}
-
-/// The mails owed. The bad news goes to everybody in the team; its end goes to those who had the bad news, whoever is
-/// in the team by then, and to nobody else.
-fn tell(
-    subject: &Subject<'_>,
-    incident: &mut Incident,
-    event: IncidentEvent,
-    transition: &Transition,
-    now: Timestamp,
-) -> Vec<Notification> {
-    let told_before = incident.told.len();
-    if event != IncidentEvent::Resolved {
-        for recipient in subject.recipients {
-            if incident.told.iter().all(|told| told.recipient != *recipient) {
-                let message_id = message_id(&incident.id, event, recipient, subject.letterhead.mail_host);
-                incident.told.push(Told { recipient: recipient.clone(), message_id });
-            }
-        }
-    }
-    if incident.told.is_empty() {
-        return Vec::new();
-    }
-    let content = Content::compose(subject, &News { event, incident, transition, now });
-    mails(incident, event, told_before, &content, subject.letterhead.mail_host, now)
-}
-
-/// A mail to everybody who is told; to the first `told_before` of them it is a further one.
-fn mails(
-    incident: &Incident,
-    event: IncidentEvent,
-    told_before: usize,
-    content: &Content,
-    mail_host: &str,
-    now: Timestamp,
-) -> Vec<Notification> {
-    let mails = incident.told.iter().enumerate().map(|(index, told)| Notification {
-        incident: incident.id.clone(),
-        event,
-        route: Route::Mail,
-        recipient: told.recipient.clone(),
-        message_id: message_id(&incident.id, event, &told.recipient, mail_host),
-        in_reply_to: (index < told_before).then(|| told.message_id.clone()),
-        created_at: now,
-        content: content.clone(),
-    });
-    mails.collect()
-}
-
-/// The Message-ID of a mail: the same for the same incident, event and recipient.
-pub(in crate::domain) fn message_id(
-    incident: &IncidentId,
-    event: IncidentEvent,
-    recipient: &str,
-    mail_host: &str,
-) -> String {
-    format!("{incident}.{}.{}@{mail_host}", event.as_str(), fingerprint(recipient, 16))
-}
-
-/// The first `digits` hexadecimal digits of a text's SHA-256.
-fn fingerprint(text: &str, digits: usize) -> String {
-    let digest = Sha256::digest(text);
-    let mut hex: String = digest.iter().take(digits.div_ceil(2)).map(|byte| format!("{byte:02x}")).collect();
-    hex.truncate(digits);
-    hex
 }

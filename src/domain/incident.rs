@@ -5,10 +5,12 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::domain::{
     channel::ChannelId,
     evaluation::{Evidence, Outage, State},
+    notification::{Recipient, recipient},
 };
 
 /// An incident's id: unique for good, safe in a URL, a file name and a Message-ID; sorts by time of opening.
@@ -60,8 +62,6 @@ pub struct Incident {
     pub resolved_at: Option<Timestamp>,
     /// What it rests on.
     pub evidence: Evidence,
-    /// Who has been told, in the order of telling. They and nobody else hear of the recovery.
-    pub told: Vec<Told>,
 }
 
 impl Incident {
@@ -76,16 +76,7 @@ impl Incident {
     }
 }
 
-/// Somebody who has been told of an incident by mail.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
-    /// The address.
-    pub recipient: String,
-    /// The Message-ID of the first mail, to which all later ones reply.
-    pub message_id: String,
-}
-
-/// What happened to an incident; each is told to people.
+/// What happened to an incident, or to the case that it belongs to; each is told to people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IncidentEvent {
@@ -97,13 +88,28 @@ pub enum IncidentEvent {
     Resolved,
     /// Its channel is no longer watched, so no recovery will ever be seen.
     Withdrawn,
+    /// More channels fell for the same cause.
+    Spread,
+    /// Some of the channels that fell for one cause work again, others do not yet.
+    Eased,
+    /// It was none of a channel: the monitor itself saw nothing for a while, and sees again.
+    Blind,
     /// It is none of a channel: the monitor's own store was damaged, or takes nothing.
     Store,
 }
 
 impl IncidentEvent {
     /// Every event.
-    pub const ALL: [Self; 5] = [Self::Opened, Self::Worsened, Self::Resolved, Self::Withdrawn, Self::Store];
+    pub const ALL: [Self; 8] = [
+        Self::Opened,
+        Self::Worsened,
+        Self::Resolved,
+        Self::Withdrawn,
+        Self::Spread,
+        Self::Eased,
+        Self::Blind,
+        Self::Store,
+    ];
 
     /// The word used in metrics, columns and Message-IDs.
     #[must_use]
@@ -113,7 +119,29 @@ impl IncidentEvent {
             Self::Worsened => "worsened",
             Self::Resolved => "resolved",
             Self::Withdrawn => "withdrawn",
+            Self::Spread => "spread",
+            Self::Eased => "eased",
+            Self::Blind => "blind",
             Self::Store => "store",
         }
     }
+}
+
+/// By what a mail is known: the same for the same incident, the same word of what happened, and the same recipient.
+pub(crate) fn message_id(
+    incident: &IncidentId,
+    word: &str,
+    recipient: &Recipient,
+    mail_host: &str,
+) -> String {
+    let identity = recipient::identity(recipient.route, &recipient.address);
+    format!("{incident}.{word}.{}@{mail_host}", fingerprint(&identity, 16))
+}
+
+/// The first `digits` hexadecimal digits of a text's SHA-256.
+pub(crate) fn fingerprint(text: &str, digits: usize) -> String {
+    let digest = Sha256::digest(text);
+    let mut hex: String = digest.iter().take(digits.div_ceil(2)).map(|byte| format!("{byte:02x}")).collect();
+    hex.truncate(digits);
+    hex
 }

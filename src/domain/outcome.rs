@@ -259,6 +259,19 @@ impl Reason {
                 | Self::Late
         )
     }
+
+    /// Whether it says that names cannot be resolved.
+    #[must_use]
+    pub fn is_of_names(self) -> bool {
+        matches!(self, Self::DnsNxdomain | Self::DnsServfail | Self::DnsTimeout | Self::DnsMalformed)
+    }
+
+    /// Whether it lies below what a customer would put into words: in names, connections, protocols, or in a service that
+    /// answers with an error.
+    #[must_use]
+    pub fn is_technical(self) -> bool {
+        self >= Self::DnsNxdomain && !matches!(self, Self::Content | Self::Auth)
+    }
 }
 
 closed_set! {

@@ -56,6 +56,8 @@ pub struct Instruments {
     pub heartbeat_withheld: IntGaugeVec,
     /// Whether not one probe can look, by cause.
     pub blind: IntGaugeVec,
+    /// Whether each sentinel answered when it was asked last, by its name.
+    pub sentinel_up: IntGaugeVec,
     registry: Registry,
 }
 
@@ -94,6 +96,7 @@ impl Instruments {
                 IntGaugeVec::new(opts(metrics::HEARTBEAT_WITHHELD), &["reason"]),
             ),
             blind: keep(&registry, IntGaugeVec::new(opts(metrics::BLIND), &["cause"])),
+            sentinel_up: keep(&registry, IntGaugeVec::new(opts(metrics::SENTINEL_UP), &["sentinel"])),
             registry,
         }
     }

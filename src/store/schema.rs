@@ -73,6 +73,62 @@ const STEPS: &[&str] = &[
     CREATE INDEX outcome_contact ON outcome (started_at) WHERE contact IS NOT NULL;
     ALTER TABLE outbox ADD COLUMN picture BLOB;
 ",
+    // Whoever was told of an open incident so far is told of its case from now on.
+    "
+    CREATE TABLE happening (
+        id         INTEGER PRIMARY KEY AUTOINCREMENT,
+        incident   TEXT NOT NULL,
+        event      TEXT NOT NULL,
+        decided_at INTEGER NOT NULL,
+        record     TEXT NOT NULL,
+        picture    BLOB,
+        told_in    TEXT,
+        told_at    INTEGER,
+        UNIQUE (incident, event)
+    ) STRICT;
+    CREATE INDEX happening_owed ON happening (id) WHERE told_in IS NULL;
+
+    CREATE TABLE alert_case (
+        id        TEXT PRIMARY KEY,
+        opened_at INTEGER NOT NULL,
+        closed_at INTEGER,
+        record    TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX alert_case_open ON alert_case (id) WHERE closed_at IS NULL;
+
+    INSERT INTO alert_case (id, opened_at, record)
+    SELECT incident, confirmed_at, json_object(
+        'id', incident, 'opened_at', record ->> '$.confirmed_at', 'closed_at', NULL,
+        'members', json_array(json_object(
+            'incident', incident, 'channel', channel, 'severity', severity,
+            'began_at', record ->> '$.began_at', 'confirmed_at', record ->> '$.confirmed_at',
+            'failure', json(record -> '$.evidence.failure'),
+            'agreeing', json_array(record -> '$.evidence.agreeing', record -> '$.evidence.of'),
+            'bundle', NULL, 'stands_on', json_array(), 'is_told', json('true'), 'end', NULL)),
+        'common', json_array(), 'told', json(record -> '$.told'), 'tellings', 1,
+        'told_at', record ->> '$.confirmed_at')
+    FROM incident WHERE resolved_at IS NULL;
+",
+    "
+    CREATE TABLE blindness (
+        began_at  INTEGER PRIMARY KEY,
+        ended_at  INTEGER,
+        causes    TEXT NOT NULL,
+        sentinels TEXT NOT NULL
+    ) STRICT;
+",
+    "
+    CREATE TABLE maintenance (
+        id       TEXT PRIMARY KEY,
+        from_at  INTEGER NOT NULL,
+        until_at INTEGER NOT NULL,
+        record   TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
+    "
+    ALTER TABLE outbox ADD COLUMN facts TEXT;
+    CREATE INDEX outbox_alerts ON outbox (recipient, incident, id) WHERE route = 'alertmanager';
+",
     "
     CREATE TABLE seal (
         name TEXT PRIMARY KEY,

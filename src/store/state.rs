@@ -5,12 +5,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::{Store, StoreError, outbox};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{Store, StoreError, blindness, casebook, maintenance};
 use crate::domain::{
+    case::Case,
     channel::{ChannelId, ProbeKey},
     decision::Decision,
     evaluation::State,
+    happening::Happening,
     incident::Incident,
+    maintenance::Stint,
+    network::Blindness,
 };
 
 /// What the store knows of the time before a restart.
@@ -18,8 +24,16 @@ use crate::domain::{
 pub struct Remembered {
     /// Every channel ever judged, also those no longer configured.
     pub channels: BTreeMap<ChannelId, RememberedChannel>,
+    /// Every case that is open.
+    pub cases: Vec<Case>,
+    /// What has happened and nobody has been told of, in order.
+    pub owed: Vec<Happening>,
     /// How often each probe has asked for people today.
     pub asked: HashMap<ProbeKey, u32>,
+    /// The time without sight that was not over.
+    pub blindness: Option<Blindness>,
+    /// Windows of maintenance that were begun, extended or ended by command.
+    pub maintenance: Vec<Stint>,
 }
 
 /// One channel as it was last committed.
@@ -42,14 +56,14 @@ impl Store {
         self.call("read what was judged", |handle| read_all(&handle.connection)).await
     }
 
-    /// Commits decisions: of each the channel's state, its incident and what people are told, all in one durable
-    /// transaction. Committing the same decision again changes nothing: a notification is known by its Message-ID.
+    /// Commits decisions: of each the channel's state, its incident and what people are owed, all in one durable
+    /// transaction. Committing the same decision again changes nothing: what happened is known by incident and event.
     ///
     /// # Errors
     /// When the transaction could not be committed; nothing of it has happened then, and it may be proposed again.
     pub async fn commit(&self, decisions: Vec<Decision>) -> Result<(), StoreError> {
         self.call("commit a decision", move |handle| {
-            let is_told = decisions.iter().any(|decision| !decision.notifications.is_empty());
+            let is_told = decisions.iter().any(|decision| decision.happening.is_some());
             let halt = if is_told { crate::halt::here } else { |_: &str| () };
             halt("after_decide");
             let transaction = handle.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -65,30 +79,42 @@ impl Store {
     }
 }
 
+/// What is known in memory, to be written into a store that was restored from an older moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The state of every channel and its open incident.
+    pub channels: Vec<Decision>,
+    /// Every case that is open.
+    pub cases: Vec<Case>,
+    /// What has happened and nobody has been told of, in order.
+    pub owed: Vec<Happening>,
+}
+
 impl Store {
-    /// Writes what is known in memory into a store that was restored from an older moment: the state of every channel
-    /// and its open incident. What is open in the store and not among them is over.
+    /// Writes what is known in memory into a store that was restored from an older moment. What is open in the store, or
+    /// owed by it, and not among that, is over.
     ///
     /// # Errors
     /// When it could not be committed; nothing of it has happened then.
-    pub async fn rewrite(&self, standing: Vec<Decision>, at: Timestamp) -> Result<(), StoreError> {
+    pub async fn rewrite(&self, standing: Standing, at: Timestamp) -> Result<(), StoreError> {
         self.transact("write down again what was judged", move |transaction| {
-            for decision in &standing {
+            let Standing { channels, cases, owed } = &standing;
+            for decision in channels {
                 write(transaction, decision)?;
             }
             let open: BTreeSet<&str> =
-                standing.iter().filter_map(|it| it.incident.as_ref()).map(|it| it.id.0.as_str()).collect();
+                channels.iter().filter_map(|it| it.incident.as_ref()).map(|it| it.id.0.as_str()).collect();
             let stored: Vec<String> = transaction
                 .prepare("SELECT record FROM incident WHERE resolved_at IS NULL")?
                 .query_map([], |row| row.get(0))?
                 .collect::<rusqlite::Result<_>>()?;
             for record in stored {
-                let incident = from_json(&record)?;
+                let incident: Incident = from_json(&record)?;
                 if !open.contains(incident.id.0.as_str()) {
                     write_incident(transaction, &Incident { resolved_at: Some(at), ..incident })?;
                 }
             }
-            Ok(())
+            casebook::rewrite(transaction, cases, owed, at)
         })
         .await
     }
@@ -100,7 +126,12 @@ pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<Remembered> 
         .prepare("SELECT record FROM incident WHERE channel = ? AND resolved_at IS NULL ORDER BY confirmed_at DESC LIMIT 1")?;
     let mut channels = connection.prepare("SELECT channel, state, since FROM channel")?;
     let mut rows = channels.query([])?;
-    let mut remembered = Remembered::default();
+    let mut remembered = Remembered {
+        cases: casebook::open_cases(connection)?,
+        owed: casebook::owed(connection)?,
+        maintenance: maintenance::load(connection)?,
+        ..Remembered::default()
+    };
     while let Some(row) = rows.next()? {
         let id: String = row.get(0)?;
         let incident: Option<String> = incidents.query_row([&id], |row| row.get(0)).optional()?;
@@ -112,6 +143,7 @@ pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<Remembered> 
         let since = moment(row.get(2)?)?;
         remembered.channels.insert(ChannelId::new(&id), RememberedChannel { state, since, incident });
     }
+    remembered.blindness = blindness::open(connection)?;
     Ok(remembered)
 }
 
@@ -129,15 +161,14 @@ fn write(transaction: &Transaction<'_>, decision: &Decision) -> rusqlite::Result
     if let Some(incident) = &decision.incident {
         write_incident(transaction, incident)?;
     }
-    for notification in &decision.notifications {
-        outbox::enqueue(transaction, notification)?;
+    if let Some(happening) = &decision.happening {
+        casebook::owe(transaction, happening)?;
     }
     Ok(())
 }
 
 fn write_incident(transaction: &Transaction<'_>, incident: &Incident) -> rusqlite::Result<()> {
-    let record = serde_json::to_string(incident)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let record = to_json(incident)?;
     transaction
         .prepare_cached(
             "INSERT INTO incident (incident, channel, severity, began_at, confirmed_at, resolved_at, record)
@@ -157,7 +188,13 @@ fn write_incident(transaction: &Transaction<'_>, incident: &Incident) -> rusqlit
     Ok(())
 }
 
-fn from_json(record: &str) -> rusqlite::Result<Incident> {
+/// A record as its column keeps it.
+pub(super) fn to_json(record: &impl Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(record).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+/// A record from its column.
+pub(super) fn from_json<T: DeserializeOwned>(record: &str) -> rusqlite::Result<T> {
     serde_json::from_str(record).map_err(|error| unreadable(0, &error.to_string()))
 }
 

@@ -14,11 +14,13 @@ use serde_json::Value;
 
 use crate::loopback::certificates::Authority;
 
-/// The variables that the shipped `probes.toml` refers to.
-const SHIPPED_SECRETS: [(&str, &str); 3] = [
+/// The variables that the shipped `probes.toml` and the examples of the documentation refer to.
+const SHIPPED_SECRETS: [(&str, &str); 5] = [
     ("SMTP_PASSWORD", "a-password-of-some-length"),
     ("HOTLINE_API_KEY", "a-key-of-some-length"),
     ("AGENTS_API_TOKEN", "a-token-of-some-length"),
+    ("SLACK_WEBHOOK", "https://hooks.slack.example/services/T000/B000/XXXX"),
+    ("PAGERDUTY_ROUTING_KEY", "a-key-of-some-length"),
 ];
 
 /// Every fixture of a directory: its files, and the `probes.toml` of its subdirectories.
@@ -343,12 +345,37 @@ fn the_plan_says_what_the_file_says() {
     assert_eq!(plan.boot.listen, "[::1]:9899".parse().unwrap());
     assert_eq!(plan.boot.store, Path::new("/var/lib/lamplighter/lamplighter.db"));
     assert_eq!((plan.runs_max, plan.runs_per_host_max), (500, 10));
+    assert_eq!(plan.network.mail_after.as_secs(), 300);
+    let sentinels: Vec<String> = plan
+        .network
+        .sentinels
+        .iter()
+        .map(|one| {
+            format!(
+                "{} {} {} {:?}/{:?}",
+                one.name,
+                one.kind.as_str(),
+                one.sentinel.target(),
+                one.every,
+                one.timeout
+            )
+        })
+        .collect();
+    assert_eq!(
+        sentinels,
+        [
+            "names resolver example.com 10s/3s",
+            "router gateway 10.0.0.1:53 5s/2s",
+            "far address 192.0.2.7:443 5s/2s",
+            "other address [2001:db8::7]:443 5s/2s",
+        ]
+    );
     let mail = plan.mail.unwrap();
     assert_eq!((mail.host.as_str(), mail.port), ("mail.example.com", 2525));
     let (user, password) = mail.credentials.unwrap();
     assert_eq!((user.as_str(), password.expose()), ("lamplighter", "a-secret-of-some-length"));
     let channels: Vec<&str> = plan.channels.keys().map(|id| id.as_str()).collect();
-    assert_eq!(channels, ["mailbox", "web-chat"]);
+    assert_eq!(channels, ["crm", "mailbox", "web-chat"]);
     let chat = plan.channels.values().last().unwrap();
     assert_eq!((chat.rules.dark_after.count, chat.rules.dark_after.of), (2, 2));
     assert_eq!((chat.rules.up_after.count, chat.rules.up_after.of), (1, 1));
@@ -360,7 +387,7 @@ fn the_plan_says_what_the_file_says() {
     assert_eq!(launcher.redactor.redact("it said a-secret-of-some-length!"), "it said ***!");
     let customer = chat.probes.values().find(|probe| probe.key.probe.as_str() == "customer").unwrap();
     assert_eq!(customer.redactor.redact("typed a-secret-of-some-length"), "typed ***", "it is typed");
-    let mailbox = plan.channels.values().next().unwrap();
+    let mailbox = &plan.channels[&lamplighter::domain::channel::ChannelId::new("mailbox")];
     assert_eq!((mailbox.rules.dark_after.count, mailbox.rules.dark_after.of), (2, 3), "from [defaults]");
     assert_eq!(mailbox.probes.values().next().unwrap().every.as_secs(), 90, "from [defaults]");
 }

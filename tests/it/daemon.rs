@@ -1,10 +1,13 @@
 //! The loops on a paused clock: real store, real judgement, real dispatcher; only the doors and the mail server are
 //! played.
 
+mod blindness;
 mod clocks;
 mod evaluation;
 mod heartbeat;
+mod hours;
 mod plans;
 mod schedule;
 pub mod stage;
 mod storeless;
+mod telling;

@@ -19,14 +19,14 @@ use lamplighter::{
         incident::IncidentEvent,
         outcome::{Outcome, Verdict},
     },
-    store::{Restored, Source, Store, backup},
+    store::{Restored, Source, Standing, Store, backup},
 };
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use crate::samples::{decision, notification, start};
+use crate::samples::{announcement, commit, decision, notification, start};
 
 const ANNA: &str = "anna@example.com";
 const BERT: &str = "bert@example.com";
@@ -97,7 +97,14 @@ type Content = BTreeMap<String, String>;
 fn content(path: &Path) -> Content {
     let connection = Connection::open(path).unwrap();
     let mut content = Content::new();
-    for (table, key) in [("channel", "channel"), ("incident", "incident"), ("outbox", "message_id")] {
+    let tables = [
+        ("channel", "channel"),
+        ("incident", "incident"),
+        ("happening", "incident || event"),
+        ("alert_case", "id"),
+        ("outbox", "message_id"),
+    ];
+    for (table, key) in tables {
         let columns: Vec<String> = connection
             .prepare("SELECT name FROM pragma_table_info(?) WHERE name != 'id'")
             .unwrap()
@@ -143,8 +150,8 @@ async fn past(end: End) -> Past {
             let incident = format!("h{hour}-{number:02}");
             let channel = format!("channel-{number}");
             let event = if hour == 1 { IncidentEvent::Resolved } else { IncidentEvent::Opened };
-            let decided = decision(&channel, &incident, event, &[ANNA, BERT], at);
-            store.commit(vec![decided]).await.unwrap();
+            let decided = decision(&channel, &incident, event, at);
+            commit(&store, decided, &[ANNA, BERT]).await.unwrap();
             store.append(outcomes(40, at)).await.unwrap();
         }
         for due in store
@@ -360,7 +367,7 @@ async fn a_store_that_is_damaged_while_in_use_heals_and_is_written_down_again() 
     let mut restored = store.restored();
     let length = fs::metadata(&past.path).unwrap().len();
     fs::write(&past.path, vec![0x5a; usize::try_from(length).unwrap()]).unwrap();
-    let decided = || decision("channel-3", "new", IncidentEvent::Opened, &[ANNA], minute(301));
+    let decided = || decision("channel-3", "new", IncidentEvent::Opened, minute(301));
     let refused = loop {
         // What SQLite still has in its memory it need not read.
         match store.commit(vec![decided()]).await {
@@ -374,8 +381,16 @@ async fn a_store_that_is_damaged_while_in_use_heals_and_is_written_down_again() 
     assert_eq!(healed.from, Source::Backup(minute(110)));
     restored.changed().await.unwrap();
 
-    store.rewrite(vec![decided()], minute(303)).await.unwrap();
+    let owed = decision("channel-4", "later", IncidentEvent::Opened, minute(301)).happening.unwrap();
+    let standing = Standing {
+        channels: vec![decided()],
+        cases: announcement(&decided(), &[ANNA]).cases,
+        owed: vec![owed.clone()],
+    };
+    store.rewrite(standing.clone(), minute(303)).await.unwrap();
     let remembered = store.load().await.unwrap();
+    assert_eq!(remembered.cases, standing.cases, "no other case is open any more");
+    assert_eq!(remembered.owed, [owed], "nothing else is owed any more");
     let open: Vec<_> = remembered.channels.values().filter_map(|channel| channel.incident.as_ref()).collect();
     assert_eq!(open.len(), 1, "what is not known any more is over");
     assert_eq!(open[0].id.0, "new");
@@ -422,7 +437,7 @@ async fn a_directory_of_backups_that_cannot_be_written_is_said() {
     let error = store.back_up(minute(301)).await.unwrap_err();
     assert!(error.to_string().contains("lamplighter.backups"), "{error}");
     store
-        .commit(vec![decision("chat", "i", IncidentEvent::Opened, &[ANNA], minute(302))])
+        .commit(vec![decision("chat", "i", IncidentEvent::Opened, minute(302))])
         .await
         .expect("a verdict does not wait for it");
 }

@@ -52,7 +52,7 @@ async fn a_refusal_of_one_recipient_is_final_for_him_alone_and_stands_in_log_and
     })
     .await;
     assert_eq!(sink.taken().iter().map(|mail| mail.to.as_str()).collect::<Vec<_>>(), [BERT]);
-    assert_eq!(pending(running.directory.path()), 0);
+    until("both are marked", async || pending(running.directory.path()) == 0).await;
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::samples::{decision, start};
+use crate::samples::{commit, decision, start};
 
 const ANNA: &str = "anna@example.com";
 const BERT: &str = "bert@example.com";
@@ -173,7 +173,7 @@ impl House {
 
     fn begin(&mut self) {
         let route: Arc<dyn Notifier> = Arc::clone(&self.server) as _;
-        let (_, routes) = watch::channel(Routes::from([(Route::Mail, route)]));
+        let (_, routes) = watch::channel(Routes::from([(Route::Mail.into(), route)]));
         let (bell, metrics) = (Arc::clone(&self.bell), Arc::clone(&self.metrics));
         let (direct_in, direct) = mpsc::channel(8);
         self.direct = direct_in;
@@ -184,8 +184,8 @@ impl House {
 
     /// Commits as the evaluator does, and rings.
     async fn tell(&self, incident: &str, event: IncidentEvent, recipients: &[&str]) {
-        let decision = decision("web-chat", incident, event, recipients, self.clock.now());
-        self.store.commit(vec![decision]).await.unwrap();
+        let decision = decision("web-chat", incident, event, self.clock.now());
+        commit(&self.store, decision, recipients).await.unwrap();
         self.bell.notify_one();
     }
 
@@ -251,8 +251,8 @@ async fn a_notification_leaves_as_soon_as_the_bell_rings_and_once() {
 async fn a_bell_that_nobody_rings_costs_a_minute_at_most() {
     let house = House::with(Played::default());
     sleep(Duration::from_secs(7)).await;
-    let decision = decision("web-chat", "i1", IncidentEvent::Opened, &[ANNA], house.clock.now());
-    house.store.commit(vec![decision]).await.unwrap();
+    let decision = decision("web-chat", "i1", IncidentEvent::Opened, house.clock.now());
+    commit(&house.store, decision, &[ANNA]).await.unwrap();
     sleep(MINUTE).await;
     assert_eq!(house.server.taken().len(), 1);
     house.end().await;
@@ -407,8 +407,8 @@ async fn a_restart_in_the_middle_of_an_outage_forgets_nothing() {
 async fn shutdown_sends_what_is_due_and_waits_no_longer_than_five_seconds() {
     let house = House::with(Played::default());
     sleep(Duration::from_secs(1)).await;
-    let decision = decision("web-chat", "i1", IncidentEvent::Opened, &[ANNA], house.clock.now());
-    house.store.commit(vec![decision]).await.unwrap();
+    let decision = decision("web-chat", "i1", IncidentEvent::Opened, house.clock.now());
+    commit(&house.store, decision, &[ANNA]).await.unwrap();
     let server = Arc::clone(&house.server);
     house.end().await;
     assert_eq!(server.taken().len(), 1, "without a bell, in the last pass");

@@ -57,11 +57,13 @@ enum Death {
     ByServer(Step),
 }
 
-const DEATHS: [Death; 8] = [
+const DEATHS: [Death; 10] = [
     Death::AtRandom,
     Death::Halted("after_decide"),
     Death::Halted("before_commit"),
     Death::Halted("after_commit"),
+    Death::Halted("before_announce"),
+    Death::Halted("after_announce"),
     Death::ByServer(Step::Connect),
     Death::ByServer(Step::Dot),
     Death::ByServer(Step::Answered),
@@ -76,6 +78,8 @@ impl fmt::Display for Death {
             Self::Halted("after_decide") => "after decide",
             Self::Halted("before_commit") => "before commit",
             Self::Halted("after_commit") => "after commit",
+            Self::Halted("before_announce") => "before the mails are committed",
+            Self::Halted("after_announce") => "after the mails are committed",
             Self::Halted(_) => "after 250, before marking",
             Self::ByServer(Step::Connect) => "before send",
             Self::ByServer(Step::Dot) => "after DATA",
@@ -93,7 +97,8 @@ struct Target {
 
 impl Target {
     async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        // Each door has a host of its own: doors on one host that fall together are told in one mail.
+        let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let broken = Arc::new(AtomicBool::new(false));
         let mut serving = JoinSet::new();
@@ -181,7 +186,7 @@ mail = ["anna@example.com", "bert@example.com"]
 "#,
             harness.sink.port()
         );
-        for door in DOORS {
+        for (door, host) in DOORS.iter().zip(["127.0.0.1", "127.0.0.2"]) {
             config += &format!(
                 r#"
 [channel.{door}]
@@ -194,7 +199,7 @@ up_after = {{ successes = 2 }}
 [channel.{door}.probe.page]
 every = "100ms"
 timeout = "5s"
-http = {{ url = "http://127.0.0.1:{}/{door}" }}
+http = {{ url = "http://{host}:{}/{door}" }}
 "#,
                 harness.target.port
             );

@@ -1,26 +1,28 @@
 //! The mails as they are read, golden: text and HTML of every situation, and what must hold for each of them.
 
-mod situations;
+mod blind;
+mod groups;
+pub mod situations;
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use expect_test::expect_file;
 use lamplighter::domain::{
     channel::ChannelKind,
-    decision::{Decision, withdraw},
+    decision::Decision,
     evaluation::State,
     incident::IncidentEvent,
-    notification::Content,
+    notification::{Content, Recipient},
     outcome::{Phase, PhaseKind, Reason, Stage},
 };
 use scraper::{Html, Selector};
-use situations::{Situation, absence, answered, began, failure, neighbour, phases};
+use situations::{Situation, Story, answered, began, failure, neighbour, phases};
 
 const HOSTILE: &str = "<script>alert(1)</script><img src=x onerror=alert(2)>\r\nBcc: everybody@example.com\r\n\r\n\
                        \u{202e}moc.live\u{202c} \u{1b}[31mred \" onmouseover=\"x ' & &lt; =cmd|' /C calc'!A0 \0";
 
-fn content(decision: &Decision) -> Content {
-    decision.notifications[0].content.clone()
+fn content(story: &Story) -> Content {
+    story.announcement.notifications[0].content.clone()
 }
 
 fn opened(situation: &Situation) -> Content {
@@ -33,6 +35,8 @@ fn mails() -> BTreeMap<&'static str, Content> {
     mails.extend(other_doors());
     mails.extend(news());
     mails.extend(oddities());
+    mails.extend(groups::mails().into_iter().filter(|(name, _)| *name != "group-of-a-thousand"));
+    mails.extend(blind::mails());
     mails
 }
 
@@ -171,7 +175,6 @@ fn polled() -> Vec<Phase> {
 fn news() -> BTreeMap<&'static str, Content> {
     let chat = Situation::chat();
     let dark = chat.opened(State::Dark);
-    let incident = dark.incident.clone().unwrap();
     let slow = Situation {
         alert_on_degraded: true,
         failure: failure(Stage::Expect, None, Reason::TooSlow, None, "took 3.4 s, expected at most 2 s"),
@@ -179,18 +182,15 @@ fn news() -> BTreeMap<&'static str, Content> {
         ..Situation::chat()
     };
     let degraded = slow.opened(State::Degraded);
-    let worsened = Situation { alert_on_degraded: true, ..Situation::chat() }.followed(
-        degraded.incident.as_ref().unwrap(),
-        State::Dark,
-        600,
-    );
+    let worsened =
+        Situation { alert_on_degraded: true, ..Situation::chat() }.followed(&degraded, State::Dark, 600);
     let still_slow = Situation { alert_on_degraded: false, ..slow };
     BTreeMap::from([
-        ("recovery", content(&chat.followed(&incident, State::Up, 725))),
-        ("recovery-but-degraded", content(&still_slow.followed(&incident, State::Degraded, 7_500))),
+        ("recovery", content(&chat.followed(&dark, State::Up, 725))),
+        ("recovery-but-degraded", content(&still_slow.followed(&dark, State::Degraded, 7_500))),
         ("degraded", content(&degraded)),
         ("worsened", content(&worsened)),
-        ("withdrawn", content(&withdraw(&incident, &absence(3_900), began() + Duration::from_secs(4_500)))),
+        ("withdrawn", content(&chat.withdrawn(&dark, 3_900, 4_500))),
         ("late", content(&dark).sent_late(Duration::from_secs(7_500))),
     ])
 }
@@ -249,6 +249,14 @@ fn mails_read_as_agreed() {
 }
 
 #[test]
+fn a_thousand_doors_are_all_named_in_one_mail() {
+    let mail = &groups::mails()["group-of-a-thousand"];
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/mails");
+    let text = format!("Subject: {}\n\n{}", mail.subject, mail.text);
+    expect_file![folder.join("group-of-a-thousand.txt")].assert_eq(&text);
+}
+
+#[test]
 fn the_first_five_lines_say_everything_and_fit() {
     for (name, mail) in mails().into_iter().filter(|(name, _)| *name != "late") {
         let lines: Vec<&str> = mail.text.lines().take(6).collect();
@@ -257,7 +265,10 @@ fn the_first_five_lines_say_everything_and_fit() {
             "{name}: {lines:?}"
         );
         assert_eq!(lines[5], "", "{name}");
-        let is_other_news = name.starts_with("recovery") || ["degraded", "withdrawn"].contains(&name);
+        let is_other_news = name.starts_with("recovery")
+            || name == "group-is-over"
+            || name.starts_with("blind-")
+            || ["degraded", "withdrawn"].contains(&name);
         assert!(lines[0].starts_with("DARK since 03:") || is_other_news);
         assert!(lines[1].starts_with("Customers: "), "{name}: {lines:?}");
     }
@@ -352,24 +363,26 @@ fn a_mail_sent_soon_does_not_say_that_it_is_late() {
 
 #[test]
 fn a_withdrawal_ends_the_incident_and_goes_to_those_who_were_told_in_their_thread() {
-    let recipients = ["anna@example.com".to_owned(), "bert@example.com".to_owned()];
-    let opened = Situation { recipients: recipients.to_vec(), ..Situation::chat() }.opened(State::Dark);
-    let incident = opened.incident.unwrap();
+    let recipients = ["anna@example.com", "bert@example.com"].map(Recipient::mail);
+    let told = Situation { recipients: recipients.to_vec(), ..Situation::chat() };
+    let opened = told.opened(State::Dark);
+    let story = told.withdrawn(&opened, 3_900, 4_500);
+    let Decision { state, incident, .. } = &story.decision;
+    assert_eq!((*state, story.decision.event()), (State::Unknown, Some(IncidentEvent::Withdrawn)));
     let now = began() + Duration::from_secs(4_500);
-    let decision = withdraw(&incident, &absence(3_900), now);
-    assert_eq!((decision.state, decision.event), (State::Unknown, Some(IncidentEvent::Withdrawn)));
-    assert_eq!(decision.incident.unwrap().resolved_at, Some(now));
-    for ((mail, first), recipient) in
-        decision.notifications.iter().zip(&opened.notifications).zip(&recipients)
-    {
-        assert_eq!(&mail.recipient, recipient);
+    assert_eq!(incident.as_ref().unwrap().resolved_at, Some(now));
+    let mails = &story.announcement.notifications;
+    for ((mail, first), recipient) in mails.iter().zip(&opened.announcement.notifications).zip(&recipients) {
+        assert_eq!((mail.route, &mail.recipient), (recipient.route, &recipient.address));
         assert_eq!(mail.in_reply_to.as_ref(), Some(&first.message_id));
         assert_ne!(mail.message_id, first.message_id);
     }
-    assert_eq!(decision.notifications.len(), 2);
-    let untold = Situation { recipients: Vec::new(), ..Situation::chat() }.opened(State::Dark);
-    let decision = withdraw(&untold.incident.unwrap(), &absence(3_900), now);
-    assert!(decision.notifications.is_empty() && decision.incident.unwrap().resolved_at.is_some());
+    assert_eq!(mails.len(), 2);
+    let untold = Situation { recipients: Vec::new(), ..Situation::chat() };
+    let story = untold.withdrawn(&untold.opened(State::Dark), 3_900, 4_500);
+    assert!(story.announcement.notifications.is_empty());
+    assert!(story.decision.incident.unwrap().resolved_at.is_some());
+    assert_eq!(story.announcement.cases[0].closed_at, Some(now));
 }
 
 #[test]

@@ -12,17 +12,21 @@ use std::{
     time::Duration,
 };
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::Timestamp;
 use lamplighter::domain::{
-    channel::{ChannelId, ChannelKind, Location, ProbeKey, ProbeName},
+    casebook::{Announcement, Casebook},
+    channel::{ChannelId, ChannelKind, ProbeKey, ProbeName, TeamId},
     contact::Contact,
-    decision::{Decision, decide},
-    evaluation::{ChannelState, Moment, Quorum, Rules, State, Waiting, Watched},
-    incident::Incident,
-    notification::{Letterhead, Subject},
+    decision::{Decision, Kept, decide},
+    evaluation::{ChannelState, Moment, Opening, Quorum, Rules, State, Waiting, Watched},
+    incident::{Incident, IncidentEvent},
+    notification::Recipient,
     outcome::{Detail, Failure, Inconclusive, InconclusiveReason, Outcome, Reason, Stage, Verdict},
+    shared::Shared,
 };
 use serde::Deserialize;
+
+use crate::neighbourhood::{Doorway, Neighbourhood, doorplate};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,6 +55,21 @@ struct Scenario {
     /// From which to which second the store refuses to commit.
     #[serde(default)]
     store_down: Vec<(u64, u64)>,
+    /// What a channel stands on.
+    #[serde(default)]
+    stands_on: BTreeMap<String, Vec<String>>,
+    /// Dependencies with probes of their own, and from which to which second those find it broken.
+    #[serde(default)]
+    dependencies: BTreeMap<String, Vec<(u64, u64)>>,
+    /// So many seconds pass after the last run.
+    #[serde(default)]
+    after: u64,
+    /// From which to which second it is outside the hours of every channel.
+    #[serde(default)]
+    out_of_hours: Vec<(u64, u64)>,
+    /// From which to which second every channel is under maintenance.
+    #[serde(default)]
+    maintenance: Vec<(u64, u64)>,
     /// `second channel from -> to`, then what is told to whom.
     expected: Vec<String>,
 }
@@ -162,6 +181,15 @@ impl Scenario {
         }
     }
 
+    fn opening_at(&self, second: u64) -> Opening {
+        let is_in = |spans: &[(u64, u64)]| spans.iter().any(|(from, to)| (*from..*to).contains(&second));
+        match (is_in(&self.out_of_hours), is_in(&self.maintenance)) {
+            (true, _) => Opening::OutOfHours,
+            (false, true) => Opening::Maintenance,
+            (false, false) => Opening::Open,
+        }
+    }
+
     fn recipients_at(&self, second: u64) -> Vec<String> {
         let from = |key: &String| key.parse::<u64>().unwrap();
         let current =
@@ -186,30 +214,77 @@ impl Scenario {
         self.channels.iter().map(seat).collect()
     }
 
-    /// Plays the timeline to its end; gives what was decided.
+    /// Plays the timeline to its end; gives what was decided and what was told.
     fn play(&self) -> Vec<String> {
         let mut seats = self.seats();
+        let mut book = Casebook::default();
         let mut history = Vec::new();
         let intervals = seats.iter().flat_map(|seat| seat.runs.values().map(Vec::len)).max().unwrap() as u64;
-        for second in 0..intervals * self.every {
+        for second in 0..intervals * self.every + self.after {
             let now = moment(second);
+            let refused = self.store_down.iter().any(|(from, to)| (*from..*to).contains(&second));
+            if self.restarts.contains(&second) {
+                book = Casebook::restore(through_json(&book.cases().cloned().collect()), Vec::new(), now);
+            }
+            let from = history.len();
             for seat in &mut seats {
                 if self.restarts.contains(&second) {
                     seat.restart(self.every, now);
                 }
+                seat.state.attend(self.opening_at(second), now);
                 if second.is_multiple_of(self.every) {
                     self.run_probes(seat, (second / self.every) as usize, now);
                 }
-                let refused = self.store_down.iter().any(|(from, to)| (*from..*to).contains(&second));
                 while let Some(transition) = seat.state.judge(&self.rules(), now).filter(|_| !refused) {
-                    let decision = self.decide(seat, &transition, now);
-                    history.push(told(second, &transition.from, &decision));
+                    let incident = seat.incident.as_ref();
+                    let door = doorplate("A door", ChannelKind::Chat);
+                    let kept = Kept { door, bundle: None, picture: None };
+                    let decision = decide(&seat.id, &self.rules(), incident, &transition, kept, now.wall);
+                    history.push(decided(second, &transition.from, &decision));
                     seat.state.adopt(decision.state, decision.since);
                     seat.incident = decision.incident.filter(|incident| incident.resolved_at.is_none());
+                    decision.happening.into_iter().for_each(|happening| book.take(happening, now));
                 }
+            }
+            let world = self.neighbourhood(&seats, second);
+            while let Some(announcement) = book.settle(&world, now).filter(|_| !refused) {
+                book.adopt(&announcement, now);
+                tell(second, &announcement, &mut history, from);
             }
         }
         history
+    }
+
+    /// The doors as they are at a second.
+    fn neighbourhood(&self, seats: &[Seat], second: u64) -> Neighbourhood {
+        let doorway = |seat: &Seat| Doorway {
+            title: "A door".to_owned(),
+            kind: ChannelKind::Chat,
+            team: TeamId::new("oncall"),
+            labels: BTreeMap::new(),
+            stands_on: self
+                .stands_on
+                .get(seat.id.as_str())
+                .into_iter()
+                .flatten()
+                .map(|word| shared(word))
+                .collect(),
+            state: seat.state.outlook(),
+            is_suspect: seat.state.is_suspect(),
+        };
+        let dependency = |(id, down): (&String, &Vec<(u64, u64)>)| {
+            let is_dark = down.iter().any(|(from, to)| (*from..*to).contains(&second));
+            (ChannelId::new(id), Some(is_dark))
+        };
+        Neighbourhood {
+            teams: BTreeMap::from([(
+                TeamId::new("oncall"),
+                self.recipients_at(second).into_iter().map(Recipient::mail).collect(),
+            )]),
+            doors: seats.iter().map(|seat| (seat.id.clone(), doorway(seat))).collect(),
+            dependencies: self.dependencies.iter().map(dependency).collect(),
+            ..Neighbourhood::default()
+        }
     }
 
     fn run_probes(&self, seat: &mut Seat, interval: usize, now: Moment) {
@@ -221,44 +296,53 @@ impl Scenario {
             }
         }
     }
-
-    fn decide(
-        &self,
-        seat: &Seat,
-        transition: &lamplighter::domain::evaluation::Transition,
-        now: Moment,
-    ) -> Decision {
-        let recipients = self.recipients_at(now.monotonic.as_secs());
-        let subject = Subject {
-            channel: &seat.id,
-            title: "A door",
-            kind: ChannelKind::Chat,
-            location: &Location::new("fra-1"),
-            recipients: &recipients,
-            neighbours: &[],
-            letterhead: Letterhead {
-                mail_host: "example.com",
-                public_url: None,
-                time_zone: &TimeZone::UTC,
-                config: Path::new("/etc/lamplighter/probes.toml"),
-            },
-            proof: None,
-        };
-        decide(&subject, &self.rules(), seat.incident.as_ref(), transition, now.wall)
-    }
 }
 
-/// `120 web-chat up -> dark, opened: oncall`.
-fn told(second: u64, from: &State, decision: &Decision) -> String {
+/// `crm` is a dependency, what has a dot is a host.
+fn shared(word: &str) -> Shared {
+    if word.contains('.') { Shared::Host(word.into()) } else { Shared::Dependency(ChannelId::new(word)) }
+}
+
+/// `120 web-chat up -> dark, opened`.
+fn decided(second: u64, from: &State, decision: &Decision) -> String {
     let mut line = format!("{second} {} {} -> {}", decision.channel, from.as_str(), decision.state.as_str());
-    if let Some(event) = decision.event {
+    if let Some(event) = decision.event() {
         line += &format!(", {}", event.as_str());
     }
-    let recipients: Vec<&str> = decision.notifications.iter().map(|mail| mail.recipient.as_str()).collect();
-    if !recipients.is_empty() {
-        line += &format!(": {}", recipients.join(" "));
-    }
     line
+}
+
+/// Adds who is told behind what was decided in the same second, `: oncall`, or where it is told later, or of several
+/// channels, a line of its own: `150 opened hotline web-chat: oncall`.
+fn tell(second: u64, announcement: &Announcement, history: &mut Vec<String>, from: usize) {
+    for case in &announcement.cases {
+        let mut events: Vec<IncidentEvent> = Vec::new();
+        let mails = announcement.notifications.iter().filter(|mail| mail.incident == case.id);
+        for mail in mails.clone() {
+            if !events.contains(&mail.event) {
+                events.push(mail.event);
+            }
+        }
+        for event in events {
+            let recipients: Vec<&str> = mails
+                .clone()
+                .filter(|mail| mail.event == event)
+                .map(|mail| mail.recipient.as_str())
+                .collect();
+            let recipients = recipients.join(" ");
+            let channels: Vec<&str> = case.members.iter().map(|member| member.channel.as_str()).collect();
+            let decided = |line: &&mut String| {
+                line.starts_with(&format!("{second} {} ", channels[0]))
+                    && line.ends_with(&format!(", {}", event.as_str()))
+            };
+            match history[from..].iter_mut().find(decided).filter(|_| channels.len() == 1) {
+                Some(line) => *line += &format!(": {recipients}"),
+                None => {
+                    history.push(format!("{second} {} {}: {recipients}", event.as_str(), channels.join(" ")))
+                }
+            }
+        }
+    }
 }
 
 fn scenarios() -> Vec<(PathBuf, Scenario)> {

@@ -8,7 +8,7 @@ use lamplighter::domain::{
     channel::Location,
     incident::IncidentEvent,
     notification::{
-        Letterhead, Notification,
+        Letterhead, Notification, Recipient, Route,
         upkeep::{Origin, Restoration, StoreNews, mails},
     },
 };
@@ -25,8 +25,10 @@ fn told(news: &StoreNews<'_>) -> Vec<Notification> {
         time_zone: &zone,
         config: Path::new("/etc/lamplighter/probes.toml"),
     };
-    let teams = ["bert@example.com", "anna@example.com", "bert@example.com"].map(str::to_owned);
-    mails(news, &teams, &Location::new("fra-1"), &letterhead, now())
+    let teams = ["bert@example.com", "anna@example.com", "bert@example.com"].map(Recipient::mail);
+    let endpoints =
+        [Route::Webhook, Route::Alertmanager].map(|route| Recipient { route, address: "ops".to_owned() });
+    mails(news, teams.into_iter().chain(endpoints), &Location::new("fra-1"), &letterhead, now())
 }
 
 fn restoration() -> Restoration<'static> {
@@ -94,7 +96,7 @@ fn they_say_what_was_found_what_it_goes_on_from_and_what_may_be_missing() {
 fn everybody_in_every_team_gets_one() {
     let mails = told(&StoreNews::Restored(restoration()));
     let recipients: Vec<&str> = mails.iter().map(|mail| mail.recipient.as_str()).collect();
-    assert_eq!(recipients, ["anna@example.com", "bert@example.com"]);
+    assert_eq!(recipients, ["anna@example.com", "bert@example.com", "ops"], "and no Alertmanager");
     for mail in &mails {
         assert_eq!(
             (mail.incident.0.as_str(), mail.event),

@@ -67,8 +67,7 @@ impl Absent {
             state: absentee.memory.state,
             since: absentee.memory.since,
             incident: absentee.memory.incident.clone(),
-            event: None,
-            notifications: Vec::new(),
+            happening: None,
         })
     }
 

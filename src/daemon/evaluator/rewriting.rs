@@ -1,21 +1,21 @@
 //! After a damaged store was replaced while the daemon ran: what is known in memory is written down again. Where mails
-//! may have been lost with it, the channels concerned go on as the store knows them, as after a restart: what was
-//! decided since is decided again, and told once more rather than never.
+//! may have been lost with it, the channels concerned and all cases go on as the store knows them, as after a restart: what
+//! was decided since is decided again, and told once more rather than never.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::{
-    daemon::evaluator::roster::Roster,
+    daemon::evaluator::{roster::Roster, storeless::Storeless},
     domain::{
+        casebook::Casebook,
         channel::ChannelId,
-        decision::Decision,
         evaluation::{Moment, State},
         incident::Incident,
     },
-    store::{RememberedChannel, Restored},
+    store::{RememberedChannel, Restored, Standing},
 };
 
 /// Whether the store is to be written down again.
@@ -33,16 +33,32 @@ impl Rewriting {
     }
 
     /// What is to be written down, if the store has been replaced and does not have it yet.
-    pub(crate) fn next(&mut self, roster: &mut Roster, now: Moment) -> Option<Vec<Decision>> {
+    pub(crate) fn next(
+        &mut self,
+        roster: &mut Roster,
+        casebook: &mut Casebook,
+        storeless: &mut Storeless,
+        now: Moment,
+    ) -> Option<Standing> {
         if self.restored.has_changed().unwrap_or(false) {
             let restored = self.restored.borrow_and_update().clone()?;
             self.is_owed = true;
             if !restored.waiting.is_complete {
+                let forgotten = storeless.forget();
+                if forgotten > 0 {
+                    error!(forgotten, "what the store did not take before it was damaged is decided again");
+                }
                 forget_what_may_be_untold(roster, &restored, now);
+                let (cases, owed) = (restored.remembered.cases.clone(), restored.remembered.owed.clone());
+                casebook.go_back(cases, owed, now);
             }
         }
         self.is_under_way = self.is_owed;
-        self.is_owed.then(|| roster.standing())
+        self.is_owed.then(|| Standing {
+            channels: roster.standing(),
+            cases: casebook.cases().cloned().collect(),
+            owed: casebook.owed().cloned().collect(),
+        })
     }
 
     /// Notes how the commit under way has ended.

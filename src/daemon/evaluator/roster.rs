@@ -15,6 +15,7 @@ use crate::{
     config::plan::{Channel, Plan, ProbePlan},
     daemon::evaluator::{
         absent::Absent,
+        gates::Gate,
         held::{Held, Weight},
     },
     domain::{
@@ -30,7 +31,7 @@ use crate::{
         Series,
         series::{ChannelSeries, ProbeSeries},
     },
-    store::{Remembered, RememberedChannel},
+    store::RememberedChannel,
 };
 
 /// All channels of the plan.
@@ -54,6 +55,8 @@ pub(crate) struct Post {
     pub(crate) plan: Arc<Channel>,
     /// Its judgement.
     pub(crate) state: ChannelState,
+    /// Whether it is open.
+    pub(crate) gate: Gate,
     /// Its open incident. Boxed: it is large, and most channels have none.
     pub(crate) incident: Option<Box<Incident>>,
     /// Its metrics.
@@ -99,12 +102,12 @@ impl Windows {
 
 impl Roster {
     /// An empty roster that remembers what was committed before.
-    pub(crate) fn new(location: Location, remembered: Remembered) -> Self {
+    pub(crate) fn new(location: Location, channels: BTreeMap<ChannelId, RememberedChannel>) -> Self {
         Self {
             location,
             posts: Vec::new(),
             places: HashMap::new(),
-            absent: Absent::new(remembered.channels),
+            absent: Absent::new(channels),
             scale: Scale::default(),
             weight: Weight::default(),
         }
@@ -177,8 +180,7 @@ impl Roster {
             state: post.state.state(),
             since: post.state.since(),
             incident: post.incident.as_deref().cloned(),
-            event: None,
-            notifications: Vec::new(),
+            happening: None,
         });
         posts.chain(self.absent.standing()).collect()
     }
@@ -214,7 +216,7 @@ impl Roster {
         &self.posts
     }
 
-    /// The channels, to mark them as drawn.
+    /// The channels, to mark them as drawn or to tell them whether they are open.
     pub(crate) fn posts_mut(&mut self) -> &mut [Post] {
         &mut self.posts
     }
@@ -279,6 +281,7 @@ impl Post {
             id: id.clone(),
             plan: Arc::clone(channel),
             state,
+            gate: Gate::default(),
             incident: incident.map(Box::new),
             series,
             probes: Vec::new(),
@@ -293,6 +296,9 @@ impl Post {
             let series = channel_series(&self.id, channel);
             series.inherit(&self.series);
             self.series = Arc::new(series);
+        }
+        if self.plan.hours != channel.hours {
+            self.gate.forget_hours();
         }
         self.plan = Arc::clone(channel);
         self.changed = true;
@@ -329,9 +335,11 @@ impl Post {
     /// Takes over what has been committed.
     pub(crate) fn adopt(&mut self, decision: &Decision, now: Moment) {
         let memory = memory(decision);
-        if decision.event == Some(IncidentEvent::Withdrawn) {
+        if decision.event() == Some(IncidentEvent::Withdrawn) {
             // It came back while that was being committed; the state that it brought along is over.
+            let opening = self.state.opening();
             self.state = ChannelState::new(memory.since);
+            self.state.attend(opening, now);
             self.watch(now);
         } else {
             self.state.adopt(memory.state, memory.since);

@@ -1,21 +1,20 @@
-//! Gathers what a decision about a channel needs to know of the rest: who is told, and what else still works.
+//! Gathers what a decision about a channel needs: its rules, its incident, and the evidence that is kept of the change.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::{
-    config::plan::Plan,
     daemon::evaluator::{
         held::Held,
         roster::{Post, Roster},
     },
     domain::{
-        channel::ChannelId,
-        decision::{self, Decision},
+        channel::{ChannelId, ChannelKind},
+        decision::{self, Decision, Kept},
         evaluation::{State, Transition},
         exhibit::{self, Exhibit, small_picture},
-        notification::{Absence, Letterhead, Neighbour, Proof, Subject},
+        happening::Doorplate,
     },
     evidence::Bundle,
 };
@@ -23,41 +22,33 @@ use crate::{
 /// Decides what a channel's transition leads to, and what is kept as evidence of it: of each into trouble or out of it,
 /// whether people hear of it or not. `keeps` says whether any is kept.
 pub(crate) fn decide(
-    roster: &Roster,
-    place: usize,
+    post: &Post,
     transition: &Transition,
-    plan: &Plan,
     keeps: Keeps,
     now: Timestamp,
 ) -> (Decision, Option<Bundle>) {
-    let post = &roster.posts()[place];
-    let team = post.plan.team.as_ref().and_then(|team| plan.teams.get(team));
-    // Only an incident is told of, so a first `up` need not look at every other channel.
-    let is_told = post.incident.is_some() || matches!(transition.to, State::Dark | State::Degraded);
-    let neighbours = if is_told { neighbours(roster, place) } else { Vec::new() };
     let held = transition
         .evidence
         .probe
         .as_ref()
         .and_then(|probe| post.probes.iter().find(|lookout| lookout.plan.key == *probe)?.held.as_deref());
     let name = exhibit::bundle_name(&post.id, transition);
-    let picture = held.and_then(|held| small_picture(&held.latest));
     let is_bad = matches!(transition.to, State::Dark | State::Degraded);
-    let proof = Proof { bundle: &name, picture: picture.filter(|_| is_bad) };
-    let subject = Subject {
-        channel: &post.id,
-        title: &post.plan.title,
-        kind: post.plan.kind,
-        location: &plan.boot.location,
-        recipients: team.map_or(&[], |team| &team.mail),
-        neighbours: &neighbours,
-        letterhead: letterhead(plan),
-        proof: (keeps == Keeps::Evidence).then_some(proof),
+    let picture = held.and_then(|held| small_picture(&held.latest)).filter(|_| is_bad).map(Arc::from);
+    let door =
+        Doorplate { title: post.plan.title.clone(), kind: post.plan.kind, team: post.plan.team.clone() };
+    let kept = match keeps {
+        Keeps::Evidence => Kept { door, bundle: Some(name.clone()), picture },
+        Keeps::Nothing => Kept { door, bundle: None, picture: None },
     };
-    let decision = decision::decide(&subject, &post.plan.rules, post.incident.as_deref(), transition, now);
+    if post.plan.kind == ChannelKind::Dependency {
+        return (decision::note(&post.id, transition), None);
+    }
+    let decision =
+        decision::decide(&post.id, &post.plan.rules, post.incident.as_deref(), transition, kept, now);
     // A first look that finds all well is no news.
     let is_trouble = |state| matches!(state, State::Dark | State::Degraded);
-    let is_news = decision.event.is_some() || is_trouble(transition.from) || is_trouble(transition.to);
+    let is_news = decision.happening.is_some() || is_trouble(transition.from) || is_trouble(transition.to);
     let is_kept = keeps == Keeps::Evidence && is_news;
     let bundle = is_kept.then(|| Bundle {
         channel: post.id.to_string(),
@@ -98,55 +89,8 @@ fn files(transition: &Transition, held: Option<&Held>) -> Vec<(String, Arc<[u8]>
 
 /// Withdraws the incident of a channel that is not in the plan; gives the state that the channel leaves as well. None
 /// where no incident is open.
-pub(crate) fn withdraw(
-    roster: &Roster,
-    id: &ChannelId,
-    plan: &Plan,
-    now: Timestamp,
-) -> Option<(Decision, State)> {
+pub(crate) fn withdraw(roster: &Roster, id: &ChannelId, now: Timestamp) -> Option<(Decision, State)> {
     let absentee = roster.absent().get(id)?;
-    let absence =
-        Absence { since: absentee.since?.wall, location: &plan.boot.location, letterhead: letterhead(plan) };
-    let decision = decision::withdraw(absentee.memory.incident.as_ref()?, &absence, now);
+    let decision = decision::withdraw(absentee.memory.incident.as_ref()?, absentee.since?.wall, now);
     Some((decision, absentee.memory.state))
-}
-
-/// What is the same in every mail.
-pub(crate) fn letterhead(plan: &Plan) -> Letterhead<'_> {
-    Letterhead {
-        mail_host: plan.mail.as_ref().map_or("localhost", |mail| host_of(&mail.from)),
-        public_url: plan.public_url.as_deref(),
-        time_zone: &plan.time_zone,
-        config: &plan.path,
-    }
-}
-
-/// All other channels, as far as customers may be sent there.
-fn neighbours(roster: &Roster, place: usize) -> Vec<Neighbour> {
-    let hosts: Vec<&Arc<str>> = roster.posts()[place].hosts().collect();
-    let others = roster.posts().iter().enumerate().filter(|(other, _)| *other != place);
-    let neighbour = |(_, post): (usize, &Post)| Neighbour {
-        channel: post.id.clone(),
-        title: post.plan.title.clone(),
-        state: post.state.outlook(),
-        shares_host: post.hosts().any(|host| hosts.contains(&host)),
-    };
-    others.map(neighbour).collect()
-}
-
-/// The host of a From header such as `Lamplighter <lamplighter@example.com>`.
-fn host_of(from: &str) -> &str {
-    from.rsplit_once('@').map_or("localhost", |(_, host)| host.trim_end_matches('>').trim())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn message_ids_are_made_on_the_host_of_the_from_address() {
-        assert_eq!(host_of("Lamplighter <lamplighter@example.com>"), "example.com");
-        assert_eq!(host_of("lamplighter@example.com"), "example.com");
-        assert_eq!(host_of("\"a@b\" <lamplighter@example.com>"), "example.com");
-    }
 }

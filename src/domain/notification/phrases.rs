@@ -13,6 +13,7 @@ pub(super) fn door(kind: ChannelKind) -> &'static str {
         ChannelKind::Help => "the help centre",
         ChannelKind::Bot => "the bot",
         ChannelKind::Social => "the social account",
+        ChannelKind::Dependency => "what stands behind it",
     }
 }
 

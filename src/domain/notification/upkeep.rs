@@ -7,9 +7,8 @@ use jiff::Timestamp;
 
 use crate::domain::{
     channel::Location,
-    decision::message_id,
-    incident::{IncidentEvent, IncidentId},
-    notification::{Content, Letterhead, Notification, Route, letter},
+    incident::{IncidentEvent, IncidentId, message_id},
+    notification::{Content, Letterhead, Notification, Recipient, Route, facts::Facts, letter},
 };
 
 /// What has happened to the store.
@@ -60,11 +59,11 @@ pub enum Origin {
     Nothing,
 }
 
-/// A mail to each of these addresses, each address once.
+/// A mail, or what stands for one, to each of these, each once. It is no alert that could stand in an Alertmanager.
 #[must_use]
-pub fn mails<'r>(
+pub fn mails(
     news: &StoreNews<'_>,
-    recipients: impl IntoIterator<Item = &'r String>,
+    recipients: impl IntoIterator<Item = Recipient>,
     location: &Location,
     letterhead: &Letterhead<'_>,
     now: Timestamp,
@@ -74,15 +73,22 @@ pub fn mails<'r>(
         StoreNews::Failing { since, .. } => *since,
     };
     let incident = IncidentId(format!("{}-monitor-store", began.strftime("%Y%m%dT%H%M%SZ")));
-    let content = Content::write(letter::upkeep::lay_out(news, &incident, location, letterhead, now));
     let event = IncidentEvent::Store;
-    let recipients: BTreeSet<&String> = recipients.into_iter().collect();
-    let mail = |recipient: &String| Notification {
+    let facts = Facts {
+        resolved_at: Some(now),
+        location: location.as_str().to_owned(),
+        link: letterhead.public_url.map(str::to_owned),
+        ..Facts::unknown(incident.clone(), event, began)
+    };
+    let content = Content::write(letter::upkeep::lay_out(news, &incident, location, letterhead, now), facts);
+    let is_read = |recipient: &Recipient| recipient.route != Route::Alertmanager;
+    let recipients: BTreeSet<Recipient> = recipients.into_iter().filter(is_read).collect();
+    let mail = |recipient: Recipient| Notification {
         incident: incident.clone(),
         event,
-        route: Route::Mail,
-        recipient: recipient.clone(),
-        message_id: message_id(&incident, event, recipient, letterhead.mail_host),
+        route: recipient.route,
+        message_id: message_id(&incident, event.as_str(), &recipient, letterhead.mail_host),
+        recipient: recipient.address,
         in_reply_to: None,
         created_at: now,
         content: content.clone(),

@@ -1,20 +1,24 @@
 //! The situations whose mails are golden: every kind of door, every sort of news, and what a target may put into it.
 
 use std::{
-    path::Path,
-    sync::{Arc, LazyLock},
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::Timestamp;
 use lamplighter::domain::{
-    channel::{ChannelId, ChannelKind, Location, ProbeKey, ProbeName},
-    decision::{Decision, decide},
-    evaluation::{Evidence, Quorum, RecentRun, Rules, RunWord, State, Transition},
-    incident::Incident,
-    notification::{Absence, Letterhead, Neighbour, Subject},
+    casebook::{Announcement, Casebook},
+    channel::{ChannelId, ChannelKind, ProbeKey, ProbeName, TeamId},
+    decision::{Decision, Kept, decide, withdraw},
+    evaluation::{Evidence, Moment, Quorum, RecentRun, Rules, RunWord, State, Transition},
+    notification::{Neighbour, Recipient},
     outcome::{Detail, Failure, Phase, PhaseKind, Reason, Stage},
 };
+
+use lamplighter::store::Store;
+
+use crate::neighbourhood::{Doorway, Neighbourhood, doorplate};
 
 /// Everything that goes into one mail, with harmless values.
 pub struct Situation {
@@ -24,7 +28,7 @@ pub struct Situation {
     pub probe: &'static str,
     pub neighbours: Vec<Neighbour>,
     pub public_url: Option<&'static str>,
-    pub recipients: Vec<String>,
+    pub recipients: Vec<Recipient>,
     pub alert_on_degraded: bool,
     pub failure: Failure,
     pub phases: Vec<Phase>,
@@ -81,19 +85,17 @@ pub fn answered(step: Option<&str>) -> Vec<Phase> {
     phases(step, &parts)
 }
 
-/// A channel that has been missing since so many seconds after the outage began.
-pub fn absence(after: u64) -> Absence<'static> {
-    static PLACE: LazyLock<(Location, TimeZone)> =
-        LazyLock::new(|| (Location::new("fra-1"), TimeZone::get("Europe/Berlin").unwrap()));
-    Absence {
-        since: began() + Duration::from_secs(after),
-        location: &PLACE.0,
-        letterhead: Letterhead {
-            mail_host: "example.com",
-            public_url: Some("https://lamplighter.example.com/"),
-            time_zone: &PLACE.1,
-            config: Path::new("/etc/lamplighter/probes.toml"),
-        },
+/// What was decided, and what was told of it.
+pub struct Story {
+    pub decision: Decision,
+    pub announcement: Announcement,
+}
+
+impl Story {
+    /// Puts both into a store.
+    pub async fn commit(&self, store: &Store) {
+        store.commit(vec![self.decision.clone()]).await.unwrap();
+        store.announce(self.announcement.clone(), self.decision.since).await.unwrap();
     }
 }
 
@@ -111,7 +113,7 @@ impl Situation {
                 neighbour("ticket", "Ticket form", State::Up, false),
             ],
             public_url: Some("https://lamplighter.example.com/"),
-            recipients: vec!["oncall@example.com".to_owned()],
+            recipients: vec![Recipient::mail("oncall@example.com")],
             alert_on_degraded: false,
             failure: failure(
                 Stage::Expect,
@@ -125,42 +127,67 @@ impl Situation {
         }
     }
 
-    /// The mail's decision when the channel goes bad.
-    pub fn opened(&self, to: State) -> Decision {
-        self.decide(None, &self.transition(State::Up, to, 0), 61)
+    /// What is told when the channel goes bad.
+    pub fn opened(&self, to: State) -> Story {
+        self.tell(None, &self.transition(State::Up, to, 0), 61)
     }
 
-    /// What follows `standing` when the channel changes to `to` so many seconds after the outage began.
-    pub fn followed(&self, standing: &Incident, to: State, after: u64) -> Decision {
-        self.decide(Some(standing), &self.transition(State::Dark, to, after), after + 31)
+    /// What follows a story when the channel changes to `to` so many seconds after the outage began.
+    pub fn followed(&self, story: &Story, to: State, after: u64) -> Story {
+        self.tell(Some(story), &self.transition(State::Dark, to, after), after + 31)
     }
 
-    fn decide(&self, standing: Option<&Incident>, transition: &Transition, after: u64) -> Decision {
+    /// What follows a story when the channel is no longer watched: missed since so many seconds after the outage began,
+    /// withdrawn at so many.
+    pub fn withdrawn(&self, story: &Story, missed: u64, after: u64) -> Story {
+        let at = |after| began() + Duration::from_secs(after);
+        let decision = withdraw(story.decision.incident.as_ref().unwrap(), at(missed), at(after));
+        self.play(Some(story), decision, after)
+    }
+
+    fn tell(&self, before: Option<&Story>, transition: &Transition, after: u64) -> Story {
         let rules = Rules {
             dark_after: Quorum { count: 3, of: 5 },
             up_after: Quorum { count: 2, of: 2 },
             alert_on_degraded: self.alert_on_degraded,
             waiting: None,
         };
+        let standing = before.and_then(|story| story.decision.incident.as_ref());
+        let now = began() + Duration::from_secs(after);
+        let channel = ChannelId::new(self.channel);
+        let kept = Kept { door: doorplate(&self.title, self.kind), bundle: None, picture: None };
+        let decision = decide(&channel, &rules, standing, transition, kept, now);
+        self.play(before, decision, after)
+    }
+
+    fn play(&self, before: Option<&Story>, decision: Decision, after: u64) -> Story {
+        let spent = Duration::from_secs(after);
+        let now = Moment { wall: began() + spent, monotonic: spent };
+        let cases = before.map(|story| story.announcement.cases.clone()).unwrap_or_default();
+        let mut book = Casebook::restore(cases, Vec::new(), now);
+        book.take(decision.happening.clone().unwrap(), now);
+        let announcement = book.settle(&self.neighbourhood(), now).unwrap();
+        Story { decision, announcement }
+    }
+
+    fn neighbourhood(&self) -> Neighbourhood {
         let is_other = |neighbour: &&Neighbour| neighbour.channel.as_str() != self.channel;
-        let neighbours: Vec<Neighbour> = self.neighbours.iter().filter(is_other).cloned().collect();
-        let zone = TimeZone::get("Europe/Berlin").unwrap();
-        let subject = Subject {
-            channel: &ChannelId::new(self.channel),
-            title: &self.title,
+        let doorway = Doorway {
+            title: self.title.clone(),
             kind: self.kind,
-            location: &Location::new("fra-1"),
-            recipients: &self.recipients,
-            neighbours: &neighbours,
-            letterhead: Letterhead {
-                mail_host: "example.com",
-                public_url: self.public_url,
-                time_zone: &zone,
-                config: Path::new("/etc/lamplighter/probes.toml"),
-            },
-            proof: None,
+            team: TeamId::new("support"),
+            labels: BTreeMap::from([("product".to_owned(), "shop".to_owned())]),
+            stands_on: BTreeSet::new(),
+            state: State::Dark,
+            is_suspect: false,
         };
-        decide(&subject, &rules, standing, transition, began() + Duration::from_secs(after))
+        Neighbourhood {
+            teams: BTreeMap::from([(TeamId::new("support"), self.recipients.clone())]),
+            doors: BTreeMap::from([(ChannelId::new(self.channel), doorway)]),
+            neighbours: Some(self.neighbours.iter().filter(is_other).cloned().collect()),
+            public_url: self.public_url,
+            ..Neighbourhood::default()
+        }
     }
 
     fn transition(&self, from: State, to: State, after: u64) -> Transition {

@@ -26,9 +26,10 @@ pub(super) fn all(subject: &Subject<'_>, news: &News<'_>, title: &str) -> Vec<Se
     sections.extend(timings::table(&evidence.phases, broken_step(news.transition.to, evidence)));
     sections.extend(runs(subject, &evidence.recent));
     if !resolved {
-        sections.extend(doors("Still works", subject, Neighbour::is_alternative));
+        sections.extend(doors("Still works", subject.neighbours, Neighbour::is_alternative));
     }
-    sections.extend(doors("Also dark right now", subject, |neighbour| neighbour.state == State::Dark));
+    let is_dark = |neighbour: &Neighbour| neighbour.state == State::Dark;
+    sections.extend(doors("Also dark right now", subject.neighbours, is_dark));
     sections.push(where_to_look(subject, news));
     sections
 }
@@ -41,7 +42,12 @@ fn facts(subject: &Subject<'_>, news: &News<'_>, title: &str) -> Section {
     facts.extend(evidence.probe.as_ref().map(|probe| Fact::new("Probe", probe.to_string())));
     facts.push(Fact::new("Location", subject.location.as_str()));
     match news.event {
-        IncidentEvent::Opened | IncidentEvent::Withdrawn | IncidentEvent::Store => {}
+        IncidentEvent::Opened
+        | IncidentEvent::Withdrawn
+        | IncidentEvent::Spread
+        | IncidentEvent::Eased
+        | IncidentEvent::Blind
+        | IncidentEvent::Store => {}
         IncidentEvent::Worsened => {
             facts.push(Fact::new("Degraded since", tell::fully(news.incident.began_at, zone)));
         }
@@ -117,8 +123,13 @@ fn runs(subject: &Subject<'_>, recent: &[RecentRun]) -> Option<Section> {
     Some(Section { title, body: Body::Table { columns, rows: recent.iter().map(row).collect() } })
 }
 
-fn doors(title: &str, subject: &Subject<'_>, is_meant: impl Fn(&Neighbour) -> bool) -> Option<Section> {
-    let mut meant = subject.neighbours.iter().filter(|neighbour| is_meant(neighbour));
+/// Other doors by title and id.
+pub(super) fn doors(
+    title: &str,
+    neighbours: &[Neighbour],
+    is_meant: impl Fn(&Neighbour) -> bool,
+) -> Option<Section> {
+    let mut meant = neighbours.iter().filter(|neighbour| is_meant(neighbour));
     let mut lines: Vec<Line> = meant
         .by_ref()
         .take(NEIGHBOURS_MAX)
@@ -145,7 +156,7 @@ fn where_to_look(subject: &Subject<'_>, news: &News<'_>) -> Section {
 }
 
 /// A path as a shell reads it.
-fn in_shell(path: &str) -> String {
+pub(super) fn in_shell(path: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:".contains(c);
     if !path.is_empty() && path.chars().all(is_plain) {
         return path.to_owned();

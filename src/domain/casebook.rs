@@ -1,0 +1,395 @@
+//! What people are told, and when: every case that is open, and every happening that nobody has been told of yet.
+//!
+//! One cause, one mail. The first outage of a quiet night is told at once. Where other doors look bad at that moment, it
+//! waits for them, [`HOLD_MAX`] at most, and what has something in common is told as one case; more that fall for the same
+//! cause are gathered and told [`GATHER_FOR`] later. A door that falls for another cause has a case of its own.
+//!
+//! Telling is decided as judging is: proposed as an [`Announcement`], again and again until it has been committed, and
+//! only then adopted. Nothing here asks the time; spans are measured on the monotonic clock.
+
+mod grouping;
+mod telling;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use crate::domain::{
+    case::{Case, Member},
+    casebook::grouping::{Suspects, clusters, joins},
+    channel::{ChannelId, ChannelKind, Location, TeamId},
+    evaluation::Moment,
+    happening::{Happening, HappeningKey},
+    incident::{IncidentEvent, IncidentId},
+    notification::{Letterhead, Neighbour, Notification, Recipient},
+    shared::Shared,
+};
+
+/// So long a first outage waits for others that are about to be confirmed.
+pub const HOLD_MAX: Duration = Duration::from_secs(30);
+
+/// So long what belongs to a case that has been told is gathered before it is told too.
+pub const GATHER_FOR: Duration = Duration::from_secs(5 * 60);
+
+/// So long after its last fall a case takes in more that have something in common with it, where it is not a declared
+/// dependency.
+const JOINS_WITHIN: Duration = Duration::from_secs(10 * 60);
+
+/// So many doors that look bad at once are a storm, or one of [`STORM_SHARE`] where there are more doors: what falls then
+/// waits for the others, whatever they have in common.
+const STORM_FROM: usize = 5;
+
+/// Of a thousand doors a few look bad at any time.
+const STORM_SHARE: usize = 50;
+
+/// So many causes at once are told each on its own; more are told as one.
+const CAUSES_MAX: usize = 3;
+
+/// What is known of the doors when people are told.
+pub trait World {
+    /// A channel of the configuration.
+    fn door(&self, channel: &ChannelId) -> Option<Door<'_>>;
+    /// Who is told of the channels of a team.
+    fn recipients(&self, team: &TeamId) -> Vec<Recipient>;
+    /// How many channels there are.
+    fn doors(&self) -> usize;
+    /// The channels that look bad and are not judged to be yet, with what they stand on.
+    fn suspects(&self) -> Vec<(ChannelId, BTreeSet<Shared>)>;
+    /// All channels but these, as far as customers may be sent there.
+    fn neighbours(&self, of: &[&ChannelId]) -> Vec<Neighbour>;
+    /// How a dependency is seen by its own probes, and what stands on it.
+    fn dependency(&self, dependency: &ChannelId) -> Option<Dependency<'_>>;
+    /// Where the probes run.
+    fn location(&self) -> &Location;
+    /// What is the same in every mail.
+    fn letterhead(&self) -> Letterhead<'_>;
+}
+
+/// A channel, as far as people are told of it.
+#[derive(Clone, Debug)]
+pub struct Door<'a> {
+    /// Its title for people.
+    pub title: &'a str,
+    /// What sort of door it is.
+    pub kind: ChannelKind,
+    /// Who is told.
+    pub team: Option<&'a TeamId>,
+    /// The labels that the operator gave it.
+    pub labels: &'a BTreeMap<String, String>,
+    /// What it stands on.
+    pub stands_on: BTreeSet<Shared>,
+}
+
+/// What channels have been declared to depend on.
+#[derive(Clone, Debug)]
+pub struct Dependency<'a> {
+    /// Its title for people.
+    pub title: &'a str,
+    /// Whether its own probes find it broken; none where it has none.
+    pub is_dark: Option<bool>,
+    /// The channels that depend on it.
+    pub dependents: Vec<ChannelId>,
+}
+
+/// What has been decided about telling and is committed in one transaction, before any mail leaves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Announcement {
+    /// The cases as they stand after it; one that is closed leaves the book.
+    pub cases: Vec<Case>,
+    /// What is settled by it, and by which case.
+    pub settled: Vec<(HappeningKey, IncidentId)>,
+    /// What leaves.
+    pub notifications: Vec<Notification>,
+}
+
+/// All that is open.
+#[derive(Debug, Default)]
+pub struct Casebook {
+    cases: BTreeMap<IncidentId, Kept>,
+    owed: Vec<Owed>,
+}
+
+/// A case and its clocks.
+#[derive(Debug)]
+struct Kept {
+    case: Case,
+    /// When people were told last.
+    told_at: Duration,
+    /// When it last took in a fall.
+    joined_at: Duration,
+    /// Since when an end has been untold.
+    eased_at: Option<Duration>,
+}
+
+/// Something that nobody has been told of.
+#[derive(Debug)]
+struct Owed {
+    happening: Happening,
+    since: Duration,
+}
+
+/// A case that is being worked on, and what has just happened to it.
+#[derive(Debug)]
+struct Draft<'a> {
+    case: Case,
+    fresh: Vec<&'a Happening>,
+    told_at: Duration,
+    eased_at: Option<Duration>,
+}
+
+impl Casebook {
+    /// What was open and owed before a restart. Spans begin anew.
+    #[must_use]
+    pub fn restore(cases: Vec<Case>, owed: Vec<Happening>, now: Moment) -> Self {
+        let kept = |case: Case| {
+            let untold_end = case.members.iter().any(Member::ends_untold);
+            let since = now.monotonic;
+            let kept = Kept { told_at: since, joined_at: since, eased_at: untold_end.then_some(since), case };
+            (kept.case.id.clone(), kept)
+        };
+        let owed = owed.into_iter().map(|happening| Owed { happening, since: now.monotonic });
+        Self { cases: cases.into_iter().map(kept).collect(), owed: owed.collect() }
+    }
+
+    /// Takes in what has been committed and is to be told.
+    pub fn take(&mut self, happening: Happening, now: Moment) {
+        self.owed.push(Owed { happening, since: now.monotonic });
+    }
+
+    /// The open cases.
+    pub fn cases(&self) -> impl Iterator<Item = &Case> {
+        self.cases.values().map(|kept| &kept.case)
+    }
+
+    /// What nobody has been told of yet, in the order in which it happened.
+    pub fn owed(&self) -> impl Iterator<Item = &Happening> {
+        self.owed.iter().map(|owed| &owed.happening)
+    }
+
+    /// Goes back to what was open and owed at an earlier moment, since what was told after it may have been lost. What is
+    /// owed of an incident that was open then, and is not over, stays.
+    pub fn go_back(&mut self, cases: Vec<Case>, owed: Vec<Happening>, now: Moment) {
+        let later = std::mem::take(&mut self.owed);
+        *self = Self::restore(cases, owed, now);
+        let goes_on = |owed: &Owed| {
+            let Happening { incident, event, .. } = &owed.happening;
+            let is_member = |case: &Case| case.members.iter().any(|member| member.incident == incident.id);
+            let is_known = self.owed().any(|known| known.key() == owed.happening.key());
+            *event == IncidentEvent::Worsened && !is_known && self.cases().any(is_member)
+        };
+        let later: Vec<Owed> = later.into_iter().filter(goes_on).collect();
+        self.owed.extend(later);
+    }
+
+    /// Since when the oldest happening has been waiting to be told.
+    #[must_use]
+    pub fn waiting_since(&self) -> Option<Duration> {
+        self.owed.first().map(|owed| owed.since)
+    }
+
+    /// Whether there is anything to decide: whether something is owed, or something that was gathered is due.
+    #[must_use]
+    pub fn has_news(&self, now: Moment) -> bool {
+        !self.owed.is_empty() || self.cases.values().any(|kept| kept.is_due(now.monotonic))
+    }
+
+    /// Decides what is to be told now, if anything. The same is proposed again until it has been adopted.
+    #[must_use]
+    pub fn settle(&self, world: &dyn World, now: Moment) -> Option<Announcement> {
+        if !self.has_news(now) {
+            return None;
+        }
+        let mut desk = Desk { book: self, drafts: BTreeMap::new(), settled: Vec::new(), now };
+        let openings = desk.sort_out(world);
+        desk.open(openings, world);
+        desk.follow();
+        desk.tell(world)
+    }
+
+    /// Takes what has been committed for its own.
+    pub fn adopt(&mut self, announcement: &Announcement, now: Moment) {
+        self.owed.retain(|owed| !announcement.settled.iter().any(|(key, _)| *key == owed.happening.key()));
+        for case in &announcement.cases {
+            if case.closed_at.is_some() {
+                self.cases.remove(&case.id);
+                continue;
+            }
+            let before = self.cases.get(&case.id);
+            let grew = before.is_none_or(|before| before.case.members.len() < case.members.len());
+            let was_told = before.is_none_or(|before| before.case.tellings < case.tellings);
+            let now = now.monotonic;
+            let kept = Kept {
+                told_at: before.filter(|_| !was_told).map_or(now, |before| before.told_at),
+                joined_at: before.filter(|_| !grew).map_or(now, |before| before.joined_at),
+                eased_at: case
+                    .members
+                    .iter()
+                    .any(Member::ends_untold)
+                    .then(|| before.and_then(|before| before.eased_at).unwrap_or(now)),
+                case: case.clone(),
+            };
+            self.cases.insert(case.id.clone(), kept);
+        }
+    }
+}
+
+impl Kept {
+    /// Whether something that was gathered is to be told.
+    fn is_due(&self, now: Duration) -> bool {
+        telling::next_at(&self.case, self.told_at, self.eased_at).is_some_and(|at| at <= now)
+    }
+}
+
+/// Where an announcement is drawn up.
+struct Desk<'a> {
+    book: &'a Casebook,
+    drafts: BTreeMap<IncidentId, Draft<'a>>,
+    settled: Vec<(HappeningKey, IncidentId)>,
+    now: Moment,
+}
+
+impl<'a> Desk<'a> {
+    /// A case to be worked on.
+    fn draft(&mut self, id: &IncidentId) -> Option<&mut Draft<'a>> {
+        if !self.drafts.contains_key(id) {
+            let kept = self.book.cases.get(id)?;
+            let draft = Draft {
+                case: kept.case.clone(),
+                fresh: Vec::new(),
+                told_at: kept.told_at,
+                eased_at: kept.eased_at,
+            };
+            self.drafts.insert(id.clone(), draft);
+        }
+        self.drafts.get_mut(id)
+    }
+
+    /// Has what fell join the cases that it belongs to; gives what belongs to none.
+    fn sort_out(&mut self, world: &dyn World) -> Vec<(&'a Owed, Member)> {
+        let mut rest = Vec::new();
+        let book = self.book;
+        for owed in book.owed.iter().filter(|owed| owed.happening.event == IncidentEvent::Opened) {
+            let happening = &owed.happening;
+            let stands_on = grouping::stands_on(happening, world);
+            let member = Member::of(happening, stands_on);
+            let open = book.cases.values().filter(|kept| kept.joined_at + JOINS_WITHIN > self.now.monotonic);
+            let old = book.cases.values().filter(|kept| kept.joined_at + JOINS_WITHIN <= self.now.monotonic);
+            let recent = open.map(|kept| (&kept.case, true));
+            let cases = recent.chain(old.map(|kept| (&kept.case, false)));
+            let joined = cases
+                .filter(|(case, _)| case.severity().is_some())
+                .find(|(case, is_recent)| joins(case, &member, *is_recent));
+            match joined.map(|(case, _)| case.id.clone()) {
+                Some(id) => self.admit(&id, happening, member),
+                None => rest.push((owed, member)),
+            }
+        }
+        rest
+    }
+
+    /// Takes a fall into a case.
+    fn admit(&mut self, id: &IncidentId, happening: &'a Happening, mut member: Member) {
+        self.settled.push((happening.key(), id.clone()));
+        let Some(draft) = self.draft(id) else { return };
+        // Those who have read that it is about to fall need not hear that it did.
+        member.is_told = draft.case.expected.contains(&member.channel);
+        draft.case.admit(member);
+        draft.fresh.push(happening);
+    }
+
+    /// Opens cases for what belongs to none, except where others are about to fall with it.
+    fn open(&mut self, openings: Vec<(&'a Owed, Member)>, world: &dyn World) {
+        if openings.is_empty() {
+            return;
+        }
+        let suspects = Suspects::of(world);
+        let is_storm = suspects.count() + openings.len() >= suspects.storm_from();
+        let storm = self.book.cases.values().find(|kept| {
+            kept.case.is_storm && is_storm && kept.joined_at + JOINS_WITHIN > self.now.monotonic
+        });
+        if let Some(storm) = storm {
+            let id = storm.case.id.clone();
+            for (owed, member) in openings {
+                self.admit(&id, &owed.happening, member);
+            }
+            return;
+        }
+        let ready = |cluster: &Vec<(&'a Owed, Member)>| {
+            let oldest = cluster.iter().map(|(owed, _)| owed.since).min().unwrap_or_default();
+            let others = (is_storm && suspects.count() > 0)
+                || suspects.touch(cluster.iter().map(|(_, member)| member));
+            !others || oldest + HOLD_MAX <= self.now.monotonic
+        };
+        let mut clusters: Vec<_> = clusters(openings).into_iter().filter(ready).collect();
+        let is_storm = clusters.len() > CAUSES_MAX;
+        if is_storm {
+            clusters = vec![clusters.into_iter().flatten().collect()];
+        }
+        for cluster in clusters {
+            let (owed, members): (Vec<_>, Vec<_>) = cluster.into_iter().unzip();
+            let mut case = Case::open(members, self.now.wall);
+            case.is_storm = is_storm;
+            grouping::expect(&mut case, world);
+            let fresh: Vec<&Happening> = owed.iter().map(|owed| &owed.happening).collect();
+            self.settled.extend(fresh.iter().map(|happening| (happening.key(), case.id.clone())));
+            let draft = Draft { fresh, told_at: self.now.monotonic, eased_at: None, case };
+            self.drafts.insert(draft.case.id.clone(), draft);
+        }
+    }
+
+    /// Applies what happened to incidents that are in a case; of one whose beginning is still held, the rest is too.
+    fn follow(&mut self) {
+        let book = self.book;
+        for owed in book.owed.iter().filter(|owed| owed.happening.event != IncidentEvent::Opened) {
+            let happening = &owed.happening;
+            let incident = &happening.incident.id;
+            let is_in = |case: &Case| case.members.iter().any(|member| member.incident == *incident);
+            let drafted = self.drafts.values().map(|draft| &draft.case);
+            let id = drafted.chain(book.cases()).find(|case| is_in(case)).map(|case| case.id.clone());
+            let Some(id) = id else {
+                let is_held = book.owed.iter().any(|other| {
+                    other.happening.incident.id == *incident && other.happening.event == IncidentEvent::Opened
+                });
+                if !is_held {
+                    // Nobody was ever told that it began.
+                    self.settled.push((happening.key(), incident.clone()));
+                }
+                continue;
+            };
+            let now = self.now.monotonic;
+            let Some(draft) = self.draft(&id) else { continue };
+            let members = &mut draft.case.members;
+            let Some(member) = members.iter_mut().find(|member| member.incident == *incident) else {
+                continue;
+            };
+            if happening.event == IncidentEvent::Worsened {
+                member.worsen(happening);
+            } else {
+                member.finish(happening);
+                draft.eased_at.get_or_insert(now);
+            }
+            draft.fresh.push(happening);
+            self.settled.push((happening.key(), id));
+        }
+    }
+
+    /// Writes what is to be told of each case.
+    fn tell(mut self, world: &dyn World) -> Option<Announcement> {
+        let now = self.now.monotonic;
+        let due = self.book.cases.values().filter(|kept| kept.is_due(now)).map(|kept| &kept.case.id);
+        for id in due {
+            self.draft(id);
+        }
+        if self.drafts.is_empty() && self.settled.is_empty() {
+            return None;
+        }
+        let mut announcement = Announcement { settled: self.settled, ..Announcement::default() };
+        for draft in self.drafts.into_values() {
+            let (case, notifications) = telling::tell(draft, world, self.now);
+            announcement.notifications.extend(notifications);
+            announcement.cases.push(case);
+        }
+        Some(announcement)
+    }
+}

@@ -1,0 +1,220 @@
+//! What people are told of one case, and whom.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use jiff::Timestamp;
+
+use crate::domain::{
+    case::{Case, Member, Told},
+    casebook::{Draft, GATHER_FOR, World},
+    channel::ChannelId,
+    evaluation::Moment,
+    happening::{Account, Happening},
+    incident::{Incident, IncidentEvent, message_id},
+    notification::{Absence, Content, GroupNews, News, Notification, Proof, Recipient, Subject},
+    shared::Shared,
+};
+
+/// When what was gathered for a case is told; none if nothing was.
+pub(super) fn next_at(case: &Case, told_at: Duration, eased_at: Option<Duration>) -> Option<Duration> {
+    let has_spread = case.members.iter().any(|member| !member.is_told);
+    let spread = has_spread.then(|| told_at + GATHER_FOR);
+    let eased = eased_at.map(|since| since + GATHER_FOR);
+    spread.into_iter().chain(eased).min()
+}
+
+/// Writes what is to be told, if anything; gives the case as it stands then.
+pub(super) fn tell(draft: Draft<'_>, world: &dyn World, now: Moment) -> (Case, Vec<Notification>) {
+    let is_due = next_at(&draft.case, draft.told_at, draft.eased_at).is_some_and(|at| at <= now.monotonic);
+    let Draft { mut case, fresh, .. } = draft;
+    let mut desk = Writing { world, now: now.wall, mails: Vec::new() };
+    if case.is_group() {
+        if let Some(event) = news_of_group(&case, &fresh, is_due) {
+            desk.tell_group(&mut case, event);
+        }
+        // What began and ended unseen is told as both.
+        if case.closed_at.is_none() && case.members.iter().all(Member::is_over) {
+            desk.tell_group(&mut case, IncidentEvent::Resolved);
+        }
+    } else {
+        for happening in fresh {
+            desk.tell_one(&mut case, happening);
+        }
+    }
+    (case, desk.mails)
+}
+
+/// What is told of several channels at once.
+fn news_of_group(case: &Case, fresh: &[&Happening], is_due: bool) -> Option<IncidentEvent> {
+    let worsened = fresh.iter().any(|happening| happening.event == IncidentEvent::Worsened);
+    match () {
+        () if case.tellings == 0 => Some(IncidentEvent::Opened),
+        () if case.members.iter().all(Member::is_over) => Some(IncidentEvent::Resolved),
+        () if worsened => Some(IncidentEvent::Worsened),
+        () if !is_due => None,
+        () if case.members.iter().any(|member| !member.is_told) => Some(IncidentEvent::Spread),
+        () => Some(IncidentEvent::Eased),
+    }
+}
+
+struct Writing<'w> {
+    world: &'w dyn World,
+    now: Timestamp,
+    mails: Vec<Notification>,
+}
+
+impl Writing<'_> {
+    /// Tells of one incident that stands alone.
+    fn tell_one(&mut self, case: &mut Case, happening: &Happening) {
+        let event = happening.event;
+        let content = |case: &Case| self.letter(case, happening);
+        let mails = self.mails_of(case, event, content);
+        self.mails.extend(mails);
+        settle(case, event, self.now);
+    }
+
+    /// Tells of several channels at once.
+    fn tell_group(&mut self, case: &mut Case, event: IncidentEvent) {
+        let content = |case: &Case| {
+            let concerned: Vec<&ChannelId> = case.members.iter().map(|member| &member.channel).collect();
+            let neighbours = self.world.neighbours(&concerned);
+            let dependency = case.cause().and_then(|shared| match shared {
+                Shared::Dependency(id) => self.world.dependency(id),
+                _ => None,
+            });
+            let labels = |channel: &ChannelId| {
+                self.world.door(channel).map(|door| (door.title.to_owned(), door.kind, door.labels.clone()))
+            };
+            Content::compose_group(&GroupNews {
+                event,
+                case,
+                dependency: dependency.as_ref().map(|dependency| (dependency.title, dependency.is_dark)),
+                plates: &concerned.iter().map(|channel| labels(channel)).collect::<Vec<_>>(),
+                neighbours: &neighbours,
+                location: self.world.location(),
+                letterhead: self.world.letterhead(),
+                now: self.now,
+            })
+        };
+        let mails = self.mails_of(case, event, content);
+        self.mails.extend(mails);
+        settle(case, event, self.now);
+    }
+
+    /// The letter about one incident.
+    fn letter(&self, case: &Case, happening: &Happening) -> Content {
+        let incident = &happening.incident;
+        let letterhead = self.world.letterhead();
+        let location = self.world.location();
+        let (transition, bundle) = match &happening.account {
+            Account::Change { transition, bundle, .. } => (transition, bundle),
+            Account::Absence { since } => {
+                let absence = Absence { since: *since, location, letterhead };
+                return Content::withdraw(incident, &absence, self.now);
+            }
+        };
+        let door = self.world.door(&incident.channel);
+        let neighbours = self.world.neighbours(&[&incident.channel]);
+        let no_labels = BTreeMap::new();
+        let subject = Subject {
+            channel: &incident.channel,
+            title: door.as_ref().map_or(&happening.door.title, |door| door.title),
+            kind: door.as_ref().map_or(happening.door.kind, |door| door.kind),
+            location,
+            team: happening.door.team.as_ref(),
+            labels: door.as_ref().map_or(&no_labels, |door| door.labels),
+            neighbours: &neighbours,
+            letterhead,
+            proof: bundle.as_ref().map(|bundle| Proof { bundle, picture: happening.picture() }),
+        };
+        // The thread is the case's, and by its id people ask for it.
+        let incident = Incident { id: case.id.clone(), ..incident.clone() };
+        let news =
+            News { event: happening.event, incident: &incident, transition, now: happening.decided_at };
+        Content::compose(&subject, &news)
+    }
+
+    /// A mail to everybody who is told. The bad news goes to everybody in the teams; the end of it goes to those who had
+    /// the bad news, whoever is in the teams by then, and to nobody else.
+    fn mails_of(
+        &self,
+        case: &mut Case,
+        event: IncidentEvent,
+        content: impl Fn(&Case) -> Content,
+    ) -> Vec<Notification> {
+        let host = self.world.letterhead().mail_host;
+        let word = word(event, case);
+        let told_before = case.told.len();
+        if !is_end(event) {
+            for recipient in self.audience(case) {
+                if case.told.iter().all(|told| told.recipient() != recipient) {
+                    let message_id = message_id(&case.id, &word, &recipient, host);
+                    let Recipient { route, address } = recipient;
+                    case.told.push(Told { route, recipient: address, message_id });
+                }
+            }
+        }
+        if case.told.is_empty() {
+            return Vec::new();
+        }
+        let content = content(case);
+        let mail = |(index, told): (usize, &Told)| Notification {
+            incident: case.id.clone(),
+            event,
+            route: told.route,
+            recipient: told.recipient.clone(),
+            message_id: message_id(&case.id, &word, &told.recipient(), host),
+            in_reply_to: (index < told_before).then(|| told.message_id.clone()),
+            created_at: self.now,
+            content: content.clone(),
+        };
+        case.told.iter().enumerate().map(mail).collect()
+    }
+
+    /// Everybody who is to hear of what has fallen.
+    fn audience(&self, case: &Case) -> Vec<Recipient> {
+        let concerned = case.members.iter().filter(|member| !member.is_told || !member.is_over());
+        let team = |member: &Member| match self.world.door(&member.channel) {
+            Some(door) => door.team.cloned(),
+            None => member.team.clone(),
+        };
+        let mut audience: Vec<Recipient> = Vec::new();
+        for recipient in concerned.filter_map(team).flat_map(|team| self.world.recipients(&team)) {
+            if !audience.contains(&recipient) {
+                audience.push(recipient);
+            }
+        }
+        audience
+    }
+}
+
+/// Whether it is the end of something.
+fn is_end(event: IncidentEvent) -> bool {
+    matches!(event, IncidentEvent::Resolved | IncidentEvent::Withdrawn | IncidentEvent::Eased)
+}
+
+/// People have been told: of everything so far.
+fn settle(case: &mut Case, event: IncidentEvent, now: Timestamp) {
+    case.tellings += 1;
+    case.told_at = now;
+    let tells_ends = event != IncidentEvent::Opened;
+    for member in &mut case.members {
+        member.is_told = true;
+        if let Some(end) = member.end.as_mut().filter(|_| tells_ends) {
+            end.is_told = true;
+        }
+    }
+    if tells_ends && case.members.iter().all(Member::is_over) {
+        case.closed_at = Some(now);
+    }
+}
+
+/// The event as it stands in a Message-ID: what can happen again has a number.
+fn word(event: IncidentEvent, case: &Case) -> String {
+    let once = match event {
+        IncidentEvent::Opened | IncidentEvent::Resolved | IncidentEvent::Withdrawn => true,
+        IncidentEvent::Worsened => !case.is_group(),
+        IncidentEvent::Spread | IncidentEvent::Eased | IncidentEvent::Blind | IncidentEvent::Store => false,
+    };
+    if once { event.as_str().to_owned() } else { format!("{}-{}", event.as_str(), case.tellings) }
+}

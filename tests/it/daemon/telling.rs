@@ -1,0 +1,136 @@
+//! Whom many outages at once are told, through a running daemon and a real store.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use lamplighter::{
+    config::plan::{Dependency, Plan, ProbePlan},
+    domain::channel::{ChannelId, ChannelKind},
+};
+
+use super::stage::{Door, Play, PlayedDoor, doors, pass, plan};
+
+/// Doors of which all but the first depend on the first, which is no door.
+fn behind_a_crm(doors: &BTreeMap<&str, Arc<PlayedDoor>>, except: &[&str]) -> Plan {
+    let mut plan = plan(doors, |probe: &mut ProbePlan| probe.every = Duration::from_secs(30));
+    let crm = ChannelId::new("crm");
+    plan.dependencies.insert(crm.clone(), Dependency { title: "The CRM".to_owned() });
+    for (id, channel) in &mut plan.channels {
+        let channel = Arc::make_mut(channel);
+        if *id == crm {
+            channel.kind = ChannelKind::Dependency;
+            channel.team = None;
+        } else if !except.contains(&id.as_str()) {
+            channel.depends_on.insert(crm.clone());
+        }
+    }
+    plan
+}
+
+#[tokio::test(start_paused = true)]
+async fn twenty_channels_that_fall_with_the_crm_are_one_mail_and_one_that_falls_for_itself_is_another() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut names: Vec<&str> = (0..20).map(|number| &*format!("door{number:02}").leak()).collect();
+    names.extend(["crm", "other"]);
+    let doors: BTreeMap<&str, _> = names.iter().map(|&name| (name, PlayedDoor::new())).collect();
+    let play = Play::start(behind_a_crm(&doors, &["other"]), directory.path()).await;
+    pass(120).await;
+    let behind = || doors.iter().filter(|(name, _)| **name != "other").map(|(_, door)| door);
+    behind().for_each(|door| door.set(Door::Fails));
+    pass(300).await;
+    let news = play.mailbox.news();
+    assert_eq!(news.len(), 1, "{news:?}");
+    let text = &play.mailbox.texts()[0];
+    for name in names.iter().filter(|name| name.starts_with("door")) {
+        assert_eq!(text.matches(&format!("\n  {name}")).count(), 1, "{name}: {text}");
+    }
+    assert!(text.contains("In common: The CRM (crm), which its own probes find broken\n"), "{text}");
+    assert!(text.contains("Still works: other\n"), "{text}");
+    doors["other"].set(Door::Fails);
+    pass(120).await;
+    assert_eq!(play.mailbox.news()[1..], ["opened other"]);
+    doors.values().for_each(|door| door.set(Door::Works));
+    pass(120).await;
+    let news = play.mailbox.news();
+    assert_eq!(news.len(), 4, "one end each: {news:?}");
+    assert!(news[2..].contains(&"resolved other".to_owned()), "{news:?}");
+    play.end().await;
+}
+
+/// So many doors fall; `LAMPLIGHTER_DOORS=1000` for the figures.
+fn many() -> usize {
+    std::env::var("LAMPLIGHTER_DOORS")
+        .map_or(100, |text| text.parse().expect("LAMPLIGHTER_DOORS is a number"))
+}
+
+/// How many mails have come within ten minutes when many doors fall, one after the other within so many seconds; after how
+/// long the first came; and how many told that all of them work again.
+async fn storm(within_s: u64) -> (usize, Duration, usize) {
+    let directory = tempfile::tempdir().unwrap();
+    let names: Vec<&str> = (0..many()).map(|number| &*format!("door{number:04}").leak()).collect();
+    let doors: BTreeMap<&str, _> = names.iter().map(|&name| (name, PlayedDoor::new())).collect();
+    let play =
+        Play::start(plan(&doors, |probe| probe.every = Duration::from_secs(30)), directory.path()).await;
+    pass(60).await;
+    let began = tokio::time::Instant::now();
+    let mut first = None;
+    for (index, name) in names.iter().enumerate() {
+        let falls_at = Duration::from_secs(within_s) * index as u32 / names.len() as u32;
+        while began.elapsed() < falls_at {
+            pass(1).await;
+            first = first.or_else(|| (!play.mailbox.news().is_empty()).then(|| began.elapsed()));
+        }
+        doors[name].set(Door::Fails);
+    }
+    while began.elapsed() < Duration::from_secs(600) {
+        pass(1).await;
+        first = first.or_else(|| (!play.mailbox.news().is_empty()).then(|| began.elapsed()));
+    }
+    let within_ten_minutes = play.mailbox.news().len();
+    pass(660).await;
+    let fallen = play.mailbox.texts();
+    for name in &names {
+        assert!(fallen.iter().any(|text| text.contains(&format!("\n  {name} "))), "{name} is named nowhere");
+    }
+    doors.values().for_each(|door| door.set(Door::Works));
+    pass(420).await;
+    let recovered = play.mailbox.news().len() - fallen.len();
+    play.end().await;
+    println!(
+        "storm/{} doors within {within_s} s: {within_ten_minutes} mails in ten minutes, the first after {:.0} s, {} in all, \
+         {recovered} of the recovery",
+        names.len(),
+        first.unwrap().as_secs_f64(),
+        fallen.len()
+    );
+    (within_ten_minutes, first.unwrap(), recovered)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mass_of_channels_that_fall_at_once_are_three_mails_at_most() {
+    let (mails, first, recovered) = storm(0).await;
+    // Three failures in intervals of 30 s are confirmed within 90 s.
+    assert!(mails <= 3 && recovered <= 3, "{mails}, {recovered}");
+    assert!(first <= Duration::from_secs(90 + 30), "{first:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mass_of_channels_that_fall_within_ten_minutes_are_three_mails_at_most() {
+    let (mails, first, recovered) = storm(600).await;
+    assert!(mails <= 3 && recovered <= 3, "{mails}, {recovered}");
+    assert!(first <= Duration::from_secs(30 + 90 + 30), "{first:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lone_outage_is_told_in_the_second_in_which_it_is_confirmed() {
+    let directory = tempfile::tempdir().unwrap();
+    let doors = doors(["chat", "hotline"]);
+    let play = Play::start(plan(&doors, |_| {}), directory.path()).await;
+    pass(20).await;
+    doors["chat"].set(Door::Fails);
+    while play.state("chat") != lamplighter::domain::evaluation::State::Dark {
+        pass(1).await;
+    }
+    pass(1).await;
+    assert_eq!(play.mailbox.news(), ["opened chat"]);
+    play.end().await;
+}
