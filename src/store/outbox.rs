@@ -119,7 +119,7 @@ impl Store {
             handle
                 .connection
                 .prepare_cached(
-                    "SELECT id, tries, it.incident, event, route, recipient, message_id, in_reply_to, created_at, subject, text, html, picture,
+                    "SELECT it.id, tries, it.incident, event, route, recipient, message_id, in_reply_to, created_at, subject, text, html, picture,
                             facts
                      FROM alert_case JOIN outbox AS it
                        ON it.route = 'alertmanager' AND it.recipient = ?1 AND it.incident = alert_case.id

@@ -65,6 +65,11 @@ async fn outages_and_recoveries_are_told_while_the_store_takes_nothing_and_not_a
         ["opened", "opened", "opened", "resolved", "resolved"].map(|event| format!("delivered {event}"));
     assert_eq!(rows, expected);
     assert_eq!(open_incidents(directory.path()), ["chat"]);
+    let count = |query| saboteur.query_row(query, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(count("SELECT count(*) FROM happening"), 5);
+    assert_eq!(count("SELECT count(*) FROM happening WHERE told_in IS NULL"), 0, "all of it counts as told");
+    assert_eq!(count("SELECT count(*) FROM alert_case WHERE closed_at IS NULL"), 1);
+    assert_eq!(count("SELECT count(*) FROM alert_case"), 3);
     doors["chat"].set(Door::Works);
     pass(60).await;
     assert_eq!(play.mailbox.news()[6..], ["resolved chat"], "and it goes on as ever");

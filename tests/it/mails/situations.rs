@@ -12,6 +12,7 @@ use lamplighter::domain::{
     channel::{ChannelId, ChannelKind, ProbeKey, ProbeName, TeamId},
     decision::{Decision, Kept, decide, withdraw},
     evaluation::{Evidence, Moment, Quorum, RecentRun, Rules, RunWord, State, Transition},
+    happening::Doorplate,
     notification::{Neighbour, Recipient},
     outcome::{Detail, Failure, Phase, PhaseKind, Reason, Stage},
 };
@@ -155,7 +156,11 @@ impl Situation {
         let standing = before.and_then(|story| story.decision.incident.as_ref());
         let now = began() + Duration::from_secs(after);
         let channel = ChannelId::new(self.channel);
-        let kept = Kept { door: doorplate(&self.title, self.kind), bundle: None, picture: None };
+        let kept = Kept {
+            door: Doorplate { team: Some(TeamId::new("support")), ..doorplate(&self.title, self.kind) },
+            bundle: None,
+            picture: None,
+        };
         let decision = decide(&channel, &rules, standing, transition, kept, now);
         self.play(before, decision, after)
     }
