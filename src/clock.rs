@@ -1,7 +1,9 @@
 //! The only door to the time of day. Intervals and deadlines are measured with `tokio::time::Instant`; what comes
 //! from here only labels what is stored and shown.
 
-use jiff::Timestamp;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 /// Tells the time of day.
@@ -12,6 +14,7 @@ pub struct Clock(Source);
 enum Source {
     System,
     Follows { wall: Timestamp, since: Instant },
+    Jumps { wall: Timestamp, since: Instant, ahead_ms: &'static AtomicI64 },
 }
 
 impl Clock {
@@ -27,6 +30,12 @@ impl Clock {
         Self(Source::Follows { wall, since: Instant::now() })
     }
 
+    /// The same, that a test sets forward and back: it is ahead by so many milliseconds.
+    #[must_use]
+    pub fn jumping(wall: Timestamp, ahead_ms: &'static AtomicI64) -> Self {
+        Self(Source::Jumps { wall, since: Instant::now(), ahead_ms })
+    }
+
     /// The present moment.
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -37,6 +46,9 @@ impl Clock {
                 Timestamp::now()
             }
             Source::Follows { wall, since } => wall + since.elapsed(),
+            Source::Jumps { wall, since, ahead_ms } => {
+                wall + since.elapsed() + SignedDuration::from_millis(ahead_ms.load(Relaxed))
+            }
         }
     }
 }

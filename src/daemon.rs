@@ -12,6 +12,7 @@
 pub mod dispatcher;
 mod evaluator;
 mod face;
+mod heartbeat;
 mod keeper;
 mod listener;
 mod lookout;
@@ -21,6 +22,8 @@ mod reloader;
 mod scheduler;
 mod systemd;
 mod trouble;
+mod upkeep;
+mod vitals;
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -40,7 +43,7 @@ use crate::{
     config::{Loaded, plan::Plan},
     daemon::{
         dispatcher::Dispatcher, evaluator::orders::Order, face::Face, keeper::Keeper, pulse::Pulse,
-        reloader::Reloader, trouble::Trouble,
+        reloader::Reloader, trouble::Trouble, vitals::Vitals,
     },
     domain::snapshot::Snapshot,
     evidence::Archive,
@@ -55,6 +58,8 @@ use crate::{
 const OUTCOMES_WAITING: usize = 1_024;
 /// So many batches wait for the recorder; more wait in the evaluator's backlog.
 const BATCHES_WAITING: usize = 2;
+/// So many notifications wait on the way past the store.
+const DIRECT_WAITING: usize = 1_024;
 /// So many commands wait for the evaluator; whoever gives more waits with them.
 const ORDERS_WAITING: usize = 16;
 /// Everything ends within this time of being told to.
@@ -114,8 +119,9 @@ pub async fn start(
     let Loaded { plan, sources, .. } = loaded;
     let listener = listener::bind(plan.boot.listen).await?;
     let store_path = plan.boot.store.clone();
-    let store = tokio::task::spawn_blocking(move || Store::open(&store_path)).await??;
     let clock = Clock::system();
+    let opening = move || Store::open_or_restore(&store_path, clock.now());
+    let store = tokio::task::spawn_blocking(opening).await??;
     let mut remembered = store.load().await?;
     remembered.asked = store.asked_since(asks::day_begin(clock.now())).await?;
     let routes = notify::routes(plan.mail.as_ref(), &plan.endpoints)?;
@@ -177,6 +183,8 @@ impl Daemon {
         let (batches_in, batches) = mpsc::channel(BATCHES_WAITING);
         let bell = Arc::new(Notify::new());
         let trouble = Arc::new(Trouble::new(self.metrics.instruments.store_degraded.clone()));
+        let (direct_in, direct) = mpsc::channel(DIRECT_WAITING);
+        let vitals = Arc::new(Vitals::default());
         let (lookout, gate) = lookout::build(lookout::Connections {
             plans: self.plans.subscribe(),
             metrics: Arc::clone(&self.metrics),
@@ -199,6 +207,8 @@ impl Daemon {
             batches: batches_in,
             evidence: evidence.map(Keeper::new),
             store: store.clone(),
+            direct: direct_in.clone(),
+            vitals: Arc::clone(&vitals),
             trouble: Arc::clone(&trouble),
             metrics: Arc::clone(&self.metrics),
             snapshots: self.snapshots.clone(),
@@ -209,32 +219,45 @@ impl Daemon {
         let dispatcher = Dispatcher::new(
             store.clone(),
             self.routes.subscribe(),
-            bell,
+            Arc::clone(&bell),
             self.clock,
             Arc::clone(&self.metrics),
-        );
+        )
+        .with_direct(direct)
+        .with_vitals(Arc::clone(&vitals));
+        let upkeep = upkeep::Connections {
+            store: store.clone(),
+            plans: self.plans.subscribe(),
+            trouble: Arc::clone(&trouble),
+            direct: direct_in,
+            outbox: Arc::clone(&bell),
+            metrics: Arc::clone(&self.metrics),
+            clock: self.clock,
+        };
         let evaluator = evaluator::Evaluator::new(evaluator, remembered);
+        let beating = heartbeat::Connections {
+            plans: self.plans.subscribe(),
+            pulse: Arc::clone(&self.pulse),
+            vitals,
+            failing: trouble.failing(),
+            metrics: Arc::clone(&self.metrics),
+        };
+        let beating = heartbeat::run(beating, self.stop.clone());
+        self.spawn_sure("heartbeat", beating);
+        let looking_after = upkeep::run(upkeep, self.stop.clone());
+        self.spawn_sure("upkeep", looking_after);
         let stop = self.stop.clone();
         let turning = scheduler::run(scheduler, stop.clone());
         self.loops.spawn_on(async move { ("scheduler", turning.await) }, probing);
-        let looking = lookout::run(lookout, stop.clone());
+        self.spawn_sure("evaluator", evaluator::run(evaluator));
+        self.spawn_sure("recorder", recorder::run(batches, store, trouble, stop.clone()));
+        self.spawn_sure("dispatcher", dispatcher.run(commits_over));
+        let looking = lookout::run(lookout, stop);
         let looking = async move {
             looking.await;
             ("lookout", Ok(()))
         };
         self.loops.spawn_on(looking, probing);
-        self.spawn("evaluator", async move {
-            evaluator::run(evaluator).await;
-            Ok(())
-        });
-        self.spawn("recorder", async move {
-            recorder::run(batches, store, trouble, stop).await;
-            Ok(())
-        });
-        self.spawn("dispatcher", async move {
-            dispatcher.run(commits_over).await;
-            Ok(())
-        });
     }
 
     /// Serves the pages on a socket that listens.
@@ -245,10 +268,7 @@ impl Daemon {
         self.listen = Some(listener.local_addr().context("failed to read the address listened on")?);
         let router = web::router(Arc::new(self.face()));
         let stop = self.stop.clone();
-        self.spawn("listener", async move {
-            listener::serve(listener, router, stop).await;
-            Ok(())
-        });
+        self.spawn_sure("listener", listener::serve(listener, router, stop));
         Ok(())
     }
 
@@ -288,6 +308,14 @@ impl Daemon {
         turning: impl Future<Output = anyhow::Result<()>> + Send + 'static,
     ) {
         self.loops.spawn(async move { (name, turning.await) });
+    }
+
+    /// Spawns a loop that cannot fail.
+    fn spawn_sure(&mut self, name: &'static str, turning: impl Future<Output = ()> + Send + 'static) {
+        self.spawn(name, async move {
+            turning.await;
+            Ok(())
+        });
     }
 
     /// Waits until the scheduler's loop has turned.
@@ -386,6 +414,7 @@ mod tests {
             path: "probes.toml".into(),
             boot,
             mail: None,
+            heartbeat: None,
             endpoints: notify::Endpoints::default(),
             public_url: None,
             time_zone: jiff::tz::TimeZone::UTC,

@@ -21,3 +21,4 @@ pub mod outcome;
 pub mod schedule;
 pub mod shared;
 pub mod snapshot;
+pub mod vigour;

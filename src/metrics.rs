@@ -118,7 +118,17 @@ families! {
     NOTIFICATIONS = Counter "lamplighter_notifications_total",
         "Tries to deliver a notification, by route and result.";
     STORE_DEGRADED = Gauge "lamplighter_store_degraded",
-        "1 while the store refuses what it is given or does not answer; verdicts wait until it recovers.";
+        "1 while the store refuses what it is given or does not answer; after ten seconds verdicts and mails do without it.";
+    STORE_RESTORED_AT = Gauge "lamplighter_store_restored_timestamp_seconds",
+        "When a damaged store was last set aside and replaced, in seconds since the epoch; 0 if not since the start.";
+    STORE_BACKUPS = Counter "lamplighter_store_backups_total",
+        "Backups of the store, by result.";
+    STORE_BACKUP_AT = Gauge "lamplighter_store_backup_timestamp_seconds",
+        "When the newest backup of the store was made, in seconds since the epoch; 0 without any.";
+    HEARTBEATS = Counter "lamplighter_heartbeats_total",
+        "Heartbeats that were due, by result: sent, failed or withheld.";
+    HEARTBEAT_WITHHELD = Gauge "lamplighter_heartbeat_withheld",
+        "1 while heartbeats are withheld for this reason.";
     BLIND = Gauge "lamplighter_blind",
         "1 while not one probe can look, for this cause: the last run of each was inconclusive, or no sentinel answers.";
     SENTINEL_UP = Gauge "lamplighter_sentinel_up",

@@ -2,6 +2,7 @@
 //! what became of it; when to try again is the dispatcher's business.
 
 pub mod alertmanager;
+pub mod heartbeat;
 pub mod mail;
 pub mod post;
 pub mod webhook;

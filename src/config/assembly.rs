@@ -28,7 +28,11 @@ use crate::{
     },
     domain::channel::{ChannelId, Location, TeamId, is_id},
     evidence::EvidencePlan,
-    notify::{Endpoints, mail::MailServer},
+    notify::{
+        Endpoints,
+        heartbeat::{Heartbeat, HeartbeatSettings},
+        mail::MailServer,
+    },
     probe::{
         chromium::{Chromium, ChromiumSettings},
         transport::{
@@ -169,10 +173,11 @@ fn assemble(
         alertmanagers: endpoints::alertmanagers(&tables, main, report),
     };
     mail::check_way(&tables, report);
+    let heartbeat = tables.heartbeat.as_ref().and_then(|entry| heartbeat(entry, main, report));
     if channels.is_empty() && report.errors() == 0 {
         report.error(0, Problem::of_file("no channel is configured").hint(FIRST_CHANNEL));
     }
-    let mut plan = Plan { endpoints, ..plan(path, &tables.monitor, main, mail, teams) };
+    let mut plan = Plan { heartbeat, endpoints, ..plan(path, &tables.monitor, main, mail, teams) };
     plan.maintenance = maintenance::build(&tables, &channels, &plan.time_zone, report).into();
     plan.api_token = tables.api.as_ref().and_then(|entry| api_token(entry, main, report));
     warnings::add(&tables, &plan, &channels, report);
@@ -212,6 +217,21 @@ fn chromium(entry: Option<&Entry<'_, ChromiumSettings>>, report: &mut Report) ->
     chromium
 }
 
+fn heartbeat(entry: &Entry<'_, HeartbeatSettings>, main: &Sources, report: &mut Report) -> Option<Heartbeat> {
+    let settings = entry.section.settings.as_ref()?;
+    if settings.url.is_none() && !entry.section.lacks(&["url"]) {
+        let problem = Problem::at(entry.key.clone(), "`url` is missing");
+        report.error(entry.file, problem.hint("add `url = { env = \"HEARTBEAT_URL\" }`"));
+    }
+    match settings.build(main) {
+        Ok(heartbeat) => Some(heartbeat),
+        Err(problems) => {
+            problems.into_iter().for_each(|problem| report.error(entry.file, problem));
+            None
+        }
+    }
+}
+
 fn teams(tables: &Tables<'_>) -> BTreeMap<TeamId, Team> {
     let read = tables
         .teams
@@ -249,6 +269,7 @@ fn plan(
             evidence,
         },
         mail,
+        heartbeat: None,
         endpoints: Endpoints::default(),
         public_url: monitor.public_url.as_ref().map(|url| url.0.to_string()),
         time_zone: time_zone(monitor),

@@ -21,7 +21,7 @@ use crate::{
     },
     evidence::EvidencePlan,
     metrics::{self, series::Measures},
-    notify::{Endpoints, mail::MailServer},
+    notify::{Endpoints, heartbeat::Heartbeat, mail::MailServer},
     probe::{Probe, sentinel::Sentinel},
     secret::{Redactor, Secret},
 };
@@ -35,6 +35,8 @@ pub struct Plan {
     pub boot: Boot,
     /// How mail leaves; none if no team has a recipient.
     pub mail: Option<MailServer>,
+    /// To which dead man's switch heartbeats go; none where they go to none.
+    pub heartbeat: Option<Heartbeat>,
     /// What is told besides, and the second mail server.
     pub endpoints: Endpoints,
     /// The address under which people reach the page of all channels, for links in mails; none without.

@@ -18,6 +18,7 @@ use crate::{
         waiting::WaitingSettings,
     },
     domain::channel::ChannelKind,
+    notify::heartbeat::HeartbeatSettings,
     probe::{chromium::ChromiumSettings, persona::PersonaSettings, settings::ProbeSettings},
     secret::SecretRef,
     setting::{At, ByteSize, HttpUrl, MailAddress, Span, SpanOrOff},
@@ -44,6 +45,8 @@ pub struct FileSettings {
     pub browser: ChromiumSettings,
     /// How mail leaves.
     pub mail: Option<MailSettings>,
+    /// A sign of life to a dead man's switch elsewhere.
+    pub heartbeat: Option<HeartbeatSettings>,
     /// What must answer if our own network works.
     #[schemars(default)]
     pub sentinel: Vec<SentinelSettings>,
@@ -76,11 +79,12 @@ pub struct FileSettings {
 }
 
 /// The keys of [`FileSettings`]; a test holds them against the schema.
-pub const TABLES: [&str; 14] = [
+pub const TABLES: [&str; 15] = [
     "include",
     "monitor",
     "browser",
     "mail",
+    "heartbeat",
     "webhook",
     "alertmanager",
     "api",

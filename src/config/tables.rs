@@ -28,6 +28,7 @@ use crate::{
         value::Id,
         wording::{Complaint, in_backticks},
     },
+    notify::heartbeat::HeartbeatSettings,
     probe::{chromium::ChromiumSettings, persona::PersonaSettings},
     setting::{At, Problem, suggest},
 };
@@ -65,6 +66,8 @@ pub struct Tables<'f> {
     pub browser: Option<Entry<'f, ChromiumSettings>>,
     /// `[mail]`.
     pub mail: Option<Entry<'f, MailSettings>>,
+    /// `[heartbeat]`.
+    pub heartbeat: Option<Entry<'f, HeartbeatSettings>>,
     /// `[[sentinel]]`.
     pub sentinels: Option<Entry<'f, Vec<At<SentinelSettings>>>>,
     /// `[api]`.
@@ -117,8 +120,8 @@ impl<'f> Tables<'f> {
                 "team" => intake.entries(value, TEAM, &mut self.teams),
                 "channel" => channels = Some(value),
                 "maintenance" => intake.list(value, MAINTENANCE, &mut self.maintenance),
-                word @ ("monitor" | "browser" | "mail" | "webhook" | "alertmanager" | "api" | "sentinel"
-                | "defaults" | "persona")
+                word @ ("monitor" | "browser" | "mail" | "heartbeat" | "webhook" | "alertmanager" | "api"
+                | "sentinel" | "defaults" | "persona")
                     if !is_first =>
                 {
                     intake.refuse(misplaced(word, span));
@@ -130,6 +133,7 @@ impl<'f> Tables<'f> {
                 "monitor" => self.monitor = intake.read(span, value).section.settings.unwrap_or_default(),
                 "browser" => self.browser = Some(intake.read(span, value)),
                 "mail" => self.mail = Some(intake.read(span, value)),
+                "heartbeat" => self.heartbeat = Some(intake.read(span, value)),
                 "api" => self.api = Some(intake.read(span, value)),
                 "defaults" => self.defaults = Some(intake.read(span, value)),
                 word => {

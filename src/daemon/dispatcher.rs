@@ -1,26 +1,35 @@
-//! Works off the outbox. It takes no input: it wakes by the bell, by the next due time, or once a minute, and sends
-//! what is due, so that nothing depends on anybody telling it what there is to send.
+//! Works off the outbox. It wakes by the bell, by the next due time, or once a minute, and sends what is due, so that
+//! nothing depends on anybody telling it what there is to send. Only what the store does not take is handed to it
+//! ([`direct`]).
 //!
 //! At-least-once is the contract. A notification leaves the outbox when the other side has taken it, has refused it
 //! for good, or when it has been tried for [`GIVE_UP_AFTER`]; until then it is tried again. Each way has a lane of its
 //! own ([`lane`]), so that one that hangs holds up no other. A way that does not work is tried as a whole at most twice in
 //! any minute once that is known, whatever the backlog, and drains as soon as one notification gets through.
 
+mod direct;
 mod lane;
 
-use std::{collections::BTreeSet, convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    convert::Infallible,
+    future::poll_fn,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{
-    sync::{Notify, watch},
-    time::sleep,
+    sync::{Notify, mpsc, watch},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
-use self::lane::Lane;
+use self::{direct::Direct, lane::Lane};
 use crate::{
     clock::Clock,
-    domain::notification::{Route, Way},
+    daemon::vitals::Vitals,
+    domain::notification::{Notification, Route, Way},
     metrics::Metrics,
     notify::Routes,
     store::{Store, StoreError},
@@ -37,6 +46,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// How soon it looks again when the store has failed.
 const STORE_RETRY: Duration = Duration::from_secs(5);
+
+/// A store that has not answered by then is taken for one that fails: what is handed over directly is not to wait for it.
+const STORE_MAX: Duration = Duration::from_secs(7);
+
+/// A lane shows a sign of life this often while it has nothing to do.
+const BEAT_EVERY: Duration = Duration::from_secs(10);
 
 /// What can become of a try, as the `result` label says it.
 const RESULTS: [&str; 4] = [DELIVERED, POSTPONED, REFUSED, GIVEN_UP];
@@ -59,19 +74,28 @@ struct Shared {
     store: Store,
     clock: Clock,
     metrics: Arc<Metrics>,
+    direct: Mutex<Direct>,
+    vitals: Arc<Vitals>,
 }
 
 impl Shared {
+    fn direct(&self) -> MutexGuard<'_, Direct> {
+        self.direct.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Shows what waits, by route.
     async fn show_backlog(&self) -> Result<(), StoreError> {
         let now = self.clock.now();
         let instruments = &self.metrics.instruments;
-        for backlog in self.store.backlog().await? {
+        let mut oldest_of_all = Duration::ZERO;
+        for backlog in answered(self.store.backlog()).await? {
             let oldest = backlog.oldest.map_or(Duration::ZERO, |oldest| age(oldest, now));
+            oldest_of_all = oldest_of_all.max(oldest);
             let labels = [backlog.route.as_str()];
             instruments.outbox_pending.with_label_values(&labels).set(i64::from(backlog.pending));
             instruments.outbox_oldest_age.with_label_values(&labels).set(oldest.as_secs_f64());
         }
+        self.vitals.show_outbox(oldest_of_all, Instant::now());
         Ok(())
     }
 
@@ -102,7 +126,25 @@ impl Dispatcher {
                 metrics.instruments.notifications.with_label_values(&[route.as_str(), result]).reset();
             }
         }
-        Self { shared: Arc::new(Shared { store, clock, metrics }), routes, bell }
+        let (direct, vitals) = (Mutex::default(), Arc::default());
+        Self { shared: Arc::new(Shared { store, clock, metrics, direct, vitals }), routes, bell }
+    }
+
+    /// Takes what the store does not from `input`, and sends it past the outbox.
+    #[must_use]
+    pub fn with_direct(self, input: mpsc::Receiver<Notification>) -> Self {
+        *self.shared.direct() = Direct::new(input);
+        self
+    }
+
+    /// Shows in `vitals` how it fares.
+    #[must_use]
+    pub(crate) fn with_vitals(mut self, vitals: Arc<Vitals>) -> Self {
+        // Nobody shares it before it runs.
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.vitals = vitals;
+        }
+        self
     }
 
     /// Works until `stop`, then makes a last pass, bounded in time.
@@ -122,12 +164,15 @@ impl Dispatcher {
     async fn work(&mut self, stop: &CancellationToken) {
         let mut lanes = Lanes { stop, running: FuturesUnordered::new(), bells: Vec::new() };
         let mut tidying = self.adopt(&mut lanes);
+        let shared = Arc::clone(&self.shared);
         while !(stop.is_cancelled() && lanes.running.is_empty()) {
             tokio::select! {
+                () = poll_fn(|cx| shared.direct().poll_taken(cx)) => lanes.ring(),
                 () = self.bell.notified() => lanes.ring(),
                 Ok(()) = self.routes.changed() => tidying = self.adopt(&mut lanes),
                 Some(ended) = lanes.running.next() => {
                     lanes.bells.retain(|(way, _)| *way != ended);
+                    self.shared.vitals.forget_lane(&ended);
                     // It may have come back while its lane was ending.
                     if !stop.is_cancelled() && self.routes.borrow().contains_key(&ended) {
                         tidying = self.adopt(&mut lanes);
@@ -151,6 +196,7 @@ impl Dispatcher {
                 lanes.bells.push((way.clone(), bell));
             }
         }
+        self.abandon_directly(&ways);
         tidy(Arc::clone(&self.shared), ways).boxed()
     }
 }
@@ -182,10 +228,10 @@ async fn tidy(shared: Arc<Shared>, ways: BTreeSet<Way>) -> Infallible {
 }
 
 async fn abandon(shared: &Shared, ways: &BTreeSet<Way>) -> Result<(), StoreError> {
-    for way in shared.store.pending_endpoints().await? {
+    for way in answered(shared.store.pending_endpoints()).await? {
         if !ways.contains(&way) {
             let (name, route) = (way.to_string(), way.route);
-            let count = shared.store.abandon(way, shared.clock.now(), GONE).await?;
+            let count = answered(shared.store.abandon(way, shared.clock.now(), GONE)).await?;
             for _ in 0..count {
                 shared.count(route, GIVEN_UP);
             }
@@ -198,6 +244,11 @@ async fn abandon(shared: &Shared, ways: &BTreeSet<Way>) -> Result<(), StoreError
         }
     }
     Ok(())
+}
+
+/// Waits for the store, as long as there is hope.
+async fn answered<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    timeout(STORE_MAX, asked).await.unwrap_or(Err(StoreError::NoAnswer))
 }
 
 /// The span from one moment to another, zero if it would be negative.

@@ -6,23 +6,26 @@
 
 mod absent;
 mod blindness;
+mod commits;
 mod gates;
 mod held;
 pub(super) mod history;
 pub(super) mod orders;
 mod picture;
+mod rewriting;
 mod roster;
 mod ruling;
-mod world;
+mod storeless;
+pub(super) mod world;
 
-use std::{collections::BTreeSet, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{Notify, mpsc, watch},
     time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
 use tokio_util::sync::DropGuard;
-use tracing::{info, warn};
+use tracing::{error, warn};
 
 use crate::{
     clock::Clock,
@@ -30,31 +33,30 @@ use crate::{
     daemon::{
         evaluator::{
             blindness::Account,
+            commits::{Commit, finished},
             gates::Gates,
             history::History,
             orders::{Order, Orders, Step},
             picture::Picture,
+            rewriting::Rewriting,
             roster::Roster,
-            ruling::Keeps,
-            world::Surroundings,
+            storeless::Storeless,
         },
         keeper::Keeper,
         scheduler::Observed,
         systemd,
-        trouble::{self, Trouble},
+        trouble::Trouble,
+        vitals::Vitals,
     },
     domain::{
-        case::Case,
-        casebook::{Announcement, Casebook},
+        casebook::Casebook,
         channel::ChannelId,
-        decision::Decision,
         evaluation::{Moment, State},
-        incident::{IncidentEvent, Severity},
         network::{Network, Sight},
+        notification::Notification,
         outcome::{InconclusiveReason, Outcome},
         snapshot::Snapshot,
     },
-    evidence::Bundle,
     metrics::Metrics,
     store::{Remembered, Store, StoreError},
 };
@@ -70,17 +72,8 @@ const TICK: Duration = Duration::from_millis(200);
 const TICKS_PER_LOOK: u32 = 5;
 /// So many probes' windows are shown in their metrics every second; more take turns.
 const WINDOWS_PER_LOOK: usize = 1_000;
-/// So many verdicts are committed in one transaction: to commit ten thousand one by one takes a quarter of a minute, and
-/// to decide more at once would hold up the intake.
-const VERDICTS_PER_COMMIT: usize = 64;
 /// At the end, so long is spent on committing what is still owed.
 pub(super) const LAST_COMMITS: Duration = Duration::from_secs(3);
-
-/// So long after it was looked through what is to be told, it is not looked through again, unless mails left: a thousand
-/// doors that fall one after the other are one case, which is written down whole each time.
-const TELLING_RESTS: Duration = Duration::from_secs(1);
-/// What is to be told waits for verdicts under way, which may belong to it, no longer than this.
-const TELLING_WAITS_MAX: Duration = Duration::from_secs(1);
 
 /// What the evaluator is connected to.
 pub(crate) struct Connections {
@@ -98,6 +91,10 @@ pub(crate) struct Connections {
     pub(crate) evidence: Option<Keeper>,
     /// Where verdicts are committed.
     pub(crate) store: Store,
+    /// The way of notifications past the store.
+    pub(crate) direct: mpsc::Sender<Notification>,
+    /// Where it shows that it turns, and how fresh what it knows is.
+    pub(crate) vitals: Arc<Vitals>,
     /// Where trouble with the store is noted.
     pub(crate) trouble: Arc<Trouble>,
     /// Where it shows what it knows.
@@ -119,6 +116,7 @@ pub(crate) async fn run(mut evaluator: Evaluator) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut intake_from = Instant::now();
     loop {
+        evaluator.vitals.evaluator.beat(Instant::now());
         let gathering = Instant::now() < intake_from;
         tokio::select! {
             () = sleep_until(intake_from), if gathering => {}
@@ -173,6 +171,11 @@ pub(crate) struct Evaluator {
     /// It has refused and taken nothing since: verdicts are put to it one by one, so that one it does not like holds up none
     /// that was decided before it.
     doubted: bool,
+    /// What is decided while the store takes nothing.
+    storeless: Storeless,
+    /// What a store that was replaced does not know.
+    rewriting: Rewriting,
+    vitals: Arc<Vitals>,
     ticks: u32,
     /// The place from which windows are shown next.
     windows_from: usize,
@@ -190,27 +193,6 @@ pub(crate) struct Evaluator {
     clock: Clock,
 }
 
-struct Commit {
-    what: Work,
-    done: Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>,
-}
-
-/// What is committed in one transaction.
-enum Work {
-    /// What has been decided, each with the state that its channel leaves; no channel twice.
-    Verdicts(Vec<(Decision, State)>),
-    /// What people are told.
-    Announcement(Announcement),
-}
-
-/// Waits for the commit under way; for ever if there is none.
-async fn finished(commit: &mut Option<Commit>) -> Result<(), StoreError> {
-    match commit {
-        Some(commit) => commit.done.as_mut().await,
-        None => std::future::pending().await,
-    }
-}
-
 impl Evaluator {
     /// Adopts the plan at once, so that whoever asks for the metrics finds every channel in them from the first moment.
     pub(crate) fn new(connections: Connections, remembered: Remembered) -> Self {
@@ -222,6 +204,8 @@ impl Evaluator {
             batches,
             evidence,
             store,
+            direct,
+            vitals,
             trouble,
             metrics,
             snapshots,
@@ -247,6 +231,9 @@ impl Evaluator {
             commit: None,
             refused: false,
             doubted: false,
+            storeless: Storeless::new(direct),
+            rewriting: Rewriting::new(store.restored()),
+            vitals,
             ticks: 0,
             windows_from: 0,
             origin: Instant::now(),
@@ -306,6 +293,7 @@ impl Evaluator {
     fn tick(&mut self) {
         let now = self.now();
         self.ticks += 1;
+        self.note_stall(now);
         if self.gates.look(&mut self.roster, now) {
             self.look(now);
         }
@@ -327,6 +315,8 @@ impl Evaluator {
             (0..self.roster.posts().len()).filter(|&place| self.roster.judge(place, now).is_some()).collect();
         self.leaving = self.roster.absent().overdue(now).cloned().collect();
         self.show_blindness();
+        let (probes, fresh) = self.roster.freshness(now.monotonic);
+        self.vitals.show_probes(probes, fresh);
     }
 
     fn show_blindness(&self) {
@@ -358,125 +348,6 @@ impl Evaluator {
             }
             self.blindness.write_next(&self.store, &self.trouble);
         }
-    }
-
-    /// Begins the next commit, if none is under way: of verdicts, or where there are none, of what people are told of them.
-    fn commit_next(&mut self) {
-        if self.commit.is_some() || self.refused {
-            return;
-        }
-        let now = self.now();
-        let waits = |since: Duration| since + TELLING_WAITS_MAX <= now.monotonic;
-        let is_telling_late = self.casebook.waiting_since().is_some_and(waits);
-        self.commit = match is_telling_late {
-            true => self.announce(now).or_else(|| self.pass_verdicts()),
-            false => self.pass_verdicts().or_else(|| self.announce(now)),
-        };
-    }
-
-    fn pass_verdicts(&mut self) -> Option<Commit> {
-        let most = if self.doubted { 1 } else { VERDICTS_PER_COMMIT };
-        let (mut verdicts, mut bundles) = (Vec::new(), Vec::new());
-        for (verdict, bundle) in std::iter::from_fn(|| self.next_decision()).take(most) {
-            verdicts.push(verdict);
-            bundles.extend(bundle);
-        }
-        if verdicts.is_empty() {
-            return None;
-        }
-        let keeping = self.evidence.clone().filter(|_| !bundles.is_empty());
-        let clock = self.clock;
-        let (store, trouble) = (self.store.clone(), Arc::clone(&self.trouble));
-        let decisions = verdicts.iter().map(|(decision, _)| decision.clone()).collect();
-        let done = Box::pin(async move {
-            if let Some(keeper) = keeping {
-                keeper.keep(bundles, clock).await;
-            }
-            trouble.attend(trouble::Work::Verdict, store.commit(decisions)).await
-        });
-        Some(Commit { what: Work::Verdicts(verdicts), done })
-    }
-
-    fn announce(&mut self, now: Moment) -> Option<Commit> {
-        if now.monotonic < self.telling_from || !self.casebook.has_news(now) {
-            return None;
-        }
-        let world = Surroundings { roster: &self.roster, plan: &self.plan, now: now.wall };
-        let announcement = self.casebook.settle(&world, now);
-        let leave = announcement.as_ref().is_some_and(|it| !it.notifications.is_empty());
-        self.telling_from = if leave { Duration::ZERO } else { now.monotonic + TELLING_RESTS };
-        let announcement = announcement?;
-        let (store, trouble) = (self.store.clone(), Arc::clone(&self.trouble));
-        let committed = announcement.clone();
-        let done = Box::pin(async move {
-            trouble.attend(trouble::Work::Verdict, store.announce(committed, now.wall)).await
-        });
-        Some(Commit { what: Work::Announcement(announcement), done })
-    }
-
-    /// What is to be decided next, the state that the channel leaves by it, and the evidence.
-    fn next_decision(&mut self) -> Option<((Decision, State), Option<Bundle>)> {
-        let now = self.now();
-        while let Some(place) = self.wanting.pop_first() {
-            let Some(transition) = self.roster.judge(place, now) else { continue };
-            let keeps = if self.evidence.is_some() { Keeps::Evidence } else { Keeps::Nothing };
-            let (decision, bundle) =
-                ruling::decide(&self.roster.posts()[place], &transition, keeps, now.wall);
-            return Some(((decision, transition.from), bundle));
-        }
-        let id = self.leaving.pop()?;
-        ruling::withdraw(&self.roster, &id, now.wall).map(|verdict| (verdict, None))
-    }
-
-    /// Takes what was committed for its own.
-    fn conclude(&mut self, result: Result<(), StoreError>) {
-        let Some(Commit { what, .. }) = self.commit.take() else { return };
-        if result.is_err() {
-            // The evidence stands, and proposes the change again.
-            (self.refused, self.doubted) = (true, true);
-            return;
-        }
-        self.doubted = false;
-        match what {
-            Work::Verdicts(verdicts) => {
-                for (decision, from) in verdicts {
-                    log_change(&decision, from);
-                    self.blindness.note(&decision);
-                    self.adopt_decision(decision);
-                }
-                self.tell_status();
-            }
-            Work::Announcement(announcement) => {
-                announcement.cases.iter().for_each(|case| log_case(case, &announcement));
-                if !announcement.notifications.is_empty() {
-                    self.outbox.notify_one();
-                }
-                let now = self.now();
-                self.casebook.adopt(&announcement, now);
-            }
-        }
-    }
-
-    fn adopt_decision(&mut self, decision: Decision) {
-        let now = self.now();
-        if let Some(happening) = decision.happening.clone() {
-            self.casebook.take(happening, now);
-        }
-        let Some(place) = self.roster.place(&decision.channel) else {
-            self.roster.remember(&decision);
-            return;
-        };
-        let post = self.roster.post_mut(place);
-        match (decision.event(), &decision.incident) {
-            (Some(IncidentEvent::Opened), Some(incident)) => post.series.count_incident(incident.severity),
-            (Some(IncidentEvent::Worsened), _) => post.series.count_incident(Severity::Dark),
-            _ => {}
-        }
-        post.adopt(&decision, now);
-        if decision.event() == Some(IncidentEvent::Resolved) {
-            self.roster.let_go(place);
-        }
-        self.wanting.insert(place);
     }
 
     fn tell_status(&self) {
@@ -515,35 +386,14 @@ impl Evaluator {
                 "the store is too slow to commit what was still owed; it will be judged anew after the start"
             );
         }
+        if self.storeless.owed() > 0 {
+            error!(
+                owed = self.storeless.owed(),
+                "the store did not take what was decided meanwhile; people may be told of it again after the start"
+            );
+        }
         drop(self.commits_over);
         self.picture.draw(&mut self.roster, self.gates.announced());
         self.history.hand_over().await;
     }
-}
-
-fn log_change(decision: &Decision, from: State) {
-    let incident = decision.incident.as_ref();
-    let failure = incident.and_then(|incident| incident.evidence.failure.as_ref());
-    info!(
-        channel = %decision.channel,
-        from = from.as_str(),
-        to = decision.state.as_str(),
-        since = %decision.since,
-        incident = incident.map(|incident| incident.id.0.as_str()),
-        event = decision.event().map(IncidentEvent::as_str),
-        reason = failure.map(|failure| failure.reason.as_str()),
-        detail = failure.map(|failure| failure.detail.as_str()),
-        "channel changed its state"
-    );
-}
-
-fn log_case(case: &Case, announcement: &Announcement) {
-    let mails = announcement.notifications.iter().filter(|mail| mail.incident == case.id).count();
-    info!(
-        incident = %case.id,
-        channels = case.members.len(),
-        cause = case.cause().map(ToString::to_string),
-        mails,
-        "decided whom to tell"
-    );
 }

@@ -1,5 +1,5 @@
-//! The scheduler's pulse: one beat per turn of its loop. `/healthz` and systemd's watchdog go by it, because a daemon
-//! whose scheduler stands still watches nothing, however alive the rest of it looks.
+//! The pulse of a loop: one beat per turn. `/healthz` and systemd's watchdog go by that of the scheduler, because a
+//! daemon whose scheduler stands still watches nothing, however alive the rest of it looks.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -11,7 +11,7 @@ use tokio::{sync::SetOnce, time::Instant};
 /// Without a beat for so long, the daemon is not alive. The loop turns at least once a second.
 const STANDSTILL: Duration = Duration::from_secs(10);
 
-/// When the loop turned last. Written by the scheduler, read by anybody.
+/// When the loop turned last. Written by the loop, read by anybody.
 #[derive(Debug)]
 pub(crate) struct Pulse {
     origin: Instant,
@@ -31,7 +31,7 @@ impl Pulse {
         let ms = u64::try_from((now - self.origin).as_millis()).unwrap_or(u64::MAX);
         self.beat_ms.store(ms, Relaxed);
         if !self.begun.initialized() {
-            // Only the scheduler beats, so nobody else can have been first.
+            // Only the loop beats, so nobody else can have been first.
             self.begun.set(()).ok();
         }
     }
@@ -48,8 +48,19 @@ impl Pulse {
 
     /// Says whether the loop turned lately; otherwise for how long it has not.
     pub(crate) fn check(&self) -> Result<(), Duration> {
-        let age = self.origin.elapsed().saturating_sub(Duration::from_millis(self.beat_ms.load(Relaxed)));
+        let age = self.age();
         if age <= STANDSTILL { Ok(()) } else { Err(age) }
+    }
+
+    /// How long ago the loop turned last.
+    pub(crate) fn age(&self) -> Duration {
+        self.origin.elapsed().saturating_sub(Duration::from_millis(self.beat_ms.load(Relaxed)))
+    }
+}
+
+impl Default for Pulse {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

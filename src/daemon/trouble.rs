@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::timeout;
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout},
+};
 use tracing::{error, info, warn};
 
 use crate::{metrics::instruments::Level, store::StoreError};
@@ -48,13 +51,39 @@ enum Symptom {
 pub(crate) struct Trouble {
     known: Mutex<BTreeMap<Work, Symptom>>,
     gauge: Level,
+    failing: watch::Sender<Option<Failing>>,
+}
+
+/// A store that does not do all of its work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failing {
+    /// Since when.
+    pub(crate) since: Instant,
+    /// What it said when it began, or that it said nothing.
+    pub(crate) why: String,
 }
 
 impl Trouble {
     /// No trouble yet. `gauge` is 1 while there is any.
     pub(crate) fn new(gauge: Level) -> Self {
         gauge.set(0);
-        Self { known: Mutex::default(), gauge }
+        Self { known: Mutex::default(), gauge, failing: watch::Sender::new(None) }
+    }
+
+    /// Whether there is trouble, and since when; a change of it wakes the receiver.
+    pub(crate) fn failing(&self) -> watch::Receiver<Option<Failing>> {
+        self.failing.subscribe()
+    }
+
+    fn show(&self, known: &BTreeMap<Work, Symptom>, why: impl FnOnce() -> String) {
+        self.gauge.set(i64::from(!known.is_empty()));
+        self.failing.send_if_modified(|failing| {
+            if known.is_empty() != failing.is_none() {
+                *failing = (!known.is_empty()).then(|| Failing { since: Instant::now(), why: why() });
+                return true;
+            }
+            false
+        });
     }
 
     /// Waits for a piece of work, however long it takes, and notes how it goes.
@@ -81,7 +110,7 @@ impl Trouble {
             warn!("the store has not answered for {} s; {}", STALLED_AFTER.as_secs(), work.as_str());
             Symptom::NoAnswer
         });
-        self.gauge.set(1);
+        self.show(&known, || format!("it has not answered for {} s", STALLED_AFTER.as_secs()));
     }
 
     fn note_end(&self, work: Work, error: Option<&StoreError>) {
@@ -98,13 +127,13 @@ impl Trouble {
                 }
             }
         }
-        self.gauge.set(i64::from(!known.is_empty()));
+        self.show(&known, || error.map(ToString::to_string).unwrap_or_default());
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::{Instant, sleep};
+    use tokio::time::sleep;
 
     use super::*;
 

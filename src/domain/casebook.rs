@@ -165,6 +165,26 @@ impl Casebook {
         self.cases.values().map(|kept| &kept.case)
     }
 
+    /// What nobody has been told of yet, in the order in which it happened.
+    pub fn owed(&self) -> impl Iterator<Item = &Happening> {
+        self.owed.iter().map(|owed| &owed.happening)
+    }
+
+    /// Goes back to what was open and owed at an earlier moment, since what was told after it may have been lost. What is
+    /// owed of an incident that was open then, and is not over, stays.
+    pub fn go_back(&mut self, cases: Vec<Case>, owed: Vec<Happening>, now: Moment) {
+        let later = std::mem::take(&mut self.owed);
+        *self = Self::restore(cases, owed, now);
+        let goes_on = |owed: &Owed| {
+            let Happening { incident, event, .. } = &owed.happening;
+            let is_member = |case: &Case| case.members.iter().any(|member| member.incident == incident.id);
+            let is_known = self.owed().any(|known| known.key() == owed.happening.key());
+            *event == IncidentEvent::Worsened && !is_known && self.cases().any(is_member)
+        };
+        let later: Vec<Owed> = later.into_iter().filter(goes_on).collect();
+        self.owed.extend(later);
+    }
+
     /// Since when the oldest happening has been waiting to be told.
     #[must_use]
     pub fn waiting_since(&self) -> Option<Duration> {

@@ -94,11 +94,13 @@ pub enum IncidentEvent {
     Eased,
     /// It was none of a channel: the monitor itself saw nothing for a while, and sees again.
     Blind,
+    /// It is none of a channel: the monitor's own store was damaged, or takes nothing.
+    Store,
 }
 
 impl IncidentEvent {
     /// Every event.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Opened,
         Self::Worsened,
         Self::Resolved,
@@ -106,6 +108,7 @@ impl IncidentEvent {
         Self::Spread,
         Self::Eased,
         Self::Blind,
+        Self::Store,
     ];
 
     /// The word used in metrics, columns and Message-IDs.
@@ -119,6 +122,7 @@ impl IncidentEvent {
             Self::Spread => "spread",
             Self::Eased => "eased",
             Self::Blind => "blind",
+            Self::Store => "store",
         }
     }
 }

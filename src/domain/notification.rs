@@ -12,6 +12,7 @@ mod phrases;
 pub mod recipient;
 mod tell;
 mod text;
+pub mod upkeep;
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 

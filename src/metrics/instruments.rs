@@ -44,6 +44,16 @@ pub struct Instruments {
     pub notifications: IntCounterVec,
     /// Whether the store refuses work.
     pub store_degraded: IntGauge,
+    /// When the store was last restored, in seconds since the epoch.
+    pub store_restored_at: Gauge,
+    /// Backups, by result.
+    pub store_backups: IntCounterVec,
+    /// When the newest backup was made, in seconds since the epoch.
+    pub store_backup_at: Gauge,
+    /// Heartbeats, by result.
+    pub heartbeats: IntCounterVec,
+    /// Why heartbeats are withheld.
+    pub heartbeat_withheld: IntGaugeVec,
     /// Whether not one probe can look, by cause.
     pub blind: IntGaugeVec,
     /// Whether each sentinel answered when it was asked last, by its name.
@@ -77,6 +87,14 @@ impl Instruments {
                 IntCounterVec::new(opts(metrics::NOTIFICATIONS), &["route", "result"]),
             ),
             store_degraded: keep(&registry, IntGauge::with_opts(opts(metrics::STORE_DEGRADED))),
+            store_restored_at: keep(&registry, Gauge::with_opts(opts(metrics::STORE_RESTORED_AT))),
+            store_backups: keep(&registry, IntCounterVec::new(opts(metrics::STORE_BACKUPS), &["result"])),
+            store_backup_at: keep(&registry, Gauge::with_opts(opts(metrics::STORE_BACKUP_AT))),
+            heartbeats: keep(&registry, IntCounterVec::new(opts(metrics::HEARTBEATS), &["result"])),
+            heartbeat_withheld: keep(
+                &registry,
+                IntGaugeVec::new(opts(metrics::HEARTBEAT_WITHHELD), &["reason"]),
+            ),
             blind: keep(&registry, IntGaugeVec::new(opts(metrics::BLIND), &["cause"])),
             sentinel_up: keep(&registry, IntGaugeVec::new(opts(metrics::SENTINEL_UP), &["sentinel"])),
             registry,

@@ -11,7 +11,8 @@ use super::{
 use crate::domain::{
     case::Case,
     casebook::Announcement,
-    happening::{Account, Happening},
+    happening::{Account, Happening, HappeningKey},
+    incident::IncidentId,
 };
 
 impl Store {
@@ -35,30 +36,68 @@ impl Store {
 
 fn write(transaction: &Transaction<'_>, announcement: &Announcement, at: Timestamp) -> rusqlite::Result<()> {
     for case in &announcement.cases {
-        transaction
-            .prepare_cached(
-                "INSERT INTO alert_case (id, opened_at, closed_at, record) VALUES (?, ?, ?, ?)
-                 ON CONFLICT (id) DO UPDATE SET closed_at = excluded.closed_at, record = excluded.record",
-            )?
-            .execute(params![
-                case.id.0,
-                case.opened_at.as_millisecond(),
-                case.closed_at.map(Timestamp::as_millisecond),
-                to_json(case)?,
-            ])?;
+        write_case(transaction, case)?;
     }
-    for ((incident, event), case) in &announcement.settled {
-        transaction
-            .prepare_cached(
-                "UPDATE happening SET told_in = ?3, told_at = ?4, picture = NULL
-                 WHERE incident = ?1 AND event = ?2 AND told_in IS NULL",
-            )?
-            .execute(params![incident.0, event.as_str(), case.0, at.as_millisecond()])?;
+    for (key, case) in &announcement.settled {
+        settle(transaction, key, case, at)?;
     }
     for notification in &announcement.notifications {
         outbox::enqueue(transaction, notification)?;
     }
     Ok(())
+}
+
+fn write_case(transaction: &Transaction<'_>, case: &Case) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO alert_case (id, opened_at, closed_at, record) VALUES (?, ?, ?, ?)
+             ON CONFLICT (id) DO UPDATE SET closed_at = excluded.closed_at, record = excluded.record",
+        )?
+        .execute(params![
+            case.id.0,
+            case.opened_at.as_millisecond(),
+            case.closed_at.map(Timestamp::as_millisecond),
+            to_json(case)?,
+        ])?;
+    Ok(())
+}
+
+/// Marks what has happened as told in a case.
+fn settle(
+    transaction: &Transaction<'_>,
+    (incident, event): &HappeningKey,
+    case: &IncidentId,
+    at: Timestamp,
+) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "UPDATE happening SET told_in = ?3, told_at = ?4, picture = NULL
+             WHERE incident = ?1 AND event = ?2 AND told_in IS NULL",
+        )?
+        .execute(params![incident.0, event.as_str(), case.0, at.as_millisecond()])?;
+    Ok(())
+}
+
+/// Writes the open cases and what is owed into a store of an older moment: what is open or owed there and not among them
+/// has been told meanwhile.
+pub(super) fn rewrite(
+    transaction: &Transaction<'_>,
+    cases: &[Case],
+    owed: &[Happening],
+    at: Timestamp,
+) -> rusqlite::Result<()> {
+    for stored in open_cases(transaction)? {
+        if cases.iter().all(|case| case.id != stored.id) {
+            write_case(transaction, &Case { closed_at: Some(at), ..stored })?;
+        }
+    }
+    for stored in self::owed(transaction)? {
+        if owed.iter().all(|happening| happening.key() != stored.key()) {
+            settle(transaction, &stored.key(), &stored.incident.id, at)?;
+        }
+    }
+    cases.iter().try_for_each(|case| write_case(transaction, case))?;
+    owed.iter().try_for_each(|happening| owe(transaction, happening))
 }
 
 /// Puts down what has happened, as owed to people. The same again is left alone.

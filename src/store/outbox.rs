@@ -2,10 +2,13 @@
 //! else ends it. Order is kept per incident, recipient and route: what was decided later is not due while something
 //! decided earlier is pending.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use jiff::Timestamp;
-use rusqlite::{Row, Transaction, params};
+use rusqlite::{Connection, Row, Transaction, params};
 
 use super::{
     Store, StoreError,
@@ -25,7 +28,11 @@ const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// A row of the outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NotificationId(i64);
+pub struct NotificationId {
+    row: i64,
+    /// How often the store had been replaced when it was read: in another one the number means another row, or none.
+    replaced: u32,
+}
 
 /// A notification that is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,13 +57,34 @@ pub struct Backlog {
 }
 
 impl Store {
+    /// The number of a row, as long as the store that it was read from is in use; otherwise that of no row.
+    fn row_of(&self, id: NotificationId) -> i64 {
+        if id.replaced == self.0.replaced.load(Relaxed) { id.row } else { -1 }
+    }
+
+    /// Puts notifications into the outbox that no verdict has made; those already there are left alone.
+    ///
+    /// # Errors
+    /// When the store cannot be written; none of them is in it then.
+    pub async fn enqueue(&self, notifications: Vec<Notification>) -> Result<(), StoreError> {
+        self.transact("put a notification into the outbox", move |transaction| {
+            notifications.iter().try_for_each(|notification| enqueue(transaction, notification).map(drop))
+        })
+        .await
+    }
+
     /// The notifications due on a way, in the order in which they became due, at most `limit`.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn due(&self, way: impl Into<Way>, now: Timestamp, limit: u32) -> Result<Vec<Due>, StoreError> {
         let Way { route, endpoint } = way.into();
+        let inner = Arc::clone(&self.0);
         self.call("read the outbox", move |handle| {
+            let replaced = inner.replaced.load(Relaxed);
+            let read_due = |row: &Row<'_>| {
+                read_due(row).map(|due| Due { id: NotificationId { replaced, ..due.id }, ..due })
+            };
             handle
                 .connection
                 .prepare_cached(
@@ -160,13 +188,14 @@ impl Store {
         at: Timestamp,
         answer: String,
     ) -> Result<(), StoreError> {
+        let store = self.clone();
         self.transact(doing, move |transaction| {
             transaction
                 .prepare_cached(
                     "UPDATE outbox SET status = ?2, settled_at = ?3, answer = ?4, tries = tries + 1, picture = NULL
                      WHERE id = ?1 AND status = 'pending'",
                 )?
-                .execute(params![id.0, status, at.as_millisecond(), answer])?;
+                .execute(params![store.row_of(id), status, at.as_millisecond(), answer])?;
             transaction
                 .prepare_cached(
                     "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox ORDER BY id LIMIT 10)
@@ -188,12 +217,13 @@ impl Store {
         until: Timestamp,
         error: String,
     ) -> Result<(), StoreError> {
+        let store = self.clone();
         self.transact("postpone a notification", move |transaction| {
             transaction
                 .prepare_cached(
                     "UPDATE outbox SET due_at = ?2, answer = ?3, tries = tries + 1 WHERE id = ?1 AND status = 'pending'",
                 )?
-                .execute(params![id.0, until.as_millisecond(), error])?;
+                .execute(params![store.row_of(id), until.as_millisecond(), error])?;
             Ok(())
         })
         .await
@@ -278,7 +308,8 @@ impl Store {
 }
 
 /// Puts a notification into the outbox; one with a Message-ID already there is left alone.
-pub(super) fn enqueue(transaction: &Transaction<'_>, notification: &Notification) -> rusqlite::Result<()> {
+/// Gives how many were added, one or none.
+pub(super) fn enqueue(transaction: &Transaction<'_>, notification: &Notification) -> rusqlite::Result<usize> {
     let created_at = notification.created_at.as_millisecond();
     let facts = serde_json::to_string(&notification.content.facts)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
@@ -304,8 +335,27 @@ pub(super) fn enqueue(transaction: &Transaction<'_>, notification: &Notification
             notification.content.picture,
             facts,
             created_at,
-        ])?;
-    Ok(())
+        ])
+}
+
+/// What is read of a row.
+const COLUMNS: &str = "id, tries, incident, event, route, recipient, message_id, in_reply_to, created_at, subject, text, html, picture, facts";
+
+/// Reads every notification that is pending, to see that it can be read.
+pub(super) fn read_pending(connection: &Connection) -> rusqlite::Result<()> {
+    let mut pending =
+        connection.prepare(&format!("SELECT {COLUMNS} FROM outbox WHERE status = 'pending'"))?;
+    pending.query_map([], read_due)?.try_for_each(|due| due.map(drop))
+}
+
+/// Reads the notification in one row.
+pub(super) fn read_one(connection: &Connection, id: i64) -> rusqlite::Result<Notification> {
+    let one = |columns: &str| {
+        connection.prepare_cached(&format!("SELECT {columns} FROM outbox NOT INDEXED WHERE id = ?"))
+    };
+    // An older layout lacks the last column.
+    let mut one = one(COLUMNS).or_else(|_| one(&COLUMNS.replace("facts", "NULL")))?;
+    one.query_row([id], read_due).map(|due| due.notification)
 }
 
 fn read_due(row: &Row<'_>) -> rusqlite::Result<Due> {
@@ -323,7 +373,7 @@ fn read_due(row: &Row<'_>) -> rusqlite::Result<Due> {
         None => Facts::unknown(incident.clone(), event, created_at),
     };
     Ok(Due {
-        id: NotificationId(row.get(0)?),
+        id: NotificationId { row: row.get(0)?, replaced: 0 },
         tries: row.get(1)?,
         notification: Notification {
             incident,

@@ -1,10 +1,10 @@
 //! The layout of the database, as numbered steps. A step that has been released never changes; a change is a new step.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{StoreError, explain};
+use super::{StoreError, explain, seals};
 
 /// Step N brings a database from layout N to N + 1. Moments are Unix milliseconds, spans microseconds.
 const STEPS: &[&str] = &[
@@ -129,15 +129,30 @@ const STEPS: &[&str] = &[
     ALTER TABLE outbox ADD COLUMN facts TEXT;
     CREATE INDEX outbox_alerts ON outbox (recipient, incident, id) WHERE route = 'alertmanager';
 ",
+    "
+    CREATE TABLE seal (
+        name TEXT PRIMARY KEY,
+        sum  INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
 ];
+
+/// The latest layout that this program knows.
+pub(super) fn known() -> i64 {
+    i64::try_from(STEPS.len()).expect("the steps are a short list")
+}
+
+/// The layout of a database.
+pub(super) fn layout(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
 
 /// Brings the layout up to date, each step in a transaction of its own.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let fail = |error| explain("bring the layout up to date", path, error);
-    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(fail)?;
-    let known = i64::try_from(STEPS.len()).expect("the steps are a short list");
-    if found > known {
-        return Err(StoreError::TooNew { path: path.to_owned(), found, known });
+    let found = layout(connection).map_err(fail)?;
+    if found > known() {
+        return Err(StoreError::TooNew { path: path.to_owned(), found, known: known() });
     }
     for (number, step) in (1..).zip(STEPS).skip_while(|(number, _)| *number <= found) {
         let transaction =
@@ -146,5 +161,29 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
         transaction.pragma_update(None, "user_version", number).map_err(fail)?;
         transaction.commit().map_err(fail)?;
     }
+    if found < known() {
+        seals::renew(connection).map_err(fail)?;
+    }
     Ok(())
+}
+
+/// What a database lacks of what its layout says, if anything. What it has besides is nobody's business.
+pub(super) fn lacks(connection: &Connection, layout: i64) -> rusqlite::Result<Option<String>> {
+    let as_made = Connection::open_in_memory()?;
+    for (_, step) in (0..layout).zip(STEPS) {
+        as_made.execute_batch(step)?;
+    }
+    let found = parts(connection)?;
+    Ok(parts(&as_made)?.difference(&found).next().map(|part| format!("it lacks {part}")))
+}
+
+/// Every column and every index that we have made.
+fn parts(connection: &Connection) -> rusqlite::Result<BTreeSet<String>> {
+    let mut statement = connection.prepare(
+        "SELECT concat_ws(' ', 'the column', it.name || '.' || part.name, part.type, part.\"notnull\", part.pk)
+         FROM sqlite_schema AS it JOIN pragma_table_info(it.name) AS part WHERE it.type = 'table'
+         UNION ALL SELECT concat_ws(' ', 'the', type, name, 'of', tbl_name) FROM sqlite_schema
+         WHERE type != 'table' AND sql IS NOT NULL",
+    )?;
+    statement.query_map([], |row| row.get(0))?.collect()
 }

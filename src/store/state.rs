@@ -1,9 +1,9 @@
 //! What has been judged: the state of every channel and its incidents. A decision is written whole or not at all.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -53,33 +53,7 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub async fn load(&self) -> Result<Remembered, StoreError> {
-        self.call("read what was judged", |handle| {
-            let connection = &handle.connection;
-            let mut incidents = connection
-                .prepare("SELECT record FROM incident WHERE channel = ? AND resolved_at IS NULL ORDER BY confirmed_at DESC LIMIT 1")?;
-            let mut channels = connection.prepare("SELECT channel, state, since FROM channel")?;
-            let mut rows = channels.query([])?;
-            let mut remembered = Remembered {
-                cases: casebook::open_cases(connection)?,
-                owed: casebook::owed(connection)?,
-                maintenance: maintenance::load(connection)?,
-                ..Remembered::default()
-            };
-            while let Some(row) = rows.next()? {
-                let id: String = row.get(0)?;
-                let incident: Option<String> = incidents.query_row([&id], |row| row.get(0)).optional()?;
-                let incident = incident.map(|record| from_json(&record)).transpose()?;
-                let state = State::ALL
-                    .into_iter()
-                    .find(|state| row.get_ref(1).is_ok_and(|word| word.as_str() == Ok(state.as_str())))
-                    .ok_or_else(|| unreadable(1, "an unknown state"))?;
-                let since = moment(row.get(2)?)?;
-                remembered.channels.insert(ChannelId::new(&id), RememberedChannel { state, since, incident });
-            }
-            remembered.blindness = blindness::open(connection)?;
-            Ok(remembered)
-        })
-        .await
+        self.call("read what was judged", |handle| read_all(&handle.connection)).await
     }
 
     /// Commits decisions: of each the channel's state, its incident and what people are owed, all in one durable
@@ -103,6 +77,74 @@ impl Store {
         })
         .await
     }
+}
+
+/// What is known in memory, to be written into a store that was restored from an older moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The state of every channel and its open incident.
+    pub channels: Vec<Decision>,
+    /// Every case that is open.
+    pub cases: Vec<Case>,
+    /// What has happened and nobody has been told of, in order.
+    pub owed: Vec<Happening>,
+}
+
+impl Store {
+    /// Writes what is known in memory into a store that was restored from an older moment. What is open in the store, or
+    /// owed by it, and not among that, is over.
+    ///
+    /// # Errors
+    /// When it could not be committed; nothing of it has happened then.
+    pub async fn rewrite(&self, standing: Standing, at: Timestamp) -> Result<(), StoreError> {
+        self.transact("write down again what was judged", move |transaction| {
+            let Standing { channels, cases, owed } = &standing;
+            for decision in channels {
+                write(transaction, decision)?;
+            }
+            let open: BTreeSet<&str> =
+                channels.iter().filter_map(|it| it.incident.as_ref()).map(|it| it.id.0.as_str()).collect();
+            let stored: Vec<String> = transaction
+                .prepare("SELECT record FROM incident WHERE resolved_at IS NULL")?
+                .query_map([], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+            for record in stored {
+                let incident: Incident = from_json(&record)?;
+                if !open.contains(incident.id.0.as_str()) {
+                    write_incident(transaction, &Incident { resolved_at: Some(at), ..incident })?;
+                }
+            }
+            casebook::rewrite(transaction, cases, owed, at)
+        })
+        .await
+    }
+}
+
+/// Reads what was judged before.
+pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<Remembered> {
+    let mut incidents = connection
+        .prepare("SELECT record FROM incident WHERE channel = ? AND resolved_at IS NULL ORDER BY confirmed_at DESC LIMIT 1")?;
+    let mut channels = connection.prepare("SELECT channel, state, since FROM channel")?;
+    let mut rows = channels.query([])?;
+    let mut remembered = Remembered {
+        cases: casebook::open_cases(connection)?,
+        owed: casebook::owed(connection)?,
+        maintenance: maintenance::load(connection)?,
+        ..Remembered::default()
+    };
+    while let Some(row) = rows.next()? {
+        let id: String = row.get(0)?;
+        let incident: Option<String> = incidents.query_row([&id], |row| row.get(0)).optional()?;
+        let incident = incident.map(|record| from_json(&record)).transpose()?;
+        let state = State::ALL
+            .into_iter()
+            .find(|state| row.get_ref(1).is_ok_and(|word| word.as_str() == Ok(state.as_str())))
+            .ok_or_else(|| unreadable(1, "an unknown state"))?;
+        let since = moment(row.get(2)?)?;
+        remembered.channels.insert(ChannelId::new(&id), RememberedChannel { state, since, incident });
+    }
+    remembered.blindness = blindness::open(connection)?;
+    Ok(remembered)
 }
 
 fn write(transaction: &Transaction<'_>, decision: &Decision) -> rusqlite::Result<()> {

@@ -2,9 +2,12 @@
 //! played.
 
 mod blindness;
+mod clocks;
 mod evaluation;
+mod heartbeat;
 mod hours;
 mod plans;
 mod schedule;
 pub mod stage;
+mod storeless;
 mod telling;

@@ -1,6 +1,8 @@
 //! The dispatcher over a real store, on a paused clock, against a mail server that is played: outages of hours and
 //! days pass in seconds.
 
+mod direct;
+
 use std::{
     collections::{BTreeMap, HashMap},
     path::PathBuf,
@@ -21,7 +23,7 @@ use lamplighter::{
 };
 use tempfile::TempDir;
 use tokio::{
-    sync::{Notify, watch},
+    sync::{Notify, mpsc, watch},
     task::JoinSet,
     time::{Instant, sleep, sleep_until},
 };
@@ -141,6 +143,8 @@ struct House {
     store: Store,
     server: Arc<Played>,
     bell: Arc<Notify>,
+    /// The way past the store.
+    direct: mpsc::Sender<Notification>,
     clock: Clock,
     metrics: Arc<Metrics>,
     stop: CancellationToken,
@@ -157,6 +161,7 @@ impl House {
             path,
             server: Arc::new(server),
             bell: Arc::default(),
+            direct: mpsc::channel(1).0,
             clock: Clock::following(start()),
             metrics: Arc::new(Metrics::new()),
             stop: CancellationToken::new(),
@@ -170,7 +175,10 @@ impl House {
         let route: Arc<dyn Notifier> = Arc::clone(&self.server) as _;
         let (_, routes) = watch::channel(Routes::from([(Route::Mail.into(), route)]));
         let (bell, metrics) = (Arc::clone(&self.bell), Arc::clone(&self.metrics));
-        let dispatcher = Dispatcher::new(self.store.clone(), routes, bell, self.clock, metrics);
+        let (direct_in, direct) = mpsc::channel(8);
+        self.direct = direct_in;
+        let dispatcher =
+            Dispatcher::new(self.store.clone(), routes, bell, self.clock, metrics).with_direct(direct);
         self.tasks.spawn(dispatcher.run(self.stop.clone()));
     }
 

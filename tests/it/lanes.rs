@@ -18,13 +18,13 @@ use lamplighter::{
 };
 use tempfile::TempDir;
 use tokio::{
-    sync::{Notify, watch},
+    sync::{Notify, mpsc, watch},
     task::JoinSet,
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::samples::{announcement, decision, start};
+use crate::samples::{announcement, decision, notification, start};
 
 /// An endpoint that is played.
 struct Played {
@@ -73,6 +73,8 @@ struct House {
     _directory: TempDir,
     store: Store,
     bell: Arc<Notify>,
+    /// The way past the store.
+    direct: mpsc::Sender<Notification>,
     clock: Clock,
     routes: watch::Sender<Routes>,
     stop: CancellationToken,
@@ -95,10 +97,12 @@ impl House {
         let (bell, clock, stop) =
             (Arc::new(Notify::new()), Clock::following(start()), CancellationToken::new());
         let metrics = Arc::new(Metrics::new());
-        let dispatcher = Dispatcher::new(store.clone(), heard, Arc::clone(&bell), clock, metrics);
+        let (direct, input) = mpsc::channel(8);
+        let dispatcher =
+            Dispatcher::new(store.clone(), heard, Arc::clone(&bell), clock, metrics).with_direct(input);
         let mut tasks = JoinSet::new();
         tasks.spawn(dispatcher.run(stop.clone()));
-        Self { _directory: directory, store, bell, clock, routes, stop, tasks }
+        Self { _directory: directory, store, bell, direct, clock, routes, stop, tasks }
     }
 
     async fn tell(&self, incident: &str, ways: &[Way]) {
@@ -112,6 +116,14 @@ impl House {
         self.store.commit(vec![decision]).await.unwrap();
         self.store.announce(announcement, self.clock.now()).await.unwrap();
         self.bell.notify_one();
+    }
+
+    /// Hands one over past the store.
+    async fn hand_over(&self, incident: &str, way: &Way) {
+        let recipient = way.endpoint.as_deref().unwrap_or("anna@example.com");
+        let mut one = notification(incident, IncidentEvent::Opened, recipient, self.clock.now());
+        one.route = way.route;
+        self.direct.send(one).await.unwrap();
     }
 
     async fn pending(&self, route: Route) -> u32 {
@@ -148,6 +160,39 @@ async fn a_way_that_hangs_delays_no_other_and_one_that_is_away_closes_its_own_ga
     assert_eq!(mail.tries_after(told), [0.0, 7.0]);
     assert_eq!(gone.tries_after(told), [0.0, 5.0, 20.0], "by its gate, whatever comes in");
     assert_eq!(hanging.tries_after(told), [0.0]);
+    house.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_handed_over_past_the_store_goes_its_own_way_and_is_not_sent_again_by_the_outbox() {
+    let hanging = Played::new(Duration::from_secs(30), away());
+    let (well, mail) = (Played::new(Duration::ZERO, taken()), Played::new(Duration::ZERO, taken()));
+    let ways = [webhook("hanging"), webhook("well"), Route::Mail.into()];
+    let house = House::with(routes([
+        (ways[0].clone(), &hanging),
+        (ways[1].clone(), &well),
+        (ways[2].clone(), &mail),
+    ]));
+    sleep(Duration::from_secs(1)).await;
+    let handed = Instant::now();
+    for way in &ways {
+        house.hand_over("i1", way).await;
+    }
+    sleep(Duration::from_secs(5)).await;
+    for played in [&well, &mail, &hanging] {
+        assert_eq!(played.tries_after(handed), [0.0]);
+    }
+    house.tell("i1", &ways).await;
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(house.pending(Route::Mail).await, 0);
+    assert_eq!(house.pending(Route::Webhook).await, 1, "that which hangs");
+    *hanging.answer.lock().unwrap() = taken();
+    sleep(Duration::from_secs(120)).await;
+    for played in [&well, &mail] {
+        assert_eq!(played.tries_after(handed), [0.0], "once");
+    }
+    assert_eq!(hanging.tries_after(handed).len(), 1, "the first try was taken after all");
+    assert_eq!(house.pending(Route::Webhook).await, 0);
     house.end().await;
 }
 

@@ -59,12 +59,14 @@ impl Running {
 
     /// Starts it in a directory where its configuration lies.
     pub async fn start_in(directory: TempDir, environment: &[(&str, &str)]) -> Self {
-        let mut child = command(directory.path())
-            .args(["run", "--log-format", "json"])
-            .envs(environment.iter().copied())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = command(directory.path());
+        command.args(["run", "--log-format", "json"]).envs(environment.iter().copied());
+        Self::start_by(command, directory).await
+    }
+
+    /// Starts it by a command that becomes it.
+    pub async fn start_by(mut command: Command, directory: TempDir) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (heard, mut log) = watch::channel(Vec::new());
         let mut reading = JoinSet::new();

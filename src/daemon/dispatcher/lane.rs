@@ -5,11 +5,14 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use tokio::{
     sync::{Notify, watch},
-    time::{Instant, sleep},
+    time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{DELIVERED, GIVE_UP_AFTER, GIVEN_UP, LOOK_EVERY, POSTPONED, REFUSED, STORE_RETRY, Shared, age};
+use super::{
+    BEAT_EVERY, DELIVERED, GIVE_UP_AFTER, GIVEN_UP, LOOK_EVERY, POSTPONED, REFUSED, STORE_RETRY, Shared, age,
+    answered,
+};
 use crate::{
     domain::notification::Way,
     notify::{Delivery, Notifier, Routes},
@@ -17,7 +20,7 @@ use crate::{
 };
 
 /// A notification is never given up after fewer tries than this: the daemon itself may have been down for days.
-const TRIES_MIN: u32 = 10;
+pub(super) const TRIES_MIN: u32 = 10;
 
 /// How long after each try in vain a notification is tried again; from then on every [`RETRY_EVERY`].
 const RETRY_AFTER: [Duration; 4] =
@@ -27,7 +30,7 @@ const RETRY_AFTER: [Duration; 4] =
 const RETRY_EVERY: Duration = Duration::from_secs(300);
 
 /// The share by which [`RETRY_EVERY`] varies, so that daemons that failed together do not return together.
-const JITTER: f64 = 0.1;
+pub(super) const JITTER: f64 = 0.1;
 
 /// How long a way rests after each pass in vain; from then on [`REST_EVERY`]. With the retries that are promised for a
 /// single notification these are three tries in the first minute, and at most two in any later one.
@@ -46,10 +49,10 @@ const REPEATED_MAX: u32 = 1_000;
 
 /// Works off one way.
 pub(super) struct Lane {
-    way: Way,
-    shared: Arc<Shared>,
+    pub(super) way: Way,
+    pub(super) shared: Arc<Shared>,
     routes: watch::Receiver<Routes>,
-    gate: Gate,
+    pub(super) gate: Gate,
     /// What has ended for good and could not be marked in the store. Never sent again while the mark is outstanding.
     unmarked: BTreeMap<NotificationId, Ending>,
     repeated_at: Option<Instant>,
@@ -57,30 +60,36 @@ pub(super) struct Lane {
 
 /// How a notification has ended.
 #[derive(Clone, Debug)]
-struct Ending {
-    at: Timestamp,
-    how: How,
-    words: String,
+pub(super) struct Ending {
+    /// When.
+    pub(super) at: Timestamp,
+    /// By which end.
+    pub(super) how: How,
+    /// The other side's words, or the reason.
+    pub(super) words: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum How {
+pub(super) enum How {
+    /// It has been taken.
     Delivered,
+    /// It is not tried any more.
     GivenUp,
 }
 
 /// Whether the way works, and when it may be tried again if not.
 #[derive(Clone, Copy, Debug, Default)]
-struct Gate {
+pub(super) struct Gate {
     /// Passes in vain, one after the other.
     failures: u32,
-    closed_until: Option<Instant>,
+    pub(super) closed_until: Option<Instant>,
     /// It works again, and what was put off meanwhile is still to be made due.
     has_recovered: bool,
 }
 
 impl Gate {
-    fn is_open(&self, now: Instant) -> bool {
+    /// Whether it may be tried.
+    pub(super) fn is_open(&self, now: Instant) -> bool {
         self.closed_until.is_none_or(|until| until <= now)
     }
 
@@ -114,20 +123,69 @@ impl Lane {
             let is_last = stop.is_cancelled();
             let notifier = self.routes.borrow_and_update().get(&self.way).cloned();
             let is_gone = notifier.is_none();
+            if let Some(notifier) = &notifier {
+                self.send_directly(&**notifier).await;
+            }
             let pause = self.look(notifier.as_deref()).await;
             if is_last || (is_gone && self.unmarked.is_empty()) {
                 return self.way;
             }
+            let wake_at = Instant::now() + self.pause_of_direct().map_or(pause, |direct| pause.min(direct));
+            self.wait(wake_at, &bell, &stop).await;
+        }
+    }
+
+    /// Waits until there is something to do, and shows that it is alive meanwhile.
+    async fn wait(&mut self, wake_at: Instant, bell: &Notify, stop: &CancellationToken) {
+        loop {
+            self.beat();
             tokio::select! {
-                () = bell.notified() => {}
-                () = sleep(pause) => {}
-                () = stop.cancelled() => {}
+                () = bell.notified() => return,
+                () = sleep_until(wake_at) => return,
+                () = sleep(BEAT_EVERY), if wake_at > Instant::now() + BEAT_EVERY => {}
+                () = stop.cancelled() => return,
                 Ok(()) = self.routes.changed() => {
                     // Another server deserves a try of its own.
                     self.gate = Gate::default();
+                    self.show_gate();
+                    return;
                 }
             }
         }
+    }
+
+    /// It is at work.
+    pub(super) fn beat(&self) {
+        self.shared.vitals.beat_lane(&self.way, Instant::now());
+    }
+
+    fn show_gate(&self) {
+        self.shared.vitals.show_lane(&self.way, self.gate.failures == 0, Instant::now());
+    }
+
+    /// One has got through.
+    pub(super) fn note_success(&mut self) {
+        if self.gate.failures > 0 {
+            tracing::info!(
+                route = self.way.route.as_str(),
+                endpoint = self.way.endpoint,
+                "the route works again"
+            );
+            self.gate = Gate { has_recovered: true, ..Gate::default() };
+            self.shared.direct().hasten(&self.way);
+            self.show_gate();
+        }
+    }
+
+    /// None gets through at present, or for so long.
+    pub(super) fn note_failure(&mut self, words: &str, rest: Option<Duration>) {
+        let now = Instant::now();
+        match rest {
+            Some(rest) => self.gate.fail_for(now, rest),
+            None => self.gate.fail(now),
+        }
+        self.tell_down(words);
+        self.show_gate();
     }
 
     /// One pass over everything, and how long there is nothing to do after it.
@@ -166,10 +224,10 @@ impl Lane {
         while self.gate.is_open(Instant::now()) {
             let now = self.shared.clock.now();
             if self.gate.has_recovered {
-                self.shared.store.hasten(self.way.clone(), now).await?;
+                answered(self.shared.store.hasten(self.way.clone(), now)).await?;
                 self.gate.has_recovered = false;
             }
-            let due = self.shared.store.due(self.way.clone(), now, BATCH).await?;
+            let due = answered(self.shared.store.due(self.way.clone(), now, BATCH)).await?;
             if due.is_empty() {
                 break;
             }
@@ -184,12 +242,20 @@ impl Lane {
         if deferred && !settled {
             // Nobody's mail is taken: whatever the reason, connecting again at once for the next one does not help.
             self.gate.fail(Instant::now());
+            self.show_gate();
         }
         Ok(())
     }
 
     async fn attempt(&mut self, notifier: &dyn Notifier, due: Due) -> Result<Tried, StoreError> {
+        // What was sent directly has come into the outbox.
+        let ended = self.shared.direct().hand_back(&due.notification.message_id);
+        if let Some(ending) = ended {
+            self.end(due.id, ending).await?;
+            return Ok(Tried::Settled);
+        }
         let age = age(due.notification.created_at, self.shared.clock.now());
+        self.beat();
         let delivery = notifier.send(&due.notification, age).await;
         let now = self.shared.clock.now();
         match delivery {
@@ -200,14 +266,7 @@ impl Lane {
                     route = self.way.route.as_str(), recipient = due.notification.recipient, late_s = age.as_secs(),
                     answer = words, "delivered a notification"
                 );
-                if self.gate.failures > 0 {
-                    tracing::info!(
-                        route = self.way.route.as_str(),
-                        endpoint = self.way.endpoint,
-                        "the route works again"
-                    );
-                    self.gate = Gate { has_recovered: true, ..Gate::default() };
-                }
+                self.note_success();
                 self.end(due.id, Ending { at: now, how: How::Delivered, words }).await?;
                 Ok(Tried::Settled)
             }
@@ -228,14 +287,12 @@ impl Lane {
                 Ok(Tried::Deferred)
             }
             Delivery::Transient(words) => {
-                self.gate.fail(Instant::now());
-                self.tell_down(&words);
+                self.note_failure(&words, None);
                 self.put_off(notifier, &due, age, words).await?;
                 Ok(Tried::RouteIsDown)
             }
             Delivery::Busy(words, rest) => {
-                self.gate.fail_for(Instant::now(), rest);
-                self.tell_down(&words);
+                self.note_failure(&words, Some(rest));
                 self.put_off(notifier, &due, age, words).await?;
                 Ok(Tried::RouteIsDown)
             }
@@ -277,7 +334,7 @@ impl Lane {
             let opens = Instant::now() + until_then;
             self.gate.closed_until = self.gate.closed_until.map(|until| until.min(opens));
         }
-        self.shared.store.postpone(due.id, now + wait, words).await
+        answered(self.shared.store.postpone(due.id, now + wait, words)).await
     }
 
     async fn give_up(&mut self, due: &Due, now: Timestamp, words: String) -> Result<(), StoreError> {
@@ -305,7 +362,8 @@ impl Lane {
         let is_due = self.repeated_at.is_none_or(|at| at.elapsed() >= REPEAT_EVERY);
         let Some(endpoint) = self.way.endpoint.as_ref().filter(|_| is_due) else { return Ok(()) };
         self.repeated_at = Some(Instant::now());
-        for notification in self.shared.store.standing(endpoint, REPEATED_MAX).await? {
+        for notification in answered(self.shared.store.standing(endpoint, REPEATED_MAX)).await? {
+            self.beat();
             let delivery = notifier.send(&notification, Duration::ZERO).await;
             if !matches!(delivery, Delivery::Accepted(_)) {
                 tracing::debug!(endpoint, ?delivery, "what is still true was not taken once more");
@@ -321,25 +379,28 @@ impl Lane {
         let now = self.shared.clock.now();
         let forgets = notifier.is_some_and(Notifier::forgets);
         let pause = if forgets { REPEAT_EVERY } else { LOOK_EVERY };
-        let Some(due_at) = self.shared.store.next_due_at(self.way.clone()).await? else { return Ok(pause) };
+        let Some(due_at) = answered(self.shared.store.next_due_at(self.way.clone())).await? else {
+            return Ok(pause);
+        };
         let until_open = self.gate.closed_until.map_or(Duration::ZERO, |until| until - Instant::now());
         Ok(pause.min(age(now, due_at).max(until_open)))
     }
 
-    fn count(&self, result: &str) {
+    /// Counts a try.
+    pub(super) fn count(&self, result: &str) {
         self.shared.count(self.way.route, result);
     }
 }
 
 async fn mark(store: &Store, id: NotificationId, ending: Ending) -> Result<(), StoreError> {
     match ending.how {
-        How::Delivered => store.delivered(id, ending.at, ending.words).await,
-        How::GivenUp => store.give_up(id, ending.at, ending.words).await,
+        How::Delivered => answered(store.delivered(id, ending.at, ending.words)).await,
+        How::GivenUp => answered(store.give_up(id, ending.at, ending.words)).await,
     }
 }
 
 /// When to try again after `tries` tries in vain before the present one. `jitter` is a share of the span.
-fn retry_after(tries: u32, jitter: f64) -> Duration {
+pub(super) fn retry_after(tries: u32, jitter: f64) -> Duration {
     let span = step(&RETRY_AFTER, RETRY_EVERY, tries);
     if span < RETRY_EVERY { span } else { span.mul_f64(1.0 + jitter) }
 }

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, time::Duration};
 use tracing::warn;
 
 use crate::{
-    domain::{channel::ChannelId, evaluation::Moment},
+    domain::{channel::ChannelId, decision::Decision, evaluation::Moment},
     store::RememberedChannel,
 };
 
@@ -58,6 +58,17 @@ impl Absent {
                 );
             }
         }
+    }
+
+    /// What is known of all of them, in the form in which it is committed.
+    pub(crate) fn standing(&self) -> impl Iterator<Item = Decision> {
+        self.0.iter().map(|(id, absentee)| Decision {
+            channel: id.clone(),
+            state: absentee.memory.state,
+            since: absentee.memory.since,
+            incident: absentee.memory.incident.clone(),
+            happening: None,
+        })
     }
 
     /// One that is away.

@@ -75,6 +75,8 @@ pub(crate) struct Lookout {
     pub(crate) plan: Arc<ProbePlan>,
     series: Arc<ProbeSeries>,
     latency: Latency,
+    /// When something was last heard of it, or when it was added.
+    heard_at: Duration,
     /// Whether its last run could look, and if not, why; none before the first.
     sight: Option<Result<(), InconclusiveReason>>,
     /// Its windows as they were shown last.
@@ -165,6 +167,7 @@ impl Roster {
         }
         lookout.series.record(outcome);
         lookout.latency.record(outcome, now.monotonic);
+        lookout.heard_at = now.monotonic;
         lookout.sight = Some(match &outcome.verdict {
             // It could look, and was not let: that is no blindness.
             Verdict::Inconclusive(Inconclusive { reason: InconclusiveReason::Capped, .. }) => Ok(()),
@@ -175,6 +178,25 @@ impl Roster {
         post.state.record(outcome, &post.plan.rules, now.monotonic);
         post.changed = true;
         Some(place)
+    }
+
+    /// The state and the open incident of every channel that is known, in the form in which they are committed.
+    pub(crate) fn standing(&self) -> Vec<Decision> {
+        let posts = self.posts.iter().map(|post| Decision {
+            channel: post.id.clone(),
+            state: post.state.state(),
+            since: post.state.since(),
+            incident: post.incident.as_deref().cloned(),
+            happening: None,
+        });
+        posts.chain(self.absent.standing()).collect()
+    }
+
+    /// How many probes there are, and of how many something was heard within three intervals and a timeout.
+    pub(crate) fn freshness(&self, now: Duration) -> (usize, usize) {
+        let lookouts = || self.posts.iter().flat_map(|post| &post.probes);
+        let is_fresh = |lookout: &&Lookout| now.saturating_sub(lookout.heard_at) <= lookout.plan.silence();
+        (lookouts().count(), lookouts().filter(is_fresh).count())
     }
 
     /// Lets go of what was held of a channel's runs: it is kept, or over.
@@ -299,7 +321,7 @@ impl Post {
                 |known: &Lookout| known.plan.key == plan.key && known.plan.fingerprint == plan.fingerprint;
             let lookout = match before.iter().position(same) {
                 Some(at) => Lookout { plan: Arc::clone(plan), ..before.swap_remove(at) },
-                None => Lookout::new(plan, location),
+                None => Lookout::new(plan, location, now.monotonic),
             };
             self.probes.push(lookout);
         }
@@ -334,6 +356,16 @@ impl Post {
         self.show_state();
     }
 
+    /// Goes on as something is remembered, as after a restart.
+    pub(crate) fn resume(&mut self, memory: RememberedChannel, now: Moment) {
+        let RememberedChannel { state, since, incident } = memory;
+        self.state = ChannelState::restore(state, since, incident.as_ref().map(Incident::outage));
+        self.incident = incident.map(Box::new);
+        self.watch(now);
+        self.changed = true;
+        self.show_state();
+    }
+
     fn show_state(&self) {
         let severity = self.incident.as_ref().map(|incident| incident.severity);
         self.series.set_state(self.state.state(), self.state.since(), severity);
@@ -351,11 +383,12 @@ impl Post {
 }
 
 impl Lookout {
-    fn new(plan: &Arc<ProbePlan>, location: &Location) -> Self {
+    fn new(plan: &Arc<ProbePlan>, location: &Location, now: Duration) -> Self {
         Self {
             plan: Arc::clone(plan),
             series: Arc::new(ProbeSeries::new(&plan.key, location, plan.measures())),
             latency: Latency::default(),
+            heard_at: now,
             sight: None,
             shown: Windows::default(),
             proven: None,

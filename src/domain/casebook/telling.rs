@@ -216,7 +216,7 @@ fn word(event: IncidentEvent, case: &Case) -> String {
     let once = match event {
         IncidentEvent::Opened | IncidentEvent::Resolved | IncidentEvent::Withdrawn => true,
         IncidentEvent::Worsened => !case.is_group(),
-        IncidentEvent::Spread | IncidentEvent::Eased | IncidentEvent::Blind => false,
+        IncidentEvent::Spread | IncidentEvent::Eased | IncidentEvent::Blind | IncidentEvent::Store => false,
     };
     if once { event.as_str().to_owned() } else { format!("{}-{}", event.as_str(), case.tellings) }
 }

@@ -5,6 +5,7 @@ pub(super) mod blind;
 pub(super) mod group;
 mod sections;
 mod timings;
+pub(super) mod upkeep;
 pub(super) mod withdrawal;
 
 use crate::domain::{

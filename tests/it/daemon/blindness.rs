@@ -216,10 +216,10 @@ async fn what_the_store_refuses_is_told_when_it_takes_it() {
     pass(200).await;
     find(&sentinels, &doors);
     pass(30).await;
-    assert_eq!(play.mailbox.news(), Vec::<String>::new());
+    assert_eq!(play.mailbox.news(), ["store monitor"; 2]);
     saboteur.execute_batch("ALTER TABLE hidden RENAME TO blindness").unwrap();
     pass(5).await;
-    assert_eq!(play.mailbox.news(), ["blind monitor"; 2]);
+    assert_eq!(play.mailbox.news()[2..], ["blind monitor"; 2]);
     play.end().await;
 }
 

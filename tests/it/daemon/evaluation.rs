@@ -1,10 +1,18 @@
 //! From what runs saw to what people are told, through a real store.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use lamplighter::domain::{evaluation::State, outcome::InconclusiveReason};
+use lamplighter::{
+    config::plan::ProbePlan,
+    domain::{evaluation::State, outcome::InconclusiveReason},
+};
 
 use super::stage::{Door, Play, PlayedDoor, doors, pass, plan};
+
+/// Every channel is judged within a few seconds.
+fn soon(probe: &mut ProbePlan) {
+    probe.every = Duration::from_secs(2);
+}
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_is_told_once_and_its_end_once() {
@@ -56,12 +64,12 @@ async fn of_many_channels_that_fall_at_once_each_is_named_in_one_mail_and_none_i
     // More than are committed at once.
     let names: Vec<&str> = (0..100).map(|number| &*format!("door{number:02}").leak()).collect();
     let doors = names.iter().map(|&name| (name, PlayedDoor::new())).collect();
-    let play = Play::start(plan(&doors, |_| {}), directory.path()).await;
+    let play = Play::start(plan(&doors, soon), directory.path()).await;
     pass(20).await;
     let saboteur = rusqlite::Connection::open(directory.path().join("play.db")).unwrap();
     saboteur.execute_batch("ALTER TABLE channel RENAME TO hidden").unwrap();
     doors.values().for_each(|door| door.set(Door::Fails));
-    pass(60).await;
+    pass(8).await;
     assert_eq!(play.mailbox.news(), Vec::<String>::new());
     saboteur.execute_batch("ALTER TABLE hidden RENAME TO channel").unwrap();
     pass(10).await;
@@ -79,17 +87,17 @@ async fn of_many_channels_that_fall_at_once_each_is_named_in_one_mail_and_none_i
 async fn a_verdict_that_the_store_refuses_holds_up_none_that_was_decided_before_it() {
     let directory = tempfile::tempdir().unwrap();
     let doors = doors(["chat", "hotline", "ticket"]);
-    let play = Play::start(plan(&doors, |_| {}), directory.path()).await;
+    let play = Play::start(plan(&doors, soon), directory.path()).await;
     pass(20).await;
     let saboteur = rusqlite::Connection::open(directory.path().join("play.db")).unwrap();
     saboteur.execute_batch("ALTER TABLE channel RENAME TO hidden").unwrap();
     doors.values().for_each(|door| door.set(Door::Fails));
-    pass(60).await;
+    pass(8).await;
     let refuse_one = "CREATE TRIGGER refuse BEFORE INSERT ON incident WHEN new.channel = 'hotline' \
                       BEGIN SELECT raise(ABORT, 'refused'); END";
     saboteur.execute_batch(refuse_one).unwrap();
     saboteur.execute_batch("ALTER TABLE hidden RENAME TO channel").unwrap();
-    pass(10).await;
+    pass(3).await;
     assert_eq!(play.mailbox.news(), ["opened chat"]);
     saboteur.execute_batch("DROP TRIGGER refuse").unwrap();
     pass(10).await;
@@ -150,19 +158,19 @@ async fn a_restart_while_nobody_can_look_ends_no_outage_at_the_first_success() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_refuses_delays_the_verdict_and_loses_none() {
+async fn a_store_that_refuses_for_a_moment_delays_the_verdict_and_loses_none() {
     let directory = tempfile::tempdir().unwrap();
     let doors = doors(["chat", "hotline"]);
-    let play = Play::start(plan(&doors, |_| {}), directory.path()).await;
+    let play = Play::start(plan(&doors, soon), directory.path()).await;
     pass(20).await;
     let saboteur = rusqlite::Connection::open(directory.path().join("play.db")).unwrap();
     saboteur.execute_batch("ALTER TABLE channel RENAME TO hidden").unwrap();
     doors["chat"].set(Door::Fails);
-    pass(60).await;
+    pass(8).await;
     assert_eq!(play.sum("lamplighter_store_degraded"), 1.0);
     assert_eq!(play.state("chat"), State::Up, "what is not committed is not adopted");
     doors["chat"].set(Door::Works);
-    pass(60).await;
+    pass(4).await;
     assert_eq!(play.mailbox.news(), Vec::<String>::new());
     saboteur.execute_batch("ALTER TABLE hidden RENAME TO channel").unwrap();
     pass(60).await;
@@ -179,12 +187,12 @@ async fn a_store_that_refuses_delays_the_verdict_and_loses_none() {
 async fn what_is_owed_when_the_end_comes_is_committed_and_told_before_it() {
     let directory = tempfile::tempdir().unwrap();
     let doors = doors(["chat"]);
-    let play = Play::start(plan(&doors, |_| {}), directory.path()).await;
+    let play = Play::start(plan(&doors, soon), directory.path()).await;
     pass(20).await;
     let saboteur = rusqlite::Connection::open(directory.path().join("play.db")).unwrap();
     saboteur.execute_batch("ALTER TABLE channel RENAME TO hidden").unwrap();
     doors["chat"].set(Door::Fails);
-    pass(60).await;
+    pass(8).await;
     assert_eq!(play.mailbox.news(), Vec::<String>::new());
     saboteur.execute_batch("ALTER TABLE hidden RENAME TO channel").unwrap();
     let mailbox = Arc::clone(&play.mailbox);

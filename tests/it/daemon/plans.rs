@@ -112,7 +112,9 @@ async fn a_probe_that_changes_while_a_verdict_waits_for_the_store_makes_no_recov
     let saboteur = rusqlite::Connection::open(directory.path().join("play.db")).unwrap();
     saboteur.execute_batch("ALTER TABLE channel RENAME TO hidden").unwrap();
     doors["chat"].set(Door::Fails);
-    pass(60).await;
+    while play.sum("lamplighter_store_degraded") == 0.0 {
+        pass(1).await;
+    }
     assert_eq!(play.state("chat"), State::Up, "the verdict waits");
     play.daemon.adopt(plan(&doors, |probe| probe.fingerprint = 2));
     pass(5).await;
@@ -271,8 +273,8 @@ async fn an_outage_that_is_committed_after_its_channel_was_taken_out_is_told_and
     go_on(1).await;
     holder.execute_batch("COMMIT").unwrap();
     pass(590).await;
-    assert_eq!(play.mailbox.news(), ["opened hotline"]);
+    assert_eq!(play.mailbox.news(), ["store monitor", "opened hotline"]);
     pass(20).await;
-    assert_eq!(play.mailbox.news(), ["opened hotline", "withdrawn hotline"]);
+    assert_eq!(play.mailbox.news(), ["store monitor", "opened hotline", "withdrawn hotline"]);
     play.end().await;
 }

@@ -130,12 +130,26 @@ impl Probe for PlayedDoor {
     }
 }
 
-/// A mail server that takes everything and keeps it.
+/// A mail server that takes everything and keeps it, unless it is stuck.
 #[derive(Default)]
-pub struct Mailbox(Mutex<Vec<Notification>>);
+pub struct Mailbox(Mutex<Vec<Notification>>, Mutex<Stuck>);
+
+#[derive(Clone, Copy, Default)]
+struct Stuck {
+    is_stuck: bool,
+    /// How long it says nothing before it fails.
+    for_so_long: Option<Duration>,
+}
 
 impl Notifier for Mailbox {
     fn send<'a>(&'a self, notification: &'a Notification, _: Duration) -> SendFuture<'a> {
+        let stuck = *self.1.lock().unwrap();
+        if stuck.is_stuck {
+            return Box::pin(async move {
+                sleep(stuck.for_so_long.unwrap_or_default()).await;
+                Delivery::Transient("connecting: connection refused".to_owned())
+            });
+        }
         self.0.lock().unwrap().push(notification.clone());
         Box::pin(async { Delivery::Accepted("250 kept".to_owned()) })
     }
@@ -146,6 +160,11 @@ impl Notifier for Mailbox {
 }
 
 impl Mailbox {
+    /// Whether it takes nothing from now on, and how long it takes to say so.
+    pub fn set_stuck(&self, is_stuck: bool, for_so_long: Option<Duration>) {
+        *self.1.lock().unwrap() = Stuck { is_stuck, for_so_long };
+    }
+
     /// `event channel` of every mail, in the order in which they came.
     pub fn news(&self) -> Vec<String> {
         let mails = self.0.lock().unwrap();
@@ -210,6 +229,7 @@ pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbeP
             evidence: EvidencePlan::in_directory("unused.evidence".into()),
         },
         mail: None,
+        heartbeat: None,
         endpoints: Endpoints::default(),
         public_url: None,
         time_zone: jiff::tz::TimeZone::UTC,

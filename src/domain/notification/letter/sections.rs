@@ -46,7 +46,8 @@ fn facts(subject: &Subject<'_>, news: &News<'_>, title: &str) -> Section {
         | IncidentEvent::Withdrawn
         | IncidentEvent::Spread
         | IncidentEvent::Eased
-        | IncidentEvent::Blind => {}
+        | IncidentEvent::Blind
+        | IncidentEvent::Store => {}
         IncidentEvent::Worsened => {
             facts.push(Fact::new("Degraded since", tell::fully(news.incident.began_at, zone)));
         }
