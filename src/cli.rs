@@ -4,10 +4,12 @@ pub mod check;
 pub mod completions;
 pub mod demo;
 pub mod evidence;
+pub mod explain;
 pub(crate) mod logging;
 pub mod man;
 pub(crate) mod print;
 pub mod probe;
+pub mod replay;
 pub mod run;
 pub mod schema;
 pub mod test_mail;
@@ -89,6 +91,10 @@ pub enum Command {
     TestMail(test_mail::TestMailArgs),
     /// List the evidence that was kept of outages, or verify that none of it was changed.
     Evidence(evidence::EvidenceArgs),
+    /// Explain an incident from the store: why it opened, what happened, who was told and what was answered.
+    Explain(explain::ExplainArgs),
+    /// Run the stored history through other rules, and print which incidents would have come, gone or moved.
+    Replay(replay::ReplayArgs),
     /// Show the whole thing at work: a small support centre, its daemon and a mailbox, on loopback ports.
     Demo(demo::DemoArgs),
     /// Print a completion script for a shell.
@@ -119,6 +125,8 @@ pub fn execute(cli: Cli) -> Exit {
         Command::Probe(args) => probe::execute(&args, cli.log_format),
         Command::TestMail(args) => test_mail::execute(&args, cli.log_format),
         Command::Evidence(args) => evidence::execute(&args),
+        Command::Explain(args) => explain::execute(&args),
+        Command::Replay(args) => replay::execute(&args),
         Command::Demo(args) => demo::execute(&args, cli.log_format),
         Command::Completions(args) => completions::execute(&args),
         Command::Man => man::execute(),

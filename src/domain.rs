@@ -13,6 +13,7 @@ pub mod incident;
 pub mod latency;
 pub mod notification;
 pub mod outcome;
+pub mod replay;
 pub mod schedule;
 pub mod shared;
 pub mod snapshot;

@@ -7,7 +7,7 @@
 pub(crate) mod html;
 mod letter;
 mod phrases;
-mod tell;
+pub(crate) mod tell;
 mod text;
 
 use std::{path::Path, time::Duration};
