@@ -183,7 +183,7 @@ impl Archive {
                 })
                 .optional()?;
             let case = case_of(connection, id)?;
-            let letters = letters(connection, case.as_ref().map_or(id, |case| &case.id))?;
+            let letters = letters(connection, id, case.as_ref().map_or(id, |case| &case.id))?;
             if incident.is_none() && case.is_none() && letters.is_empty() {
                 return Ok(None);
             }
@@ -241,10 +241,11 @@ fn happenings(connection: &Connection, id: &IncidentId) -> rusqlite::Result<Vec<
     rows.query_map([&id.0], read)?.collect()
 }
 
-fn letters(connection: &Connection, id: &IncidentId) -> rusqlite::Result<Vec<Letter>> {
+/// What was told of an incident itself, and of its case.
+fn letters(connection: &Connection, id: &IncidentId, case: &IncidentId) -> rusqlite::Result<Vec<Letter>> {
     let mut rows = connection.prepare(
         "SELECT event, route, recipient, message_id, subject, created_at, status, due_at, tries, settled_at, answer
-         FROM outbox WHERE incident = ? ORDER BY id",
+         FROM outbox WHERE incident IN (?, ?) ORDER BY id",
     )?;
     let read = |row: &Row<'_>| {
         Ok(Letter {
@@ -261,7 +262,7 @@ fn letters(connection: &Connection, id: &IncidentId) -> rusqlite::Result<Vec<Let
             answer: row.get::<_, Option<String>>(10)?.as_deref().map(Detail::new),
         })
     };
-    rows.query_map([&id.0], read)?.collect()
+    rows.query_map([&id.0, &case.0], read)?.collect()
 }
 
 /// The runs of a channel's probes when an incident began, and when it ended.

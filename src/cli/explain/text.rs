@@ -130,7 +130,7 @@ fn told_with(paper: &mut Paper<'_>, record: &Record, case: &Case) {
     for member in case.members.iter().take(LINES_MAX) {
         let reason = member.failure.as_ref().map(|failure| format!(", {}", failure.reason));
         let end = match &member.end {
-            Some(end) => format!("{} {}", end.event.as_str(), paper.clock(end.at)),
+            Some(end) => format!("{} since {}", end.state.as_str(), paper.clock(end.at)),
             None => "still so".to_owned(),
         };
         let (confirmed, severity) = (paper.clock(member.confirmed_at), member.severity.as_str());
@@ -148,9 +148,9 @@ fn timeline(paper: &mut Paper<'_>, record: &Record) {
     paper.heading("WHAT HAPPENED, AND WHEN IT WAS TOLD");
     for settled in record.happenings.iter().take(LINES_MAX) {
         let Happening { incident, event, decided_at, account, .. } = &settled.happening;
+        // A case has the id of its first incident.
         let joined = *event == IncidentEvent::Opened
-            && settled.told_in.as_ref().is_some_and(|case| *case != incident.id)
-            || (*event == IncidentEvent::Opened && incident.id != record.id && settled.told_in.is_some());
+            && settled.told_in.as_ref().is_some_and(|case| *case != incident.id);
         let event = if joined { "joined" } else { event.as_str() };
         let to = match account {
             Account::Change { transition, .. } => format!("{} now", transition.to.as_str()),
@@ -177,7 +177,12 @@ fn when_told(paper: &Paper<'_>, record: &Record, settled: &Settled) -> String {
 }
 
 fn letters(paper: &mut Paper<'_>, letters: &[Letter]) {
-    paper.heading("WHO WAS TOLD");
+    let count = |status: &str| letters.iter().filter(|letter| letter.status == status).count();
+    let fates = [("delivered", "delivered"), ("pending", "pending"), ("given_up", "given up")];
+    let counts =
+        fates.map(|(status, word)| (count(status), word)).into_iter().filter(|(count, _)| *count > 0);
+    let counts: Vec<String> = counts.map(|(count, word)| format!("{count} {word}")).collect();
+    paper.heading(format!("WHO WAS TOLD   {}", counts.join(", ")).trim_end());
     if letters.is_empty() {
         paper.line(2, "nobody that the outbox remembers");
     }

@@ -16,7 +16,12 @@ pub(super) fn write(answer: &Answer<'_>) -> String {
     let Answer { plan, from, to, replayed, pairs, letters, mails } = answer;
     let moment = |at: Timestamp| at.to_zoned(plan.time_zone.clone()).strftime("%F %T").to_string();
     let zone = tell::zone_name(*to, &plan.time_zone);
-    let mut text = format!("{} runs, {} to {} {zone}\n", replayed.runs, moment(*from), moment(*to));
+    let mut text = format!(
+        "{} runs judged; incidents from {} to {} {zone}\n",
+        replayed.runs,
+        moment(*from),
+        moment(*to)
+    );
     if replayed.left_out > 0 {
         text.push_str(&format!(
             "{} more are of probes that this configuration does not have\n",
