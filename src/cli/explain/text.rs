@@ -271,3 +271,6 @@ fn sign(outcome: RunWord) -> char {
         RunWord::Inconclusive => '?',
     }
 }
+
+#[cfg(test)]
+mod tests;
