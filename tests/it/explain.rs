@@ -287,6 +287,7 @@ async fn what_only_the_outbox_knows_is_told_too() {
     store.announce(announcement, start()).await.unwrap();
     assert!(ids(directory.path()).iter().any(|known| known == id));
     let text = answer(directory.path(), &["explain", id]);
+    assert!(text.contains("told       03:04:12 Europe/Berlin (02:04:12 UTC), Sat 21 Nov"), "{text}");
     assert!(text.contains("opened by mail to anna@example.com"), "{text}");
     assert!(text.contains("pending, not tried yet"), "{text}");
 }

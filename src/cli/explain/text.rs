@@ -29,7 +29,12 @@ pub(super) fn write(record: &Record, zone: &TimeZone, evidence: Option<&Path>) -
     paper.line(0, &format!("Incident {}", record.id));
     match &record.incident {
         Some(incident) => head(&mut paper, record, incident),
-        None => paper.line(0, "It is of no channel. This is what the outbox knows of it."),
+        None => {
+            paper.line(0, "It is of no channel. This is what the outbox knows of it.");
+            if let Some(at) = first_told {
+                paper.line(0, &format!("told       {}", paper.fully(at)));
+            }
+        }
     }
     for event in [IncidentEvent::Opened, IncidentEvent::Worsened] {
         let own = own(record, event).and_then(|settled| settled.happening.transition());
