@@ -18,6 +18,7 @@ pub mod maintenance;
 pub mod network;
 pub mod notification;
 pub mod outcome;
+pub mod replay;
 pub mod schedule;
 pub mod shared;
 pub mod snapshot;

@@ -10,7 +10,7 @@ pub(crate) mod html;
 mod letter;
 mod phrases;
 pub mod recipient;
-mod tell;
+pub(crate) mod tell;
 mod text;
 pub mod upkeep;
 

@@ -20,6 +20,7 @@ mod descriptors;
 mod detection;
 mod dispatcher;
 mod evidence;
+mod explain;
 mod full_disk;
 mod heartbeat;
 mod hooks;
