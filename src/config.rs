@@ -8,6 +8,7 @@
 mod assembly;
 mod channels;
 mod dependencies;
+mod escalation;
 mod files;
 mod fingerprint;
 mod mail;

@@ -6,6 +6,7 @@ pub mod casebook;
 pub mod channel;
 pub mod contact;
 pub mod decision;
+pub mod escalation;
 pub mod evaluation;
 pub mod exhibit;
 pub mod happening;

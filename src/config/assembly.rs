@@ -10,7 +10,7 @@ use crate::{
     config::{
         Loaded, Problems,
         channels::{Drafted, DraftedDependency, Drafting},
-        dependencies,
+        dependencies, escalation,
         files::{Gathering, SourceText},
         mail,
         personas::Personas,
@@ -152,6 +152,7 @@ fn assemble(
     let Drafting { drafted: channels, dependencies, .. } = drafting;
     dependencies::check(&channels, &tables, report);
     teams::check(&channels, &tables, report);
+    escalation::check(&tables, report);
     let teams = teams(&tables);
     let mail = tables.mail.as_ref().and_then(|entry| mail::build(entry, main, report));
     mail::check_way(&tables, report);
@@ -194,7 +195,7 @@ fn teams(tables: &Tables<'_>) -> BTreeMap<TeamId, Team> {
         .filter_map(|(id, entry)| Some((id, entry.section.settings.as_ref()?)));
     read.map(|(id, settings)| {
         let mail = settings.mail.iter().map(|address| address.0.to_string()).collect();
-        (TeamId::new(id), Team { mail })
+        (TeamId::new(id), Team { mail, ladder: escalation::ladder(settings) })
     })
     .collect()
 }

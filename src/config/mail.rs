@@ -81,7 +81,9 @@ pub fn check_way(tables: &Tables<'_>, report: &mut Report) {
         return;
     }
     let first = tables.teams.values().find_map(|entry| {
-        let address = entry.section.settings.as_ref()?.mail.first()?;
+        let settings = entry.section.settings.as_ref()?;
+        let mut later = settings.escalation.iter().flat_map(|step| &step.mail);
+        let address = settings.mail.first().or_else(|| later.next())?;
         Some((entry.file, address))
     });
     if let Some((file, address)) = first {

@@ -12,6 +12,7 @@ use crate::{
     domain::{
         channel::{ChannelId, ChannelKind, Location, ProbeKey, ProbeName, TeamId},
         contact::Responder,
+        escalation::Ladder,
         evaluation::Rules,
         outcome::PhaseWords,
     },
@@ -65,6 +66,8 @@ pub struct Boot {
 pub struct Team {
     /// Their mail addresses.
     pub mail: Vec<String>,
+    /// What they want told of what stays dark.
+    pub ladder: Ladder,
 }
 
 /// Something that stands behind several channels.

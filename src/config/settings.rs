@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::{
     config::{
         dependencies::DependencySettings,
+        escalation::EscalationSettings,
         smtp::SmtpUrl,
         value::{Count, Id, LabelName, LabelValue, Listen, TimeZone, Title},
         waiting::WaitingSettings,
@@ -16,7 +17,7 @@ use crate::{
     domain::channel::ChannelKind,
     probe::{chromium::ChromiumSettings, persona::PersonaSettings, settings::ProbeSettings},
     secret::SecretRef,
-    setting::{At, ByteSize, HttpUrl, MailAddress, Span},
+    setting::{At, ByteSize, HttpUrl, MailAddress, Span, SpanOrOff},
 };
 
 /// The whole file. It is read table by table; this type is what the JSON Schema is made from.
@@ -118,6 +119,15 @@ pub struct TeamSettings {
     /// Their mail addresses; each gets mails of its own.
     #[serde(default)]
     pub mail: Vec<At<MailAddress>>,
+    /// So long after they were told of an outage that lasts they are reminded, then after twice the span each time; or
+    /// "off". Default "1h".
+    pub remind_after: Option<At<SpanOrOff>>,
+    /// So long after they were told of an outage that lasts they get a summary of it, if no step sends one; or "off".
+    /// Default "24h".
+    pub summary_after: Option<At<SpanOrOff>>,
+    /// Who is told besides when nobody takes an outage in hand.
+    #[serde(default)]
+    pub escalation: Vec<EscalationSettings>,
 }
 
 /// `[defaults]`: what holds for every channel and probe that says nothing else.

@@ -140,6 +140,8 @@ pub(crate) struct Evaluator {
     casebook: Casebook,
     /// When it is next looked through what is to be told.
     telling_from: Duration,
+    /// Whether what stays dark is to be told again, by the last look.
+    has_rungs_due: bool,
     /// What is under way to the store.
     commit: Option<Commit>,
     /// The store has refused; it is asked again at the next look.
@@ -210,6 +212,7 @@ impl Evaluator {
             history: History::new(batches),
             picture: Picture::new(snapshots),
             telling_from: Duration::ZERO,
+            has_rungs_due: false,
             wanting: BTreeSet::new(),
             leaving: Vec::new(),
             commit: None,
@@ -275,6 +278,8 @@ impl Evaluator {
         self.wanting =
             (0..self.roster.posts().len()).filter(|&place| self.roster.judge(place, now).is_some()).collect();
         self.leaving = self.roster.absent().overdue(now).cloned().collect();
+        let world = Surroundings { roster: &self.roster, plan: &self.plan };
+        self.has_rungs_due = self.casebook.has_rungs_due(&world, now);
         self.show_blindness();
     }
 
@@ -324,7 +329,8 @@ impl Evaluator {
     }
 
     fn announce(&mut self, now: Moment) -> Option<Commit> {
-        if now.monotonic < self.telling_from || !self.casebook.has_news(now) {
+        let has_news = self.has_rungs_due || self.casebook.has_news(now);
+        if now.monotonic < self.telling_from || !has_news {
             return None;
         }
         let world = Surroundings { roster: &self.roster, plan: &self.plan };
@@ -378,6 +384,7 @@ impl Evaluator {
                 }
                 let now = self.now();
                 self.casebook.adopt(&announcement, now);
+                self.has_rungs_due = false;
             }
         }
     }

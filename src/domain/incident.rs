@@ -91,12 +91,27 @@ pub enum IncidentEvent {
     Spread,
     /// Some of the channels that fell for one cause work again, others do not yet.
     Eased,
+    /// It is still dark, and those who know are told again.
+    Reminder,
+    /// It has been dark for so long that others are told too.
+    Escalated,
+    /// It has been dark for so long that its whole story is told.
+    Summary,
 }
 
 impl IncidentEvent {
     /// Every event.
-    pub const ALL: [Self; 6] =
-        [Self::Opened, Self::Worsened, Self::Resolved, Self::Withdrawn, Self::Spread, Self::Eased];
+    pub const ALL: [Self; 9] = [
+        Self::Opened,
+        Self::Worsened,
+        Self::Resolved,
+        Self::Withdrawn,
+        Self::Spread,
+        Self::Eased,
+        Self::Reminder,
+        Self::Escalated,
+        Self::Summary,
+    ];
 
     /// The word used in metrics, columns and Message-IDs.
     #[must_use]
@@ -108,6 +123,9 @@ impl IncidentEvent {
             Self::Withdrawn => "withdrawn",
             Self::Spread => "spread",
             Self::Eased => "eased",
+            Self::Reminder => "reminder",
+            Self::Escalated => "escalated",
+            Self::Summary => "summary",
         }
     }
 }

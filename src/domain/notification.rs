@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{
     case::Case,
     channel::{ChannelId, ChannelKind, Location},
+    escalation::Acknowledgement,
     evaluation::{State, Transition},
     incident::{Incident, IncidentEvent, IncidentId},
 };
@@ -180,6 +181,31 @@ pub struct GroupNews<'a> {
     pub now: Timestamp,
 }
 
+/// A case that stays dark, to be told again.
+#[derive(Clone, Copy, Debug)]
+pub struct LastingNews<'a> {
+    /// What is told: a reminder, how things stand for somebody new, or the whole story.
+    pub event: IncidentEvent,
+    /// The case.
+    pub case: &'a Case,
+    /// For how long people have known it to be dark.
+    pub age: Duration,
+    /// After what span the next reminder follows; none if none does.
+    pub reminds_in: Option<Duration>,
+    /// The title and kind of its first door, if that is still in the configuration.
+    pub door: Option<(&'a str, ChannelKind)>,
+    /// Of the dependency that is the cause: its title, and whether its own probes find it broken.
+    pub dependency: Option<(&'a str, Option<bool>)>,
+    /// All other channels.
+    pub neighbours: &'a [Neighbour],
+    /// Where the probes run.
+    pub location: &'a Location,
+    /// What is the same in every mail.
+    pub letterhead: Letterhead<'a>,
+    /// When it was decided.
+    pub now: Timestamp,
+}
+
 /// A channel that is no longer watched, as far as people are told.
 #[derive(Clone, Copy, Debug)]
 pub struct Absence<'a> {
@@ -205,6 +231,15 @@ impl Content {
         Self::write(letter::group::lay_out(news))
     }
 
+    /// Writes what is to be said of a case that stays dark.
+    #[must_use]
+    pub fn compose_lasting(news: &LastingNews<'_>) -> Self {
+        Self::write(match news.event {
+            IncidentEvent::Summary => letter::summary::lay_out(news),
+            _ => letter::reminder::lay_out(news),
+        })
+    }
+
     /// Writes that nobody looks for a recovery any more.
     #[must_use]
     pub fn withdraw(incident: &Incident, absence: &Absence<'_>, now: Timestamp) -> Self {
@@ -218,11 +253,22 @@ impl Content {
         if late < LATE_FROM {
             return self.clone();
         }
-        let line = format!("This mail is {} late; it says how things stood back then.", tell::span(late));
+        self.noting(&format!("This mail is {} late; it says how things stood back then.", tell::span(late)))
+    }
+
+    /// The same, with a first line that says who has taken it in hand.
+    #[must_use]
+    pub fn acknowledged(&self, acknowledgement: &Acknowledgement, zone: &TimeZone) -> Self {
+        let Acknowledgement { by, at } = acknowledgement;
+        let by = letter::cut(by.as_str(), BY_MAX);
+        self.noting(&format!("Acknowledged by {by} at {}.", tell::fully(*at, zone)))
+    }
+
+    fn noting(&self, line: &str) -> Self {
         Self {
             subject: self.subject.clone(),
-            text: text::with_notice(&self.text, &line),
-            html: html::with_notice(&self.html, &line),
+            text: text::with_notice(&self.text, line),
+            html: html::with_notice(&self.html, line),
             picture: self.picture.clone(),
         }
     }
@@ -239,6 +285,9 @@ impl Content {
 
 /// By this the HTML part refers to the picture of a mail.
 pub const PICTURE_ID: &str = "window@lamplighter";
+
+/// The longest name of somebody who has taken a case in hand, in characters.
+const BY_MAX: usize = 80;
 
 /// From this age on a mail says that it is late.
 pub const LATE_FROM: Duration = Duration::from_secs(60);

@@ -8,6 +8,7 @@ use crate::{
     domain::{
         casebook::{Dependency, Door, World},
         channel::{ChannelId, ChannelKind, Location, TeamId},
+        escalation::Ladder,
         evaluation::State,
         notification::{Letterhead, Neighbour, Recipient, Route},
         shared::Shared,
@@ -36,6 +37,10 @@ impl World for Surroundings<'_> {
     fn recipients(&self, team: &TeamId) -> Vec<Recipient> {
         let mail = |address: &String| Recipient { route: Route::Mail, address: address.clone() };
         self.plan.teams.get(team).map(|team| team.mail.iter().map(mail).collect()).unwrap_or_default()
+    }
+
+    fn ladder(&self, team: &TeamId) -> Option<&Ladder> {
+        self.plan.teams.get(team).map(|team| &team.ladder)
     }
 
     fn doors(&self) -> usize {

@@ -2,7 +2,9 @@
 //! here once, so that neither part can be bent by it.
 
 pub(super) mod group;
+pub(super) mod reminder;
 mod sections;
+pub(super) mod summary;
 mod timings;
 pub(super) mod withdrawal;
 

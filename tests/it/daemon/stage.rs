@@ -14,6 +14,7 @@ use lamplighter::{
     daemon::{Daemon, Parts},
     domain::{
         channel::{ChannelId, ChannelKind, Location, ProbeKey, ProbeName, TeamId},
+        escalation::Ladder,
         evaluation::{Quorum, Rules, State},
         notification::{Notification, Route},
         outcome::{Detail, Failure, Inconclusive, InconclusiveReason, Reason, Stage, Verdict},
@@ -213,7 +214,10 @@ pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbeP
         runs_per_host_max: 1_000,
         dependencies: BTreeMap::new(),
         channels: channels.collect(),
-        teams: BTreeMap::from([(team, Team { mail: vec!["oncall@example.com".to_owned()] })]),
+        teams: BTreeMap::from([(
+            team,
+            Team { mail: vec!["oncall@example.com".to_owned()], ladder: Ladder::default() },
+        )]),
     }
 }
 
