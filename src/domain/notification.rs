@@ -253,22 +253,25 @@ impl Content {
         if late < LATE_FROM {
             return self.clone();
         }
-        self.noting(&format!("This mail is {} late; it says how things stood back then.", tell::span(late)))
+        let line = format!("This mail is {} late; it says how things stood back then.", tell::span(late));
+        Self {
+            subject: self.subject.clone(),
+            text: text::with_notice(&self.text, &line),
+            html: html::with_notice(&self.html, &line),
+            picture: self.picture.clone(),
+        }
     }
 
-    /// The same, with a first line that says who has taken it in hand.
+    /// The same, with a line below the lead that says who has taken it in hand.
     #[must_use]
     pub fn acknowledged(&self, acknowledgement: &Acknowledgement, zone: &TimeZone) -> Self {
         let Acknowledgement { by, at } = acknowledgement;
         let by = letter::cut(by.as_str(), BY_MAX);
-        self.noting(&format!("Acknowledged by {by} at {}.", tell::fully(*at, zone)))
-    }
-
-    fn noting(&self, line: &str) -> Self {
+        let line = format!("Acknowledged by {by} at {}.", tell::fully(*at, zone));
         Self {
             subject: self.subject.clone(),
-            text: text::with_notice(&self.text, line),
-            html: html::with_notice(&self.html, line),
+            text: text::with_note(&self.text, &line),
+            html: html::with_note(&self.html, &line),
             picture: self.picture.clone(),
         }
     }

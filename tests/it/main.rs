@@ -20,6 +20,7 @@ mod house;
 mod http;
 mod journey;
 mod kill;
+mod ladder;
 mod logins;
 mod loopback;
 mod mail;

@@ -18,14 +18,15 @@ use lamplighter::domain::{
     channel::{ChannelId, ChannelKind, ProbeKey, ProbeName, TeamId},
     contact::Contact,
     decision::{Decision, Kept, decide},
+    escalation::{Ladder, Step},
     evaluation::{ChannelState, Moment, Quorum, Rules, State, Waiting, Watched},
-    incident::{Incident, IncidentEvent},
+    incident::{Incident, IncidentEvent, IncidentId},
     outcome::{Detail, Failure, Inconclusive, InconclusiveReason, Outcome, Reason, Stage, Verdict},
     shared::Shared,
 };
 use serde::Deserialize;
 
-use crate::neighbourhood::{Doorway, Neighbourhood, doorplate};
+use crate::neighbourhood::{Doorway, Neighbourhood, by_mail, doorplate};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,11 +61,43 @@ struct Scenario {
     /// Dependencies with probes of their own, and from which to which second those find it broken.
     #[serde(default)]
     dependencies: BTreeMap<String, Vec<(u64, u64)>>,
+    /// What is told of what stays dark.
+    ladder: Option<Steps>,
+    /// Seconds at which somebody takes the open cases in hand.
+    #[serde(default)]
+    acknowledged: Vec<u64>,
     /// So many seconds pass after the last run.
     #[serde(default)]
     after: u64,
     /// `second channel from -> to`, then what is told to whom.
     expected: Vec<String>,
+}
+
+/// A ladder, in seconds after the beginning.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Steps {
+    remind_after: Option<u64>,
+    /// Who is told besides.
+    #[serde(default)]
+    steps: Vec<(u64, String)>,
+    summary_after: Option<u64>,
+}
+
+impl Steps {
+    fn ladder(&self) -> Ladder {
+        let after = Duration::from_secs;
+        let step = |(secs, to): &(u64, String)| Step {
+            after: after(*secs),
+            to: vec![by_mail(to)],
+            is_summary: false,
+        };
+        let summary = |secs| Step { after: after(secs), to: Vec::new(), is_summary: true };
+        Ladder {
+            remind_after: self.remind_after.map(after),
+            steps: self.steps.iter().map(step).chain(self.summary_after.map(summary)).collect(),
+        }
+    }
 }
 
 fn thirty() -> u64 {
@@ -229,6 +262,13 @@ impl Scenario {
                     decision.happening.into_iter().for_each(|happening| book.take(happening, now));
                 }
             }
+            if self.acknowledged.contains(&second) {
+                let ids: Vec<IncidentId> = book.cases().map(|case| case.id.clone()).collect();
+                for id in ids {
+                    let announcement = book.acknowledge(&id, "somebody", now).expect("it is open");
+                    book.adopt(&announcement, now);
+                }
+            }
             let world = self.neighbourhood(&seats, second);
             while let Some(announcement) = book.settle(&world, now).filter(|_| !refused) {
                 book.adopt(&announcement, now);
@@ -260,6 +300,7 @@ impl Scenario {
         };
         Neighbourhood {
             teams: BTreeMap::from([(TeamId::new("oncall"), self.recipients_at(second))]),
+            ladders: self.ladder.iter().map(|steps| (TeamId::new("oncall"), steps.ladder())).collect(),
             doors: seats.iter().map(|seat| (seat.id.clone(), doorway(seat))).collect(),
             dependencies: self.dependencies.iter().map(dependency).collect(),
             ..Neighbourhood::default()

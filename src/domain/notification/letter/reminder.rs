@@ -18,6 +18,9 @@ use crate::domain::{
     outcome::Detail,
 };
 
+/// When no more is told.
+const END: &str = "Reminders and escalation end when somebody acknowledges the incident, or when it is over.";
+
 /// Lays out the mail.
 pub(in crate::domain::notification) fn lay_out(news: &LastingNews<'_>) -> Letter {
     let zone = news.letterhead.time_zone;
@@ -129,10 +132,7 @@ fn why(news: &LastingNews<'_>) -> String {
 }
 
 fn what_now(news: &LastingNews<'_>) -> Section {
-    let mut lines = vec![Line::Text(
-        "Reminders and escalation end when somebody acknowledges the incident, or when it is over."
-            .to_owned(),
-    )];
+    let mut lines = vec![Line::Text(END.to_owned())];
     lines.extend(news.letterhead.public_url.map(|url| Line::Link(Detail::new(url).as_str().to_owned())));
     lines.push(Line::Text(format!("Incident {}", news.case.id)));
     Section { title: "What now".to_owned(), body: Body::Lines(lines) }
@@ -154,8 +154,11 @@ fn full_picture(news: &LastingNews<'_>) -> Vec<Section> {
     }
     parts.push(summary::timeline(news));
     parts.extend(sections::doors("Still works", news.neighbours, Neighbour::is_alternative));
-    parts.push(what_now(news));
-    parts.push(group::where_to_look(&as_group));
+    let mut look = group::where_to_look(&as_group);
+    if let Body::Lines(lines) = &mut look.body {
+        lines.push(Line::Text(END.to_owned()));
+    }
+    parts.push(look);
     parts
 }
 
