@@ -7,10 +7,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
-    config::{report::Report, settings::TeamSettings, tables::Tables},
+    config::{report::Report, tables::Tables, team::TeamSettings},
     domain::{
         escalation::{Ladder, REMINDERS_APART_MAX, Step},
-        notification::{Recipient, Route},
+        notification::Recipient,
     },
     setting::{At, MailAddress, Problem, Span, SpanOrOff},
 };
@@ -96,8 +96,7 @@ pub fn ladder(settings: &TeamSettings) -> Ladder {
         Some(SpanOrOff::Off) => None,
         Some(SpanOrOff::Span(span)) => Some(span.0),
     };
-    let by_mail =
-        |address: &At<MailAddress>| Recipient { route: Route::Mail, address: address.0.to_string() };
+    let by_mail = |address: &At<MailAddress>| Recipient::mail(address.0.to_string());
     let step = |step: &EscalationSettings| Step {
         after: step.after.0,
         to: step.mail.iter().map(by_mail).collect(),

@@ -115,8 +115,8 @@ pub struct Telling {
 
 impl Ascent {
     /// Puts down that people have been told.
-    pub fn note<'a>(&mut self, at: Timestamp, event: IncidentEvent, to: impl Iterator<Item = &'a str>) {
-        let mut to: Vec<String> = to.map(str::to_owned).collect();
+    pub fn note<'a>(&mut self, at: Timestamp, event: IncidentEvent, to: impl Iterator<Item = &'a Recipient>) {
+        let mut to: Vec<String> = to.map(ToString::to_string).collect();
         let more = to.len().saturating_sub(NAMED_MAX);
         to.truncate(NAMED_MAX);
         if self.tellings.len() >= TELLINGS_KEPT {
@@ -143,7 +143,7 @@ mod tests {
         let mut ascent = Ascent::default();
         for second in 0..500 {
             let at = Timestamp::from_second(second).unwrap();
-            ascent.note(at, IncidentEvent::Spread, ["a", "b"].into_iter());
+            ascent.note(at, IncidentEvent::Spread, [Recipient::mail("a")].iter());
         }
         assert_eq!(ascent.tellings.len(), TELLINGS_KEPT);
         assert_eq!(ascent.tellings[0].at.as_second(), 0);

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::{
     channel::ChannelId,
     evaluation::{Evidence, Outage, State},
+    notification::{Recipient, recipient},
 };
 
 /// An incident's id: unique for good, safe in a URL, a file name and a Message-ID; sorts by time of opening.
@@ -97,11 +98,13 @@ pub enum IncidentEvent {
     Escalated,
     /// It has been dark for so long that its whole story is told.
     Summary,
+    /// It was none of a channel: the monitor itself saw nothing for a while, and sees again.
+    Blind,
 }
 
 impl IncidentEvent {
     /// Every event.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Opened,
         Self::Worsened,
         Self::Resolved,
@@ -111,6 +114,7 @@ impl IncidentEvent {
         Self::Reminder,
         Self::Escalated,
         Self::Summary,
+        Self::Blind,
     ];
 
     /// The word used in metrics, columns and Message-IDs.
@@ -126,8 +130,20 @@ impl IncidentEvent {
             Self::Reminder => "reminder",
             Self::Escalated => "escalated",
             Self::Summary => "summary",
+            Self::Blind => "blind",
         }
     }
+}
+
+/// By what a mail is known: the same for the same incident, the same word of what happened, and the same recipient.
+pub(crate) fn message_id(
+    incident: &IncidentId,
+    word: &str,
+    recipient: &Recipient,
+    mail_host: &str,
+) -> String {
+    let identity = recipient::identity(recipient.route, &recipient.address);
+    format!("{incident}.{word}.{}@{mail_host}", fingerprint(&identity, 16))
 }
 
 /// The first `digits` hexadecimal digits of a text's SHA-256.

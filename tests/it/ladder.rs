@@ -15,12 +15,12 @@ use lamplighter::domain::{
     escalation::{Ladder, Step},
     evaluation::{Evidence, Moment, Quorum, Rules, State, Transition},
     incident::{Incident, IncidentId},
-    notification::Content,
+    notification::{Content, Recipient},
     outcome::{Detail, Failure, Reason, Stage},
     shared::Shared,
 };
 
-use crate::neighbourhood::{Doorway, Neighbourhood, by_mail, doorplate};
+use crate::neighbourhood::{Doorway, Neighbourhood, doorplate};
 
 const HOUR: u64 = 3_600;
 
@@ -58,6 +58,7 @@ impl Play {
             stands_on: BTreeSet::from([Shared::Host(host.into())]),
             state: State::Up,
             is_suspect: false,
+            labels: BTreeMap::new(),
         };
         let doors = BTreeMap::from([
             (ChannelId::new("web-chat"), doorway(ChannelKind::Chat, "shop.example.com")),
@@ -65,7 +66,7 @@ impl Play {
             (ChannelId::new("hotline"), doorway(ChannelKind::Hotline, "pbx.example.com")),
         ]);
         let team = TeamId::new("oncall");
-        let teams = BTreeMap::from([(team.clone(), vec!["oncall@example.com".to_owned()])]);
+        let teams = BTreeMap::from([(team.clone(), vec![Recipient::mail("oncall@example.com")])]);
         let ladders = BTreeMap::from([(team, ladder)]);
         Self {
             world: Neighbourhood { doors, teams, ladders, ..Neighbourhood::default() },
@@ -203,7 +204,7 @@ impl Play {
 pub fn usual() -> Ladder {
     let step = |after, to: &[&str], is_summary| Step {
         after: Duration::from_secs(after),
-        to: to.iter().map(|address| by_mail(address)).collect(),
+        to: to.iter().map(|address| Recipient::mail(*address)).collect(),
         is_summary,
     };
     Ladder {

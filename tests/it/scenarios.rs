@@ -19,14 +19,15 @@ use lamplighter::domain::{
     contact::Contact,
     decision::{Decision, Kept, decide},
     escalation::{Ladder, Step},
-    evaluation::{ChannelState, Moment, Quorum, Rules, State, Waiting, Watched},
+    evaluation::{ChannelState, Moment, Opening, Quorum, Rules, State, Waiting, Watched},
     incident::{Incident, IncidentEvent, IncidentId},
+    notification::Recipient,
     outcome::{Detail, Failure, Inconclusive, InconclusiveReason, Outcome, Reason, Stage, Verdict},
     shared::Shared,
 };
 use serde::Deserialize;
 
-use crate::neighbourhood::{Doorway, Neighbourhood, by_mail, doorplate};
+use crate::neighbourhood::{Doorway, Neighbourhood, doorplate};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -69,6 +70,12 @@ struct Scenario {
     /// So many seconds pass after the last run.
     #[serde(default)]
     after: u64,
+    /// From which to which second it is outside the hours of every channel.
+    #[serde(default)]
+    out_of_hours: Vec<(u64, u64)>,
+    /// From which to which second every channel is under maintenance.
+    #[serde(default)]
+    maintenance: Vec<(u64, u64)>,
     /// `second channel from -> to`, then what is told to whom.
     expected: Vec<String>,
 }
@@ -89,7 +96,7 @@ impl Steps {
         let after = Duration::from_secs;
         let step = |(secs, to): &(u64, String)| Step {
             after: after(*secs),
-            to: vec![by_mail(to)],
+            to: vec![Recipient::mail(to)],
             is_summary: false,
         };
         let summary = |secs| Step { after: after(secs), to: Vec::new(), is_summary: true };
@@ -207,6 +214,15 @@ impl Scenario {
         }
     }
 
+    fn opening_at(&self, second: u64) -> Opening {
+        let is_in = |spans: &[(u64, u64)]| spans.iter().any(|(from, to)| (*from..*to).contains(&second));
+        match (is_in(&self.out_of_hours), is_in(&self.maintenance)) {
+            (true, _) => Opening::OutOfHours,
+            (false, true) => Opening::Maintenance,
+            (false, false) => Opening::Open,
+        }
+    }
+
     fn recipients_at(&self, second: u64) -> Vec<String> {
         let from = |key: &String| key.parse::<u64>().unwrap();
         let current =
@@ -248,6 +264,7 @@ impl Scenario {
                 if self.restarts.contains(&second) {
                     seat.restart(self.every, now);
                 }
+                seat.state.attend(self.opening_at(second), now);
                 if second.is_multiple_of(self.every) {
                     self.run_probes(seat, (second / self.every) as usize, now);
                 }
@@ -284,6 +301,7 @@ impl Scenario {
             title: "A door".to_owned(),
             kind: ChannelKind::Chat,
             team: TeamId::new("oncall"),
+            labels: BTreeMap::new(),
             stands_on: self
                 .stands_on
                 .get(seat.id.as_str())
@@ -299,7 +317,10 @@ impl Scenario {
             (ChannelId::new(id), Some(is_dark))
         };
         Neighbourhood {
-            teams: BTreeMap::from([(TeamId::new("oncall"), self.recipients_at(second))]),
+            teams: BTreeMap::from([(
+                TeamId::new("oncall"),
+                self.recipients_at(second).into_iter().map(Recipient::mail).collect(),
+            )]),
             ladders: self.ladder.iter().map(|steps| (TeamId::new("oncall"), steps.ladder())).collect(),
             doors: seats.iter().map(|seat| (seat.id.clone(), doorway(seat))).collect(),
             dependencies: self.dependencies.iter().map(dependency).collect(),

@@ -3,14 +3,14 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
-    config::plan::Plan,
+    config::plan::{Plan, Team},
     daemon::evaluator::roster::{Post, Roster},
     domain::{
         casebook::{Dependency, Door, World},
         channel::{ChannelId, ChannelKind, Location, TeamId},
         escalation::Ladder,
         evaluation::State,
-        notification::{Letterhead, Neighbour, Recipient, Route},
+        notification::{Letterhead, Neighbour, Recipient},
         shared::Shared,
     },
 };
@@ -30,13 +30,13 @@ impl World for Surroundings<'_> {
             title: &post.plan.title,
             kind: post.plan.kind,
             team: post.plan.team.as_ref(),
+            labels: &post.plan.labels,
             stands_on: stands_on(post),
         })
     }
 
     fn recipients(&self, team: &TeamId) -> Vec<Recipient> {
-        let mail = |address: &String| Recipient { route: Route::Mail, address: address.clone() };
-        self.plan.teams.get(team).map(|team| team.mail.iter().map(mail).collect()).unwrap_or_default()
+        self.plan.teams.get(team).map(Team::recipients).unwrap_or_default()
     }
 
     fn ladder(&self, team: &TeamId) -> Option<&Ladder> {
@@ -82,13 +82,17 @@ impl World for Surroundings<'_> {
     }
 
     fn letterhead(&self) -> Letterhead<'_> {
-        let plan = self.plan;
-        Letterhead {
-            mail_host: plan.mail.as_ref().map_or("localhost", |mail| host_of(&mail.from)),
-            public_url: plan.public_url.as_deref(),
-            time_zone: &plan.time_zone,
-            config: &plan.path,
-        }
+        letterhead(self.plan)
+    }
+}
+
+/// What is the same in every mail.
+pub(crate) fn letterhead(plan: &Plan) -> Letterhead<'_> {
+    Letterhead {
+        mail_host: plan.mail.as_ref().map_or("localhost", |mail| host_of(&mail.from)),
+        public_url: plan.public_url.as_deref(),
+        time_zone: &plan.time_zone,
+        config: &plan.path,
     }
 }
 

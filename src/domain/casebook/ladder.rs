@@ -12,7 +12,7 @@ use crate::domain::{
     channel::{ChannelId, TeamId},
     escalation::{Acknowledgement, Ascent, Ladder, Rung},
     evaluation::Moment,
-    incident::{IncidentEvent, IncidentId, Severity},
+    incident::{IncidentEvent, IncidentId, Severity, message_id},
     notification::{Content, LastingNews, Neighbour, Notification, Recipient},
     outcome::Detail,
     shared::Shared,
@@ -147,11 +147,7 @@ pub(super) fn climb(case: &mut Case, age: Duration, world: &dyn World, now: Mome
     case.ascent.done.extend(done);
     let mut climbing = Climbing { world, now: now.wall, age, mails: Vec::new() };
     // Those who are told for the first time get no reminder of what they have just read.
-    let reminded = case.told.clone();
-    let mut reminded: Vec<Recipient> = reminded
-        .into_iter()
-        .map(|Told { route, recipient: address, .. }| Recipient { route, address })
-        .collect();
+    let mut reminded: Vec<Recipient> = case.told.iter().map(Told::recipient).collect();
     reminded.retain(|one| !escalates_to.contains(one) && !sums_up_for.contains(one));
     if reminds {
         case.ascent.reminders += 1;
@@ -179,12 +175,12 @@ impl Climbing<'_> {
         let host = self.world.letterhead().mail_host;
         let word = format!("{}-{}", event.as_str(), case.ascent.letters);
         let content = self.content(case, event);
-        let names = to.iter().map(|recipient| recipient.address.as_str());
-        case.ascent.note(self.now, event, names);
-        for Recipient { route, address } in to {
-            let message_id = telling::message_id(&case.id, &word, &address, host);
-            let known = case.told.iter().find(|told| told.route == route && told.recipient == address);
+        case.ascent.note(self.now, event, to.iter());
+        for recipient in to {
+            let message_id = message_id(&case.id, &word, &recipient, host);
+            let known = case.told.iter().find(|told| told.recipient() == recipient);
             let in_reply_to = known.map(|told| told.message_id.clone());
+            let Recipient { route, address } = recipient;
             if in_reply_to.is_none() {
                 let message_id = message_id.clone();
                 case.told.push(Told { route, recipient: address.clone(), message_id });
@@ -205,8 +201,10 @@ impl Climbing<'_> {
     fn content(&self, case: &Case, event: IncidentEvent) -> Content {
         let concerned: Vec<&ChannelId> = case.members.iter().map(|member| &member.channel).collect();
         let neighbours = self.world.neighbours(&concerned);
-        let first = case.standing_all().next().or(case.members.first());
-        let door = first.and_then(|member| self.world.door(&member.channel));
+        let plate = |channel: &&ChannelId| {
+            self.world.door(channel).map(|door| (door.title.to_owned(), door.kind, door.labels.clone()))
+        };
+        let plates: Vec<_> = concerned.iter().map(plate).collect();
         let dependency = match case.cause() {
             Some(Shared::Dependency(id)) => self.world.dependency(id),
             _ => None,
@@ -218,7 +216,7 @@ impl Climbing<'_> {
             case,
             age: self.age,
             reminds_in: next,
-            door: door.as_ref().map(|door| (door.title, door.kind)),
+            plates: &plates,
             dependency: dependency.as_ref().map(|dependency| (dependency.title, dependency.is_dark)),
             neighbours: &neighbours,
             location: self.world.location(),
@@ -230,8 +228,8 @@ impl Climbing<'_> {
 
 /// Puts down who is told what, and to which doors they are told to send customers, for the summary.
 pub(super) fn note(case: &mut Case, event: IncidentEvent, world: &dyn World, now: Timestamp) {
-    let to: Vec<String> = case.told.iter().map(|told| told.recipient.clone()).collect();
-    case.ascent.note(now, event, to.iter().map(String::as_str));
+    let to: Vec<Recipient> = case.told.iter().map(Told::recipient).collect();
+    case.ascent.note(now, event, to.iter());
     if telling::is_end(event) {
         return;
     }

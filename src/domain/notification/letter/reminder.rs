@@ -8,7 +8,7 @@ use crate::domain::{
     channel::ChannelKind,
     incident::{IncidentEvent, Severity},
     notification::{
-        GroupNews, LastingNews, Neighbour,
+        LastingNews, Neighbour,
         letter::{
             Body, Fact, Letter, Line, SUBJECT_MAX, Section, TITLE_MAX, Tone, broke, cut, group, sections,
             summary,
@@ -61,19 +61,6 @@ pub(super) fn lasted(news: &LastingNews<'_>) -> Duration {
     tell::between(group::began_at(news.case), told).saturating_add(news.age)
 }
 
-/// The same news as one of several channels.
-pub(super) fn as_group<'a>(news: &LastingNews<'a>) -> GroupNews<'a> {
-    GroupNews {
-        event: news.event,
-        case: news.case,
-        dependency: news.dependency,
-        neighbours: news.neighbours,
-        location: news.location,
-        letterhead: news.letterhead,
-        now: news.now,
-    }
-}
-
 /// Its channel with the title, or how many there are.
 fn named(news: &LastingNews<'_>) -> String {
     match news.case.members.first().filter(|_| !news.case.is_group()) {
@@ -85,10 +72,10 @@ fn named(news: &LastingNews<'_>) -> String {
 /// Its title, or how many channels there are.
 pub(super) fn headline(news: &LastingNews<'_>) -> String {
     if news.case.is_group() {
-        return group::headline(&as_group(news));
+        return group::headline(&news.as_group());
     }
     let id = news.case.members.first().map_or_else(String::new, |member| member.channel.to_string());
-    news.door.map_or(id, |(title, _)| Detail::new(title).as_str().to_owned())
+    news.door().map_or(id, |(title, _)| Detail::new(title).as_str().to_owned())
 }
 
 /// What customers meet.
@@ -99,8 +86,8 @@ pub(super) fn customers(news: &LastingNews<'_>) -> String {
         let doors = if count == 1 { "1 door".to_owned() } else { format!("{count} doors") };
         return format!("{doors} still shut: {}", group::named(&standing));
     }
-    let kind = news.door.map_or(ChannelKind::Chat, |(_, kind)| kind);
-    match (news.door, standing.first().and_then(|member| member.failure.as_ref())) {
+    let kind = news.door().map_or(ChannelKind::Chat, |(_, kind)| kind);
+    match (news.door(), standing.first().and_then(|member| member.failure.as_ref())) {
         (Some(_), Some(failure)) => phrases::customer_meets(kind, failure.reason, Severity::Dark),
         _ => "cannot get through".to_owned(),
     }
@@ -108,7 +95,7 @@ pub(super) fn customers(news: &LastingNews<'_>) -> String {
 
 fn what_is_known(news: &LastingNews<'_>) -> Fact {
     if news.case.is_group() {
-        return Fact::new("In common", group::in_common(&as_group(news)));
+        return Fact::new("In common", group::in_common(&news.as_group()));
     }
     let failure = news.case.standing_all().next().and_then(|member| member.failure.as_ref());
     Fact::new("Broke at", failure.map_or_else(|| "unseen".to_owned(), broke))
@@ -140,7 +127,7 @@ fn what_now(news: &LastingNews<'_>) -> Section {
 
 /// All that somebody needs who hears of it for the first time.
 fn full_picture(news: &LastingNews<'_>) -> Vec<Section> {
-    let as_group = as_group(news);
+    let as_group = news.as_group();
     let mut parts = Vec::new();
     if news.case.is_group() {
         let zone = tell::zone_name(news.now, news.letterhead.time_zone);

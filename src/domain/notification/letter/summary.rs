@@ -57,11 +57,7 @@ fn all_sections(news: &LastingNews<'_>) -> Vec<Section> {
     if news.case.is_group() {
         let zone = tell::zone_name(news.now, news.letterhead.time_zone);
         let members: Vec<&Member> = news.case.members.iter().collect();
-        parts.extend(group::table(
-            &format!("Channels concerned ({zone})"),
-            &members,
-            &reminder::as_group(news),
-        ));
+        parts.extend(group::table(&format!("Channels concerned ({zone})"), &members, &news.as_group()));
         parts.extend(group::full_names(news.case));
     } else {
         parts.extend(news.case.members.first().map(|member| reminder::facts(member, news)));
@@ -134,6 +130,7 @@ fn told(telling: &Telling) -> String {
         IncidentEvent::Reminder => "reminded",
         IncidentEvent::Escalated => "told too, since nobody had acknowledged it",
         IncidentEvent::Summary => "sent a summary",
+        IncidentEvent::Blind => "told that nothing was seen for a while",
     };
     let more = if telling.more > 0 { format!(" and {} more", telling.more) } else { String::new() };
     format!("{what}: {}{more}", Detail::new(&telling.to.join(", ")))
