@@ -155,7 +155,7 @@ fn personas(case: &Case) -> Option<Section> {
         case.members.iter().filter_map(|member| member.probe.as_ref()?.persona()).collect();
     let lines: Vec<Line> = seen.into_iter().map(|persona| Line::Text(persona.to_owned())).collect();
     let title = "Customers for whom it was met (test accounts of these kinds)".to_owned();
-    (!lines.is_empty()).then(|| Section { title, body: Body::Lines(lines) })
+    (!lines.is_empty()).then_some(Section { title, body: Body::Lines(lines) })
 }
 
 fn other_ways(news: &LastingNews<'_>) -> Section {
