@@ -329,7 +329,7 @@ impl Evaluator {
         self.wanting =
             (0..self.roster.posts().len()).filter(|&place| self.roster.judge(place, now).is_some()).collect();
         self.leaving = self.roster.absent().overdue(now).cloned().collect();
-        let world = Surroundings { roster: &self.roster, plan: &self.plan };
+        let world = Surroundings { roster: &self.roster, plan: &self.plan, now: now.wall };
         self.has_rungs_due = self.casebook.has_rungs_due(&world, now);
         self.show_blindness();
     }
@@ -407,7 +407,7 @@ impl Evaluator {
         if now.monotonic < self.telling_from || !has_news {
             return None;
         }
-        let world = Surroundings { roster: &self.roster, plan: &self.plan };
+        let world = Surroundings { roster: &self.roster, plan: &self.plan, now: now.wall };
         let announcement = self.casebook.settle(&world, now);
         let leave = announcement.as_ref().is_some_and(|it| !it.notifications.is_empty());
         self.telling_from = if leave { Duration::ZERO } else { now.monotonic + TELLING_RESTS };

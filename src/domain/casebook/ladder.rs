@@ -13,7 +13,7 @@ use crate::domain::{
     escalation::{Acknowledgement, Ascent, Ladder, Rung},
     evaluation::Moment,
     incident::{IncidentEvent, IncidentId, Severity, message_id},
-    notification::{Content, LastingNews, Neighbour, Notification, Recipient},
+    notification::{Content, LastingNews, Neighbour, Notification, Plate, Recipient},
     outcome::Detail,
     shared::Shared,
 };
@@ -202,7 +202,8 @@ impl Climbing<'_> {
         let concerned: Vec<&ChannelId> = case.members.iter().map(|member| &member.channel).collect();
         let neighbours = self.world.neighbours(&concerned);
         let plate = |channel: &&ChannelId| {
-            self.world.door(channel).map(|door| (door.title.to_owned(), door.kind, door.labels.clone()))
+            let door = self.world.door(channel)?;
+            Some(Plate { title: door.title, kind: door.kind, labels: door.labels })
         };
         let plates: Vec<_> = concerned.iter().map(plate).collect();
         let dependency = match case.cause() {

@@ -117,6 +117,7 @@ async fn what_stays_dark_is_told_again_across_a_restart_until_it_works() {
 }
 
 /// So many doors fall; `LAMPLIGHTER_DOORS=1000` for the figures.
+#[expect(clippy::disallowed_methods, reason = "a switch of the test, not a setting")]
 fn many() -> usize {
     std::env::var("LAMPLIGHTER_DOORS")
         .map_or(100, |text| text.parse().expect("LAMPLIGHTER_DOORS is a number"))
