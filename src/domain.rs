@@ -8,6 +8,7 @@ pub mod channel;
 pub mod command;
 pub mod contact;
 pub mod decision;
+pub mod escalation;
 pub mod evaluation;
 pub mod exhibit;
 pub mod happening;

@@ -129,6 +129,7 @@ fn scene(plan: &Plan) -> Scene {
     Scene {
         entrances: plan.channels.iter().map(|(id, channel)| (id.clone(), entrance(channel))).collect(),
         recipients: plan.teams.iter().map(|(id, team)| (id.clone(), team.recipients())).collect(),
+        ladders: plan.teams.iter().map(|(id, team)| (id.clone(), team.ladder.clone())).collect(),
         dependencies: plan.dependencies.iter().map(|(id, it)| (id.clone(), it.title.clone())).collect(),
         location: plan.boot.location.clone(),
     }

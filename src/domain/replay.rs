@@ -20,6 +20,7 @@ use crate::domain::{
     casebook::{Casebook, Dependency, Door, World},
     channel::{ChannelId, ChannelKind, Location, TeamId},
     decision::{self, Decision, Kept},
+    escalation::Ladder,
     evaluation::{ChannelState, Moment, Rules, State, Watched},
     happening::Doorplate,
     incident::{Incident, IncidentId},
@@ -62,6 +63,8 @@ pub struct Scene {
     pub entrances: BTreeMap<ChannelId, Entrance>,
     /// Who is told of the channels of each team.
     pub recipients: BTreeMap<TeamId, Vec<Recipient>>,
+    /// When those who are told are told again, and who else.
+    pub ladders: BTreeMap<TeamId, Ladder>,
     /// The titles of what channels depend on.
     pub dependencies: BTreeMap<ChannelId, String>,
     /// Where the runs were made.
@@ -280,6 +283,10 @@ impl World for Stage {
 
     fn recipients(&self, team: &TeamId) -> Vec<Recipient> {
         self.scene.recipients.get(team).cloned().unwrap_or_default()
+    }
+
+    fn ladder(&self, team: &TeamId) -> Option<&Ladder> {
+        self.scene.ladders.get(team)
     }
 
     fn doors(&self) -> usize {

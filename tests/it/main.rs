@@ -29,6 +29,7 @@ mod house;
 mod http;
 mod journey;
 mod kill;
+mod ladder;
 mod lanes;
 mod logins;
 mod loopback;
