@@ -8,6 +8,7 @@ pub mod contact;
 pub mod decision;
 pub mod evaluation;
 pub mod exhibit;
+pub mod flapping;
 pub mod happening;
 pub mod incident;
 pub mod latency;

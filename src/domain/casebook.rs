@@ -7,6 +7,7 @@
 //! Telling is decided as judging is: proposed as an [`Announcement`], again and again until it has been committed, and
 //! only then adopted. Nothing here asks the time; spans are measured on the monotonic clock.
 
+mod flapping;
 mod grouping;
 mod telling;
 
@@ -20,6 +21,7 @@ use crate::domain::{
     casebook::grouping::{Suspects, clusters, joins},
     channel::{ChannelId, ChannelKind, Location, TeamId},
     evaluation::Moment,
+    flapping::Score,
     happening::{Happening, HappeningKey},
     incident::{IncidentEvent, IncidentId},
     notification::{Letterhead, Neighbour, Notification, Recipient},
@@ -60,6 +62,8 @@ pub trait World {
     fn neighbours(&self, of: &[&ChannelId]) -> Vec<Neighbour>;
     /// How a dependency is seen by its own probes, and what stands on it.
     fn dependency(&self, dependency: &ChannelId) -> Option<Dependency<'_>>;
+    /// How long it takes to confirm that a channel is dark.
+    fn confirmation(&self, channel: &ChannelId) -> Duration;
     /// Where the probes run.
     fn location(&self) -> &Location;
     /// What is the same in every mail.
@@ -106,6 +110,8 @@ pub struct Announcement {
 pub struct Casebook {
     cases: BTreeMap<IncidentId, Kept>,
     owed: Vec<Owed>,
+    /// How much each channel has changed of late; nothing of one that never fell.
+    scores: BTreeMap<ChannelId, Score>,
 }
 
 /// A case and its clocks.
@@ -146,12 +152,15 @@ impl Casebook {
             let kept = Kept { told_at: since, joined_at: since, eased_at: untold_end.then_some(since), case };
             (kept.case.id.clone(), kept)
         };
-        let owed = owed.into_iter().map(|happening| Owed { happening, since: now.monotonic });
-        Self { cases: cases.into_iter().map(kept).collect(), owed: owed.collect() }
+        let mut book = Self { cases: cases.into_iter().map(kept).collect(), ..Self::default() };
+        book.resume_flapping(now);
+        owed.into_iter().for_each(|happening| book.take(happening, now));
+        book
     }
 
     /// Takes in what has been committed and is to be told.
     pub fn take(&mut self, happening: Happening, now: Moment) {
+        self.score(&happening, now);
         self.owed.push(Owed { happening, since: now.monotonic });
     }
 
@@ -251,12 +260,19 @@ impl<'a> Desk<'a> {
             let happening = &owed.happening;
             let stands_on = grouping::stands_on(happening, world);
             let member = Member::of(happening, stands_on);
+            if let Some(id) = book.flapping_case(&member.channel) {
+                self.admit(id, happening, member);
+                if let Some(draft) = self.drafts.get_mut(id) {
+                    book.flaps_down(&mut draft.case, happening, world);
+                }
+                continue;
+            }
             let open = book.cases.values().filter(|kept| kept.joined_at + JOINS_WITHIN > self.now.monotonic);
             let old = book.cases.values().filter(|kept| kept.joined_at + JOINS_WITHIN <= self.now.monotonic);
             let recent = open.map(|kept| (&kept.case, true));
             let cases = recent.chain(old.map(|kept| (&kept.case, false)));
             let joined = cases
-                .filter(|(case, _)| case.severity().is_some())
+                .filter(|(case, _)| case.severity().is_some() && case.flapping.is_none())
                 .find(|(case, is_recent)| joins(case, &member, *is_recent));
             match joined.map(|(case, _)| case.id.clone()) {
                 Some(id) => self.admit(&id, happening, member),
@@ -310,6 +326,7 @@ impl<'a> Desk<'a> {
             case.is_storm = is_storm;
             grouping::expect(&mut case, world);
             let fresh: Vec<&Happening> = owed.iter().map(|owed| &owed.happening).collect();
+            self.book.begin_flapping(&mut case, fresh[0], world, self.now);
             self.settled.extend(fresh.iter().map(|happening| (happening.key(), case.id.clone())));
             let draft = Draft { fresh, told_at: self.now.monotonic, eased_at: None, case };
             self.drafts.insert(draft.case.id.clone(), draft);
@@ -335,7 +352,7 @@ impl<'a> Desk<'a> {
                 }
                 continue;
             };
-            let now = self.now.monotonic;
+            let now = self.now;
             let Some(draft) = self.draft(&id) else { continue };
             let members = &mut draft.case.members;
             let Some(member) = members.iter_mut().find(|member| member.incident == *incident) else {
@@ -345,8 +362,9 @@ impl<'a> Desk<'a> {
                 member.worsen(happening);
             } else {
                 member.finish(happening);
-                draft.eased_at.get_or_insert(now);
+                draft.eased_at.get_or_insert(now.monotonic);
             }
+            book.flaps_on(&mut draft.case, happening, now);
             draft.fresh.push(happening);
             self.settled.push((happening.key(), id));
         }

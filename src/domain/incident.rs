@@ -91,12 +91,30 @@ pub enum IncidentEvent {
     Spread,
     /// Some of the channels that fell for one cause work again, others do not yet.
     Eased,
+    /// Its channel comes and goes so often that the ups and downs are gathered from here on.
+    Flapping,
+    /// What a flapping channel did of late.
+    Digest,
+    /// A flapping channel stays dark this time.
+    Sustained,
+    /// Its channel does not flap any more.
+    Steady,
 }
 
 impl IncidentEvent {
     /// Every event.
-    pub const ALL: [Self; 6] =
-        [Self::Opened, Self::Worsened, Self::Resolved, Self::Withdrawn, Self::Spread, Self::Eased];
+    pub const ALL: [Self; 10] = [
+        Self::Opened,
+        Self::Worsened,
+        Self::Resolved,
+        Self::Withdrawn,
+        Self::Spread,
+        Self::Eased,
+        Self::Flapping,
+        Self::Digest,
+        Self::Sustained,
+        Self::Steady,
+    ];
 
     /// The word used in metrics, columns and Message-IDs.
     #[must_use]
@@ -108,6 +126,10 @@ impl IncidentEvent {
             Self::Withdrawn => "withdrawn",
             Self::Spread => "spread",
             Self::Eased => "eased",
+            Self::Flapping => "flapping",
+            Self::Digest => "digest",
+            Self::Sustained => "sustained",
+            Self::Steady => "steady",
         }
     }
 }

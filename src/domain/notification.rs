@@ -16,9 +16,10 @@ use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    case::Case,
+    case::{Case, Member},
     channel::{ChannelId, ChannelKind, Location},
     evaluation::{State, Transition},
+    flapping::Flapping,
     incident::{Incident, IncidentEvent, IncidentId},
 };
 
@@ -180,6 +181,33 @@ pub struct GroupNews<'a> {
     pub now: Timestamp,
 }
 
+/// What has happened to a channel that flaps, to be told.
+#[derive(Clone, Copy, Debug)]
+pub struct FlappingNews<'a> {
+    /// What happened.
+    pub event: IncidentEvent,
+    /// The case of the channel.
+    pub case: &'a Case,
+    /// What the case keeps of the flapping.
+    pub flapping: &'a Flapping,
+    /// The latest fall.
+    pub last: &'a Member,
+    /// Its title for people.
+    pub title: &'a str,
+    /// What sort of door it is.
+    pub kind: ChannelKind,
+    /// Whether it is in the configuration.
+    pub is_watched: bool,
+    /// All other channels.
+    pub neighbours: &'a [Neighbour],
+    /// Where the probes run.
+    pub location: &'a Location,
+    /// What is the same in every mail.
+    pub letterhead: Letterhead<'a>,
+    /// When it was decided.
+    pub now: Timestamp,
+}
+
 /// A channel that is no longer watched, as far as people are told.
 #[derive(Clone, Copy, Debug)]
 pub struct Absence<'a> {
@@ -203,6 +231,12 @@ impl Content {
     #[must_use]
     pub fn compose_group(news: &GroupNews<'_>) -> Self {
         Self::write(letter::group::lay_out(news))
+    }
+
+    /// Writes what is to be said of a channel that flaps.
+    #[must_use]
+    pub fn compose_flapping(news: &FlappingNews<'_>) -> Self {
+        Self::write(letter::flapping::lay_out(news))
     }
 
     /// Writes that nobody looks for a recovery any more.

@@ -264,6 +264,7 @@ fn the_first_five_lines_say_everything_and_fit() {
         );
         assert_eq!(lines[5], "", "{name}");
         let is_other_news = name.starts_with("recovery")
+            || name.starts_with("flapping")
             || name == "group-is-over"
             || ["degraded", "withdrawn"].contains(&name);
         assert!(lines[0].starts_with("DARK since 03:") || is_other_news);

@@ -15,6 +15,7 @@ mod demo_inbox;
 mod demo_support_centre;
 mod dispatcher;
 mod evidence;
+mod flapping;
 mod hostile;
 mod house;
 mod http;

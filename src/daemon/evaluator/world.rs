@@ -1,9 +1,9 @@
 //! What is known of the doors when people are told: the roster and the plan, as the casebook looks at them.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use crate::{
-    config::plan::Plan,
+    config::plan::{Plan, ProbePlan},
     daemon::evaluator::roster::{Post, Roster},
     domain::{
         casebook::{Dependency, Door, World},
@@ -70,6 +70,14 @@ impl World for Surroundings<'_> {
             is_dark: post.map(|post| post.state.outlook() == State::Dark),
             dependents: self.roster.posts().iter().filter(depends).map(|post| post.id.clone()).collect(),
         })
+    }
+
+    fn confirmation(&self, channel: &ChannelId) -> Duration {
+        let Some(channel) = self.plan.channels.get(channel) else { return Duration::ZERO };
+        let count = channel.rules.dark_after.count;
+        let pace = |probe: &Arc<ProbePlan>| probe.recheck.map_or(probe.every, |pace| pace.min(probe.every));
+        // The probe that looks most often says soonest whether it lasts.
+        channel.probes.values().map(pace).min().unwrap_or_default() * count
     }
 
     fn location(&self) -> &Location {

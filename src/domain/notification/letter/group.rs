@@ -185,7 +185,7 @@ fn reasons(members: &[&Member]) -> String {
     }
 }
 
-fn still_works(neighbours: &[Neighbour]) -> String {
+pub(super) fn still_works(neighbours: &[Neighbour]) -> String {
     let mut works = neighbours.iter().filter(|neighbour| neighbour.is_alternative());
     let names: Vec<&str> =
         works.by_ref().take(NAMED_MAX).map(|neighbour| neighbour.channel.as_str()).collect();
