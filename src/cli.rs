@@ -5,6 +5,7 @@ pub mod completions;
 pub mod demo;
 pub mod evidence;
 pub(crate) mod logging;
+pub mod maintenance;
 pub mod man;
 pub(crate) mod print;
 pub mod probe;
@@ -85,8 +86,10 @@ pub enum Command {
     Schema,
     /// Run probes once, now, and show what they saw.
     Probe(probe::ProbeArgs),
-    /// Send a test mail to a team by the configured route.
+    /// Tell a team that this is a test, by its mails, webhooks and Alertmanagers.
     TestMail(test_mail::TestMailArgs),
+    /// Begin, extend, end or list announced maintenance, through the running daemon.
+    Maintenance(maintenance::MaintenanceArgs),
     /// List the evidence that was kept of outages, or verify that none of it was changed.
     Evidence(evidence::EvidenceArgs),
     /// Show the whole thing at work: a small support centre, its daemon and a mailbox, on loopback ports.
@@ -118,6 +121,7 @@ pub fn execute(cli: Cli) -> Exit {
         Command::Schema => schema::execute(),
         Command::Probe(args) => probe::execute(&args, cli.log_format),
         Command::TestMail(args) => test_mail::execute(&args, cli.log_format),
+        Command::Maintenance(args) => maintenance::execute(&args),
         Command::Evidence(args) => evidence::execute(&args),
         Command::Demo(args) => demo::execute(&args, cli.log_format),
         Command::Completions(args) => completions::execute(&args),

@@ -2,17 +2,19 @@
 //!
 //! ```text
 //! reloader -> plans -> scheduler -> outcomes -> evaluator -> batches -> recorder
-//!                                                   '-> store, bell -> dispatcher
+//!                 '-> lookout -> network -^         '-> store, bell -> dispatcher
 //! ```
 //!
-//! Shutdown flows the same way: the sources (scheduler, reloader, listener) stop at a token; the evaluator and the
+//! Shutdown flows the same way: the sources (scheduler, lookout, reloader, listener) stop at a token; the evaluator and the
 //! recorder end when their input does; the dispatcher makes a last pass when the evaluator has committed all it owes. A
 //! loop that ends without having been asked to ends the daemon.
 
 pub mod dispatcher;
 mod evaluator;
+mod face;
 mod keeper;
 mod listener;
+mod lookout;
 mod pulse;
 mod recorder;
 mod reloader;
@@ -23,7 +25,6 @@ mod trouble;
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow};
-use bytes::Bytes;
 use tokio::{
     net::TcpListener,
     runtime::Handle,
@@ -37,7 +38,10 @@ use tracing::{error, info};
 use crate::{
     clock::Clock,
     config::{Loaded, plan::Plan},
-    daemon::{dispatcher::Dispatcher, keeper::Keeper, pulse::Pulse, reloader::Reloader, trouble::Trouble},
+    daemon::{
+        dispatcher::Dispatcher, evaluator::orders::Order, face::Face, keeper::Keeper, pulse::Pulse,
+        reloader::Reloader, trouble::Trouble,
+    },
     domain::snapshot::Snapshot,
     evidence::Archive,
     metrics::Metrics,
@@ -51,6 +55,8 @@ use crate::{
 const OUTCOMES_WAITING: usize = 1_024;
 /// So many batches wait for the recorder; more wait in the evaluator's backlog.
 const BATCHES_WAITING: usize = 2;
+/// So many commands wait for the evaluator; whoever gives more waits with them.
+const ORDERS_WAITING: usize = 16;
 /// Everything ends within this time of being told to.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(9);
 
@@ -86,6 +92,7 @@ pub struct Daemon {
     snapshots: watch::Sender<Arc<Snapshot>>,
     plans: watch::Sender<Arc<Plan>>,
     routes: watch::Sender<Routes>,
+    orders: mpsc::Sender<Order>,
     pulse: Arc<Pulse>,
     clock: Clock,
     stop: CancellationToken,
@@ -111,7 +118,7 @@ pub async fn start(
     let clock = Clock::system();
     let mut remembered = store.load().await?;
     remembered.asked = store.asked_since(asks::day_begin(clock.now())).await?;
-    let routes = notify::routes(plan.mail.as_ref())?;
+    let routes = notify::routes(plan.mail.as_ref(), &plan.endpoints)?;
     let evidence = plan.boot.evidence.clone();
     let evidence = Some(tokio::task::spawn_blocking(move || Archive::open(evidence)).await??);
     let parts = Parts { plan: Arc::new(plan), store, remembered, evidence, routes, clock, probing };
@@ -141,10 +148,12 @@ impl Daemon {
         metrics.instruments.reload_successful.set(1);
         metrics.instruments.reload_success_at.set(seconds(clock));
         recall_asks(&plan, &remembered, clock);
+        let (orders_in, orders) = mpsc::channel(ORDERS_WAITING);
         let mut daemon = Self {
             snapshots: watch::Sender::new(Arc::default()),
             plans: watch::Sender::new(plan),
             routes: watch::Sender::new(routes),
+            orders: orders_in,
             pulse: Arc::new(Pulse::new()),
             clock,
             stop,
@@ -152,7 +161,7 @@ impl Daemon {
             listen: None,
             metrics,
         };
-        daemon.start_loops(store, remembered, evidence, &probing);
+        daemon.start_loops(store, remembered, evidence, orders, &probing);
         daemon
     }
 
@@ -161,15 +170,22 @@ impl Daemon {
         store: Store,
         remembered: Remembered,
         evidence: Option<Archive>,
+        orders: mpsc::Receiver<Order>,
         probing: &Handle,
     ) {
         let (outcomes_in, outcomes) = mpsc::channel(OUTCOMES_WAITING);
         let (batches_in, batches) = mpsc::channel(BATCHES_WAITING);
         let bell = Arc::new(Notify::new());
         let trouble = Arc::new(Trouble::new(self.metrics.instruments.store_degraded.clone()));
+        let (lookout, gate) = lookout::build(lookout::Connections {
+            plans: self.plans.subscribe(),
+            metrics: Arc::clone(&self.metrics),
+            clock: self.clock,
+        });
         let scheduler = scheduler::Connections {
             plans: self.plans.subscribe(),
             outcomes: outcomes_in,
+            gate: gate.clone(),
             metrics: Arc::clone(&self.metrics),
             pulse: Arc::clone(&self.pulse),
             clock: self.clock,
@@ -178,6 +194,8 @@ impl Daemon {
         let evaluator = evaluator::Connections {
             plans: self.plans.subscribe(),
             outcomes,
+            network: gate.network(),
+            orders,
             batches: batches_in,
             evidence: evidence.map(Keeper::new),
             store: store.clone(),
@@ -199,6 +217,12 @@ impl Daemon {
         let stop = self.stop.clone();
         let turning = scheduler::run(scheduler, stop.clone());
         self.loops.spawn_on(async move { ("scheduler", turning.await) }, probing);
+        let looking = lookout::run(lookout, stop.clone());
+        let looking = async move {
+            looking.await;
+            ("lookout", Ok(()))
+        };
+        self.loops.spawn_on(looking, probing);
         self.spawn("evaluator", async move {
             evaluator::run(evaluator).await;
             Ok(())
@@ -234,6 +258,8 @@ impl Daemon {
             metrics: Arc::clone(&self.metrics),
             pulse: Arc::clone(&self.pulse),
             snapshots: self.snapshots.clone(),
+            plans: self.plans.subscribe(),
+            orders: self.orders.clone(),
             stop: self.stop.clone(),
         }
     }
@@ -337,44 +363,16 @@ fn seconds(clock: Clock) -> f64 {
     clock.now().as_duration().as_secs_f64()
 }
 
-/// What the web sees of the daemon.
-struct Face {
-    metrics: Arc<Metrics>,
-    pulse: Arc<Pulse>,
-    snapshots: watch::Sender<Arc<Snapshot>>,
-    stop: CancellationToken,
-}
-
-impl web::Source for Face {
-    fn metrics(&self) -> Box<dyn Iterator<Item = Bytes> + Send> {
-        Box::new(self.metrics.expose())
-    }
-
-    fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
-        self.snapshots.subscribe()
-    }
-
-    fn alive(&self) -> Result<(), String> {
-        self.pulse.check().map_err(|age| format!("the scheduler has stood still for {} s", age.as_secs()))
-    }
-
-    fn ready(&self) -> Result<(), String> {
-        if self.stop.is_cancelled() {
-            return Err("ending".to_owned());
-        }
-        if !self.pulse.has_begun() {
-            return Err("starting".to_owned());
-        }
-        self.alive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::{config::plan::Boot, domain::channel::Location, evidence::EvidencePlan};
+    use crate::{
+        config::plan::{Boot, NetworkPlan},
+        domain::channel::Location,
+        evidence::EvidencePlan,
+    };
 
     /// A daemon with nothing to do and one loop.
     fn daemon(turning: impl Future<Output = anyhow::Result<()>> + Send + 'static) -> Daemon {
@@ -388,10 +386,14 @@ mod tests {
             path: "probes.toml".into(),
             boot,
             mail: None,
+            endpoints: notify::Endpoints::default(),
             public_url: None,
             time_zone: jiff::tz::TimeZone::UTC,
             runs_max: 1,
             runs_per_host_max: 1,
+            network: NetworkPlan::default(),
+            api_token: None,
+            maintenance: Arc::default(),
             teams: BTreeMap::new(),
             dependencies: BTreeMap::new(),
             channels: BTreeMap::new(),
@@ -401,6 +403,7 @@ mod tests {
             snapshots: watch::Sender::new(Arc::default()),
             plans: watch::Sender::new(Arc::new(plan)),
             routes: watch::Sender::new(Routes::new()),
+            orders: mpsc::channel(1).0,
             pulse: Arc::new(Pulse::new()),
             clock: Clock::system(),
             stop: CancellationToken::new(),

@@ -120,7 +120,9 @@ families! {
     STORE_DEGRADED = Gauge "lamplighter_store_degraded",
         "1 while the store refuses what it is given or does not answer; verdicts wait until it recovers.";
     BLIND = Gauge "lamplighter_blind",
-        "1 while not one probe can look, for this cause: the last run of each was inconclusive.";
+        "1 while not one probe can look, for this cause: the last run of each was inconclusive, or no sentinel answers.";
+    SENTINEL_UP = Gauge "lamplighter_sentinel_up",
+        "1 if the sentinel answered when it was asked last, 0 if it did not; absent before it was asked.";
 }
 
 /// The series of everything configured, at one moment. A reload puts another set in its place.

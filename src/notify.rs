@@ -1,15 +1,29 @@
 //! The edge towards the people: the trait every route implements, one file per route. A route tries once and says
 //! what became of it; when to try again is the dispatcher's business.
 
+pub mod alertmanager;
 pub mod mail;
+pub mod post;
+pub mod webhook;
 
 use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use self::mail::{Limits, MailError, MailRoute, MailServer};
-use crate::domain::notification::{Notification, Route};
+use self::{
+    alertmanager::{Alertmanager, AlertmanagerRoute},
+    mail::{
+        Limits, MailError, MailRoute, MailServer,
+        fallback::{Fallback, MailWays},
+    },
+    post::PostError,
+    webhook::{Webhook, WebhookRoute},
+};
+use crate::{
+    clock::Clock,
+    domain::notification::{Notification, Route, Way},
+};
 
 /// The ways of telling people that a plan has.
-pub type Routes = BTreeMap<Route, Arc<dyn Notifier>>;
+pub type Routes = BTreeMap<Way, Arc<dyn Notifier>>;
 
 /// A future that borrows its notifier.
 pub type SendFuture<'a> = Pin<Box<dyn Future<Output = Delivery> + Send + 'a>>;
@@ -23,7 +37,19 @@ pub trait Notifier: Send + Sync {
     fn send<'a>(&'a self, notification: &'a Notification, late: Duration) -> SendFuture<'a>;
 
     /// Nothing more is to be sent for now: lets go of what was kept open between two notifications.
-    fn rest(&self) -> RestFuture<'_>;
+    fn rest(&self) -> RestFuture<'_> {
+        Box::pin(async {})
+    }
+
+    /// From this age on a notification has a second way: it is worth a try at that moment, whatever was tried before.
+    fn second_way_after(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Whether the other side forgets what it was told, so that what is still true must be said again and again.
+    fn forgets(&self) -> bool {
+        false
+    }
 }
 
 /// What became of one try. Whatever quotes the other side is one escaped line without secrets.
@@ -35,19 +61,58 @@ pub enum Delivery {
     Deferred(String),
     /// The route does not work at present, for this notification or any other; why.
     Transient(String),
+    /// The other side takes nothing for as long as it says; why.
+    Busy(String, Duration),
     /// It will never work for this recipient; why.
     Permanent(String),
+}
+
+/// The endpoints besides the mail server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endpoints {
+    /// The mail server that is used while the first does not work.
+    pub fallback: Option<Fallback>,
+    /// Webhooks, by id.
+    pub webhooks: BTreeMap<String, Webhook>,
+    /// Alertmanagers, by id.
+    pub alertmanagers: BTreeMap<String, Alertmanager>,
+}
+
+/// Why the routes cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum RouteError {
+    /// Mail cannot leave.
+    #[error(transparent)]
+    Mail(#[from] MailError),
+    /// Requests cannot.
+    #[error(transparent)]
+    Post(#[from] PostError),
 }
 
 /// Builds the routes that are configured; nothing is connected yet.
 ///
 /// # Errors
-/// When the From header is no address, or TLS cannot be set up.
-pub fn routes(mail: Option<&MailServer>) -> Result<Routes, MailError> {
+/// When a From header is no address, or TLS cannot be set up.
+pub fn routes(mail: Option<&MailServer>, endpoints: &Endpoints) -> Result<Routes, RouteError> {
     let mut routes = Routes::new();
     if let Some(server) = mail {
-        let route: Arc<dyn Notifier> = Arc::new(MailRoute::new(server.clone(), Limits::default())?);
-        routes.insert(Route::Mail, route);
+        let first = MailRoute::new(server.clone(), Limits::default())?;
+        let route: Arc<dyn Notifier> = match &endpoints.fallback {
+            None => Arc::new(first),
+            Some(Fallback { server, after }) => {
+                let second = MailRoute::new(server.clone(), Limits::default())?;
+                Arc::new(MailWays::new(first, second, *after))
+            }
+        };
+        routes.insert(Route::Mail.into(), route);
+    }
+    for (id, webhook) in &endpoints.webhooks {
+        let route = WebhookRoute::new(webhook.clone(), post::Limits::default(), Clock::system())?;
+        routes.insert(Way::to(Route::Webhook, id), Arc::new(route));
+    }
+    for (id, alertmanager) in &endpoints.alertmanagers {
+        let route = AlertmanagerRoute::new(alertmanager.clone(), post::Limits::default(), Clock::system())?;
+        routes.insert(Way::to(Route::Alertmanager, id), Arc::new(route));
     }
     Ok(routes)
 }

@@ -21,6 +21,7 @@ pub mod page;
 pub mod persona;
 pub mod request;
 pub mod run;
+pub mod sentinel;
 pub mod settings;
 pub mod steps;
 pub mod timeline;

@@ -6,6 +6,7 @@
 
 mod likeness;
 mod locale;
+mod off;
 mod text;
 mod time;
 
@@ -18,6 +19,7 @@ pub(crate) use self::text::shown_scheme;
 pub use self::{
     likeness::{closest, suggest},
     locale::Locale,
+    off::SpanOrOff,
     text::{
         ByteSize, CssSelector, HeaderName, HttpUrl, JsonPath, MailAddress, Pattern, UrlText, is_loopback,
         is_variable, is_variable_name,

@@ -6,8 +6,10 @@
 //! process owns the file, which a lock beside it enforces; others may read along. Every call works in
 //! `spawn_blocking`, so that a slow disk delays its caller alone and a paused test clock waits for it.
 
+mod blindness;
 mod casebook;
 mod history;
+mod maintenance;
 mod outbox;
 mod schema;
 mod state;

@@ -1,13 +1,15 @@
-//! The HTTP edge: metrics, health and a plain page with the state of every channel. It only looks on: everything shown comes through
-//! [`Source`], nothing can be changed from here, and no request body is ever read.
+//! The HTTP edge: metrics, health, a plain page with the state of every channel, and what programs ask and tell ([`api`]).
+//! Everything shown comes through [`Source`], and every command leaves through it; of whoever may not give any, no body is
+//! ever read.
 //!
 //! `/healthz` says whether the process should be restarted, `/readyz` whether it does its work.
 
+mod api;
 pub(crate) mod connection;
 mod page;
 mod scrape;
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -21,11 +23,18 @@ use bytes::Bytes;
 use tokio::{sync::watch, time::timeout};
 
 use crate::{
-    domain::snapshot::Snapshot,
+    domain::{
+        command::{self, Command},
+        snapshot::Snapshot,
+    },
+    secret::Secret,
     web::scrape::{Pace, PacedBody},
 };
 
-/// What the web asks of the daemon. Each answer is given at once, without waiting.
+/// What has come of a command, once it is known.
+pub type AnswerFuture = Pin<Box<dyn Future<Output = command::Result> + Send>>;
+
+/// What the web asks of the daemon. Each answer is given at once, without waiting, but that to a command.
 pub trait Source: Send + Sync + 'static {
     /// All metrics in the Prometheus text format, in pieces.
     fn metrics(&self) -> Box<dyn Iterator<Item = Bytes> + Send>;
@@ -41,6 +50,10 @@ pub trait Source: Send + Sync + 'static {
     /// # Errors
     /// What is missing.
     fn ready(&self) -> Result<(), String>;
+    /// What whoever gives commands must bear; none takes no commands.
+    fn token(&self) -> Option<Secret>;
+    /// Has a command carried out.
+    fn command(&self, command: Command) -> AnswerFuture;
 }
 
 #[derive(Clone)]
@@ -56,6 +69,7 @@ pub fn router(source: Arc<dyn Source>) -> Router {
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
+        .nest("/api/v1", api::router())
         .fallback((StatusCode::NOT_FOUND, "nothing here; see /\n"))
         .with_state(Context { source, pace: Arc::new(Pace::default()) })
 }
@@ -91,9 +105,13 @@ const NOTHING_ELSE: (HeaderName, &str) =
     (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'");
 
 async fn index(State(context): State<Context>) -> impl IntoResponse {
+    ([NOTHING_ELSE], Html(page::write(&*drawn(&context).await)))
+}
+
+/// The picture as it is now.
+async fn drawn(context: &Context) -> Arc<Snapshot> {
     let mut snapshots = context.source.snapshots();
     // Where nothing has changed since somebody last looked, nothing is drawn and the last picture is still right.
     timeout(DRAWN_MAX, snapshots.changed()).await.ok();
-    let snapshot = Arc::clone(&snapshots.borrow());
-    ([NOTHING_ELSE], Html(page::write(&snapshot)))
+    Arc::clone(&snapshots.borrow())
 }

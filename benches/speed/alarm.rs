@@ -76,7 +76,7 @@ pub fn defaults(_: &Nginx, table: &mut Table) {
     };
     let found = run(&trial);
     let delays = &found[0].1;
-    let parts = "of it until the next turn 15 on average and 30 at most, two more turns 60";
+    let parts = "of it until the next turn 15 on average and 30 at most, three rechecks 12";
     table.row(
         Row::stated("dark to mail accepted at defaults, mean", mean(delays), "s")
             .detail(format!("worst {:.1} s; {parts}", worst(delays))),

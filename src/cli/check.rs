@@ -13,7 +13,8 @@ use crate::{
         plan::{Plan, ProbePlan},
         report::{Paint, Report},
     },
-    notify::mail::MailSecurity,
+    domain::notification::Recipient,
+    notify::mail::{MailSecurity, MailServer},
 };
 
 /// Arguments of `check`.
@@ -66,13 +67,10 @@ impl Summary<'_> {
     }
 
     fn mail(&self) -> String {
-        let Some(mail) = &self.plan.mail else { return "none".to_owned() };
-        let protection = match mail.security {
-            MailSecurity::Tls => "TLS",
-            MailSecurity::StartTls => "STARTTLS",
-            MailSecurity::Plain => "in the clear, on this machine",
-        };
-        format!("{}, port {}, {protection}, from {}", mail.host, mail.port, mail.from)
+        match &self.plan.mail {
+            Some(server) => described(server),
+            None => "none".to_owned(),
+        }
     }
 
     /// A line for each team: whom it tells about what.
@@ -85,7 +83,8 @@ impl Summary<'_> {
                 .filter(|(_, channel)| channel.team.as_ref() == Some(id))
                 .map(|(channel, _)| channel.as_str())
                 .collect();
-            let whom = if team.mail.is_empty() { "nobody".to_owned() } else { team.mail.join(", ") };
+            let whom: Vec<String> = team.recipients().iter().map(Recipient::to_string).collect();
+            let whom = if whom.is_empty() { "nobody".to_owned() } else { whom.join(", ") };
             let about = if about.is_empty() { "no channel".to_owned() } else { about.join(", ") };
             format!("{id}: {whom} (about {about})")
         };
@@ -120,11 +119,25 @@ impl fmt::Display for Summary<'_> {
         writeln!(f, "  metrics       http://{}/metrics", plan.boot.listen)?;
         writeln!(f, "  store         {}", plan.boot.store.display())?;
         writeln!(f, "  mail server   {}", self.mail())?;
+        if let Some(fallback) = &plan.endpoints.fallback {
+            let after = fallback.after.as_secs();
+            writeln!(f, "  fallback      {}, after {after} s", described(&fallback.server))?;
+        }
         for (at, line) in self.told().iter().enumerate() {
             writeln!(f, "  {}  {line}", if at == 0 { "told        " } else { "            " })?;
         }
         Ok(())
     }
+}
+
+/// A mail server in a line.
+fn described(mail: &MailServer) -> String {
+    let protection = match mail.security {
+        MailSecurity::Tls => "TLS",
+        MailSecurity::StartTls => "STARTTLS",
+        MailSecurity::Plain => "in the clear, on this machine",
+    };
+    format!("{}, port {}, {protection}, from {}", mail.host, mail.port, mail.from)
 }
 
 /// How often each word occurs: `2 chat, 1 ticket`.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 
 use crate::cli::{Cli, Exit, print};
@@ -28,8 +28,7 @@ fn page() -> String {
     ] {
         page.push_str(without_preamble(&section));
     }
-    for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
-        let name = format!("lamplighter {}", sub.get_name());
+    for (name, sub) in commands("lamplighter", &command) {
         let sub = Man::new(sub.clone().mut_args(|arg| {
             let said_above = arg.is_global_set() || arg.get_id() == "help";
             arg.hide(said_above)
@@ -50,6 +49,17 @@ fn page() -> String {
     let exit_codes = part(|w| main.render_extra_section(w));
     page.push_str(&without_preamble(&exit_codes).replacen(".SH EXTRA", ".SH \"EXIT STATUS\"", 1));
     page
+}
+
+/// All commands by their whole names, each before those within it.
+fn commands<'c>(name: &str, command: &'c Command) -> Vec<(String, &'c Command)> {
+    let named = command.get_subcommands().filter(|sub| sub.get_name() != "help");
+    let with_own = named.flat_map(|sub| {
+        let name = format!("{name} {}", sub.get_name());
+        let own = commands(&name, sub);
+        std::iter::once((name, sub)).chain(own)
+    });
+    with_own.collect()
 }
 
 fn part(render: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> String {
@@ -74,8 +84,8 @@ mod tests {
     #[test]
     fn every_command_has_its_place_on_the_page() {
         let page = page();
-        for sub in Cli::command().get_subcommands() {
-            assert!(page.contains(&format!(".SS \"lamplighter {}\"", sub.get_name())), "{page}");
+        for (name, _) in commands("lamplighter", &Cli::command()) {
+            assert!(page.contains(&format!(".SS \"{name}\"")), "{name}: {page}");
         }
         assert_eq!(page.matches(".TH ").count(), 1, "{page}");
         assert!(page.contains(".SH \"EXIT STATUS\"\n"), "{page}");

@@ -6,26 +6,29 @@ use std::{
     sync::Arc,
 };
 
+use jiff::tz::TimeZone;
+
 use crate::{
     config::{
         Loaded, Problems,
         channels::{Drafted, DraftedDependency, Drafting},
-        dependencies,
+        dependencies, endpoints,
         files::{Gathering, SourceText},
-        mail,
+        mail, maintenance,
         personas::Personas,
-        plan::{Boot, Dependency, Plan, Team},
+        plan::{Boot, Dependency, NetworkPlan, Plan, Team},
         report::Report,
-        settings::MonitorSettings,
+        sentinels,
+        settings::{ApiSettings, MonitorSettings},
         syntax,
         tables::{Entry, Intake, Tables},
-        teams,
+        team,
         value::Count,
         warnings,
     },
     domain::channel::{ChannelId, Location, TeamId, is_id},
     evidence::EvidencePlan,
-    notify::mail::MailServer,
+    notify::{Endpoints, mail::MailServer},
     probe::{
         chromium::{Chromium, ChromiumSettings},
         transport::{
@@ -116,6 +119,7 @@ fn read(
 ) -> Option<Draft> {
     let mut tables = Tables { incomplete, ..Tables::default() };
     let mut drafting: Option<Drafting> = None;
+    let mut network = NetworkPlan::default();
     for (source, outside) in texts.iter().zip(outside) {
         let file = source.index;
         let syntax = syntax::parse(&source.text);
@@ -129,16 +133,20 @@ fn read(
         };
         let drafting = drafting.get_or_insert_with(|| {
             let transport = Transport::new(resolver(&tables.monitor, report));
+            network = sentinels::build(&tables, &transport, report);
             let chromium = chromium(tables.browser.as_ref(), report);
             let personas = Personas::build(&tables.personas, outside, &transport, &chromium, report);
-            Drafting::new(transport, chromium, personas, tables.defaults.as_ref(), report)
+            let zone = time_zone(&tables.monitor);
+            Drafting::new(transport, chromium, personas, tables.defaults.as_ref(), zone, report)
         });
         drafting.take_dependencies(std::mem::take(&mut tables.dependencies), outside, report);
         if let Some(channels) = channels {
             drafting.take(channels, outside, Intake { file, report });
         }
     }
-    Some(assemble(path, tables, drafting?, outside.first()?, report))
+    let mut draft = assemble(path, tables, drafting?, outside.first()?, report);
+    draft.plan.network = network;
+    Some(draft)
 }
 
 /// What only the whole can show. `main` is what the first file refers to.
@@ -151,17 +159,35 @@ fn assemble(
 ) -> Draft {
     let Drafting { drafted: channels, dependencies, .. } = drafting;
     dependencies::check(&channels, &tables, report);
-    teams::check(&channels, &tables, report);
+    team::check(&channels, &tables, report);
     let teams = teams(&tables);
+    endpoints::check_teams(&tables, report);
     let mail = tables.mail.as_ref().and_then(|entry| mail::build(entry, main, report));
+    let endpoints = Endpoints {
+        fallback: tables.mail.as_ref().and_then(|entry| mail::fallback(entry, main, report)),
+        webhooks: endpoints::webhooks(&tables, main, report),
+        alertmanagers: endpoints::alertmanagers(&tables, main, report),
+    };
     mail::check_way(&tables, report);
     if channels.is_empty() && report.errors() == 0 {
         report.error(0, Problem::of_file("no channel is configured").hint(FIRST_CHANNEL));
     }
-    let plan = plan(path, &tables.monitor, main, mail, teams);
+    let mut plan = Plan { endpoints, ..plan(path, &tables.monitor, main, mail, teams) };
+    plan.maintenance = maintenance::build(&tables, &channels, &plan.time_zone, report).into();
+    plan.api_token = tables.api.as_ref().and_then(|entry| api_token(entry, main, report));
     warnings::add(&tables, &plan, &channels, report);
     dependencies::warn(&channels, &tables, report);
     Draft { plan, channels, dependencies }
+}
+
+fn api_token(entry: &Entry<'_, ApiSettings>, main: &Sources, report: &mut Report) -> Option<Secret> {
+    let token = main.secret(&entry.section.settings.as_ref()?.token);
+    token.map_err(|problem| report.error(entry.file, problem)).ok()
+}
+
+/// The time zone of people where they name none.
+fn time_zone(monitor: &MonitorSettings) -> TimeZone {
+    monitor.time_zone.as_ref().map_or_else(TimeZone::system, |zone| zone.0.clone())
 }
 
 fn resolver(monitor: &MonitorSettings, report: &mut Report) -> Resolver {
@@ -192,11 +218,7 @@ fn teams(tables: &Tables<'_>) -> BTreeMap<TeamId, Team> {
         .iter()
         .filter(|(id, _)| is_id(id))
         .filter_map(|(id, entry)| Some((id, entry.section.settings.as_ref()?)));
-    read.map(|(id, settings)| {
-        let mail = settings.mail.iter().map(|address| address.0.to_string()).collect();
-        (TeamId::new(id), Team { mail })
-    })
-    .collect()
+    read.map(|(id, settings)| (TeamId::new(id), settings.team())).collect()
 }
 
 fn plan(
@@ -227,10 +249,14 @@ fn plan(
             evidence,
         },
         mail,
+        endpoints: Endpoints::default(),
         public_url: monitor.public_url.as_ref().map(|url| url.0.to_string()),
-        time_zone: monitor.time_zone.as_ref().map_or_else(jiff::tz::TimeZone::system, |zone| zone.0.clone()),
+        time_zone: time_zone(monitor),
         runs_max: count(monitor.runs_max, RUNS_MAX),
         runs_per_host_max: count(monitor.runs_per_host_max, RUNS_PER_HOST_MAX),
+        network: NetworkPlan::default(),
+        api_token: None,
+        maintenance: Arc::default(),
         teams,
         dependencies: BTreeMap::new(),
         channels: BTreeMap::new(),

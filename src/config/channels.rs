@@ -2,12 +2,15 @@
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 
+use jiff::tz::TimeZone;
 use toml::de::{DeTable, DeValue};
 
 use crate::{
     config::{
         dependencies::DependencySettings,
         fingerprint,
+        hours::{ChannelHours, HoursDefaults},
+        pace::Pace,
         personas::{Known, Personas},
         plan::{Channel, ProbePlan},
         report::{FileIndex, Report},
@@ -23,21 +26,15 @@ use crate::{
     },
     probe::{
         chromium::Chromium,
-        settings::{BuildContext, Built, EVERY_MAX, EVERY_MIN, KINDS, ProbeSettings, TIMEOUT_MAX},
+        settings::{BuildContext, Built, KINDS, ProbeSettings, TIMEOUT_MAX},
         transport::Transport,
     },
     secret::Sources,
     setting::{At, Problem, Span},
 };
 
-/// The shortest deadline of a run.
-const TIMEOUT_MIN: Duration = Duration::from_millis(1);
-/// How often a probe runs where nothing else is said.
-const EVERY: Duration = Duration::from_secs(30);
-/// The deadline of a run where nothing else is said (`states.md`, limits).
-const TIMEOUT: Duration = Duration::from_secs(10);
-/// When failures make a channel dark where nothing else is said.
-const DARK_AFTER: Quorum = Quorum { count: 3, of: 5 };
+/// When failures make a channel dark where nothing else is said. Chosen by measurement: `docs/detection.md`.
+const DARK_AFTER: Quorum = Quorum { count: 4, of: 7 };
 /// When successes make it up again where nothing else is said.
 const UP_AFTER: Quorum = Quorum { count: 2, of: 2 };
 
@@ -74,30 +71,25 @@ pub enum TeamSaid {
     Unreadable,
 }
 
-/// How often, how long, how soon again.
-#[derive(Clone, Copy, Debug, Hash)]
-struct Pace {
-    every: Duration,
-    timeout: Duration,
-    recheck: Option<Duration>,
-}
-
 struct Defaults {
     pace: Pace,
     dark_after: Quorum,
     up_after: Quorum,
+    hours: HoursDefaults,
 }
 
 impl Defaults {
-    fn check(entry: Option<&Entry<'_, DefaultSettings>>, report: &mut Report) -> Self {
+    fn check(entry: Option<&Entry<'_, DefaultSettings>>, zone: TimeZone, report: &mut Report) -> Self {
         let nothing = DefaultSettings::default();
         let settings = entry.and_then(|entry| entry.section.settings.as_ref()).unwrap_or(&nothing);
         let lacks_timeout = entry.is_some_and(|entry| entry.section.lacks(&["timeout"]));
-        let timeout = if lacks_timeout { TIMEOUT_MAX } else { TIMEOUT };
-        let standard = Pace { every: EVERY, timeout, recheck: None };
+        let mut standard = Pace::standard();
+        if lacks_timeout {
+            standard.timeout = TIMEOUT_MAX;
+        }
         let mut problems = Vec::new();
         let defaults = Self {
-            pace: pace(
+            pace: Pace::read(
                 settings.every.as_ref(),
                 settings.timeout.as_ref(),
                 settings.recheck.as_ref(),
@@ -107,6 +99,7 @@ impl Defaults {
             ),
             dark_after: dark_after(settings.dark_after.as_ref(), DARK_AFTER, &mut problems),
             up_after: up_after(settings.up_after.as_ref(), UP_AFTER, &mut problems),
+            hours: HoursDefaults::check(settings, zone, &mut problems),
         };
         // [defaults] stands in the first file only.
         problems.into_iter().for_each(|problem| report.error(0, problem));
@@ -128,15 +121,16 @@ pub struct Drafting {
 }
 
 impl Drafting {
-    /// Nothing yet. `defaults` is the table `[defaults]`, if there is one.
+    /// Nothing yet. `defaults` is the table `[defaults]`, if there is one; `zone` is that of hours that name none.
     pub fn new(
         transport: Arc<Transport>,
         chromium: Arc<Chromium>,
         personas: Personas,
         defaults: Option<&Entry<'_, DefaultSettings>>,
+        zone: TimeZone,
         report: &mut Report,
     ) -> Self {
-        let defaults = Defaults::check(defaults, report);
+        let defaults = Defaults::check(defaults, zone, report);
         Self {
             transport,
             chromium,
@@ -239,6 +233,9 @@ impl Drafting {
                 .and_then(|waiting| WaitingSettings::check(waiting, &mut problems))
                 .map(|rules| rules.rule),
         };
+        let lacks = |key: &str| entry.section.lacks(&[key]);
+        let ChannelHours { hours, every_closed } =
+            self.defaults.hours.of_channel(settings, &lacks, &mut problems);
         problems.into_iter().for_each(|problem| report.error(entry.file, problem));
         Channel {
             title: settings.title.as_ref().map_or_else(|| id.to_string(), |title| title.0.clone()),
@@ -252,6 +249,8 @@ impl Drafting {
                 .collect(),
             labels: settings.labels.iter().map(|(name, value)| (name.0.clone(), value.0.clone())).collect(),
             rules,
+            hours,
+            every_closed,
             probes: BTreeMap::new(),
         }
     }
@@ -339,13 +338,12 @@ impl ProbeDraft<'_, '_> {
         problems: &mut Vec<Problem>,
     ) -> Option<(ProbePlan, Vec<Problem>)> {
         let settings = self.settings;
-        let defaults = drafting.defaults.pace;
+        let mut defaults = drafting.defaults.pace;
         // One that could not be read is taken for the longest there may be: what does not fit into that fits into none.
-        let defaults = match (self.lacks)("timeout") {
-            true => Pace { timeout: settings.timeout_max(), ..defaults },
-            false => defaults,
-        };
-        let pace = pace(
+        if (self.lacks)("timeout") {
+            defaults.timeout = settings.timeout_max();
+        }
+        let pace = Pace::read(
             settings.every.as_ref(),
             settings.timeout.as_ref(),
             settings.recheck.as_ref(),
@@ -372,11 +370,13 @@ impl ProbeDraft<'_, '_> {
             .last()?;
         let Built { probe, hosts, phases, mut warnings, responders, counts_steps } = built;
         warnings.extend(self.second_thoughts(pace));
+        let recheck = if probe.asks().is_some() { pace.recheck_as_written() } else { pace.recheck() };
+        let persona = self.known.as_ref().map(|known| known.fingerprint);
         let plan = ProbePlan {
             key: Arc::clone(&self.key),
             every: pace.every,
             timeout: pace.timeout,
-            recheck: pace.recheck,
+            recheck,
             hosts,
             phases,
             responders,
@@ -384,7 +384,7 @@ impl ProbeDraft<'_, '_> {
             kind,
             fingerprint: fingerprint::of_probe(
                 self.tree,
-                (pace, self.first_response, self.known.as_ref().map(|known| known.fingerprint)),
+                (pace.every, pace.timeout, recheck, self.first_response, persona),
             ),
             probe,
             redactor: Arc::default(),
@@ -430,45 +430,11 @@ impl ProbeDraft<'_, '_> {
                 Problem::at(place, message).hint("such a next run is skipped; lower timeout or raise every"),
             );
         }
-        if pace.recheck.is_some_and(|recheck| recheck >= pace.every) {
+        if pace.recheck_as_written().is_some_and(|recheck| recheck >= pace.every) {
             let problem = Problem::at(at("recheck"), "the recheck comes no sooner than the next run");
-            warnings.push(problem.hint("lower recheck below every, or leave it out"));
+            warnings.push(problem.hint("lower recheck below every, or write recheck = \"off\""));
         }
         warnings
-    }
-}
-
-/// A timeout out of its bounds is told; what depends on it is checked against the nearest that is within them, not
-/// against a default that nobody chose.
-fn pace(
-    every: Option<&At<Span>>,
-    timeout: Option<&At<Span>>,
-    recheck: Option<&At<Span>>,
-    timeout_max: Duration,
-    otherwise: Pace,
-    problems: &mut Vec<Problem>,
-) -> Pace {
-    let mut within = |name: &str, span: &At<Span>, least: Duration, most: Duration| {
-        if (least..=most).contains(&span.0) {
-            return Some(span.0);
-        }
-        let (least, most) = (Span(least), Span(most));
-        let problem = span.problem(format!("`{name}` must be between {least} and {most}"));
-        problems
-            .push(problem.hint(format!("write a span of time in these bounds, such as `{name} = \"10s\"`")));
-        None
-    };
-    Pace {
-        every: every
-            .and_then(|every| within("every", every, EVERY_MIN, EVERY_MAX))
-            .unwrap_or(otherwise.every),
-        timeout: timeout.map_or(otherwise.timeout, |timeout| {
-            within("timeout", timeout, TIMEOUT_MIN, timeout_max)
-                .unwrap_or(timeout.0.clamp(TIMEOUT_MIN, timeout_max))
-        }),
-        recheck: recheck
-            .and_then(|recheck| within("recheck", recheck, EVERY_MIN, EVERY_MAX))
-            .or(otherwise.recheck),
     }
 }
 

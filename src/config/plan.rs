@@ -13,13 +13,17 @@ use crate::{
         channel::{ChannelId, ChannelKind, Location, ProbeKey, ProbeName, TeamId},
         contact::Responder,
         evaluation::Rules,
+        hours::Hours,
+        maintenance::Planned,
+        network::Kind,
+        notification::{Recipient, Route},
         outcome::PhaseWords,
     },
     evidence::EvidencePlan,
     metrics::{self, series::Measures},
-    notify::mail::MailServer,
-    probe::Probe,
-    secret::Redactor,
+    notify::{Endpoints, mail::MailServer},
+    probe::{Probe, sentinel::Sentinel},
+    secret::{Redactor, Secret},
 };
 
 /// Everything the daemon works by.
@@ -31,6 +35,8 @@ pub struct Plan {
     pub boot: Boot,
     /// How mail leaves; none if no team has a recipient.
     pub mail: Option<MailServer>,
+    /// What is told besides, and the second mail server.
+    pub endpoints: Endpoints,
     /// The address under which people reach the page of all channels, for links in mails; none without.
     pub public_url: Option<String>,
     /// The time zone in which mails tell the time.
@@ -39,6 +45,12 @@ pub struct Plan {
     pub runs_max: usize,
     /// At most so many runs at once against one host.
     pub runs_per_host_max: usize,
+    /// By what our own network is judged.
+    pub network: NetworkPlan,
+    /// What commands over HTTP must bear; none takes no commands.
+    pub api_token: Option<Secret>,
+    /// Announced maintenance.
+    pub maintenance: Arc<[Planned]>,
     /// The teams, by id.
     pub teams: BTreeMap<TeamId, Team>,
     /// What channels depend on, by id.
@@ -60,11 +72,65 @@ pub struct Boot {
     pub evidence: EvidencePlan,
 }
 
+/// By what our own network is judged.
+#[derive(Clone, Debug)]
+pub struct NetworkPlan {
+    /// What must answer if it works; without any, every run counts as it ends.
+    pub sentinels: Arc<[SentinelPlan]>,
+    /// A time without sight is told of, when it is over, if it was as long as this.
+    pub mail_after: Duration,
+}
+
+/// Where nothing is said, two minutes without sight are told of.
+const BLIND_MAIL_AFTER: Duration = Duration::from_secs(120);
+
+impl Default for NetworkPlan {
+    fn default() -> Self {
+        Self { sentinels: Arc::default(), mail_after: BLIND_MAIL_AFTER }
+    }
+}
+
+/// One sentinel.
+#[derive(Clone, Debug)]
+pub struct SentinelPlan {
+    /// Its name.
+    pub name: String,
+    /// What it stands for.
+    pub kind: Kind,
+    /// How often it is asked.
+    pub every: Duration,
+    /// How long its answer is waited for.
+    pub timeout: Duration,
+    /// What to ask.
+    pub sentinel: Arc<dyn Sentinel>,
+}
+
 /// People who are told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Team {
-    /// Their mail addresses.
+    /// To whom mails go, a mail for each.
     pub mail: Vec<String>,
+    /// Which webhooks are told.
+    pub webhooks: Vec<String>,
+    /// Which Alertmanagers are told.
+    pub alertmanagers: Vec<String>,
+}
+
+impl Team {
+    /// Everybody and everything that is told.
+    #[must_use]
+    pub fn recipients(&self) -> Vec<Recipient> {
+        let routes = [
+            (Route::Mail, &self.mail),
+            (Route::Webhook, &self.webhooks),
+            (Route::Alertmanager, &self.alertmanagers),
+        ];
+        let of = |(route, addresses): (Route, &Vec<String>)| {
+            let recipient = move |address: &String| Recipient { route, address: address.clone() };
+            addresses.iter().map(recipient).collect::<Vec<_>>()
+        };
+        routes.into_iter().flat_map(of).collect()
+    }
 }
 
 /// Something that stands behind several channels.
@@ -89,6 +155,10 @@ pub struct Channel {
     pub labels: BTreeMap<String, String>,
     /// By what it is judged.
     pub rules: Rules,
+    /// When it is open; none is always.
+    pub hours: Option<Arc<Hours>>,
+    /// How often its probes run outside its hours, if that is more rarely.
+    pub every_closed: Option<Duration>,
     /// Its probes, by name; never empty.
     pub probes: BTreeMap<ProbeName, Arc<ProbePlan>>,
 }

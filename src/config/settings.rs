@@ -9,14 +9,18 @@ use serde::Deserialize;
 use crate::{
     config::{
         dependencies::DependencySettings,
+        endpoints::{AlertmanagerSettings, WebhookSettings},
+        maintenance::MaintenanceSettings,
+        sentinels::SentinelSettings,
         smtp::SmtpUrl,
-        value::{Count, Id, LabelName, LabelValue, Listen, TimeZone, Title},
+        team::TeamSettings,
+        value::{Count, HolidayDate, Id, LabelName, LabelValue, Listen, TimeZone, Title},
         waiting::WaitingSettings,
     },
     domain::channel::ChannelKind,
     probe::{chromium::ChromiumSettings, persona::PersonaSettings, settings::ProbeSettings},
     secret::SecretRef,
-    setting::{At, ByteSize, HttpUrl, MailAddress, Span},
+    setting::{At, ByteSize, HttpUrl, MailAddress, Span, SpanOrOff},
 };
 
 /// The whole file. It is read table by table; this type is what the JSON Schema is made from.
@@ -40,6 +44,17 @@ pub struct FileSettings {
     pub browser: ChromiumSettings,
     /// How mail leaves.
     pub mail: Option<MailSettings>,
+    /// What must answer if our own network works.
+    #[schemars(default)]
+    pub sentinel: Vec<SentinelSettings>,
+    /// Who may give commands over HTTP.
+    pub api: Option<ApiSettings>,
+    /// Webhooks that teams may be told by, by id: Slack, Teams, PagerDuty, a program of your own.
+    #[schemars(default)]
+    pub webhook: BTreeMap<Id, WebhookSettings>,
+    /// Alertmanagers that teams may be told by, by id.
+    #[schemars(default)]
+    pub alertmanager: BTreeMap<Id, AlertmanagerSettings>,
     /// As whom probes run, by id: a new account, an old one.
     #[schemars(default)]
     pub persona: BTreeMap<Id, PersonaSettings>,
@@ -55,11 +70,28 @@ pub struct FileSettings {
     /// The channels, by id: the doors through which customers reach support.
     #[schemars(default)]
     pub channel: BTreeMap<Id, ChannelSettings>,
+    /// Announced maintenance.
+    #[schemars(default)]
+    pub maintenance: Vec<MaintenanceSettings>,
 }
 
 /// The keys of [`FileSettings`]; a test holds them against the schema.
-pub const TABLES: [&str; 9] =
-    ["include", "monitor", "browser", "mail", "persona", "team", "defaults", "dependency", "channel"];
+pub const TABLES: [&str; 14] = [
+    "include",
+    "monitor",
+    "browser",
+    "mail",
+    "webhook",
+    "alertmanager",
+    "api",
+    "sentinel",
+    "persona",
+    "team",
+    "defaults",
+    "dependency",
+    "channel",
+    "maintenance",
+];
 
 /// `[monitor]`: the monitor itself.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -89,6 +121,9 @@ pub struct MonitorSettings {
     pub runs_per_host_max: Option<Count>,
     /// DNS servers to ask instead of those of this machine, each with its port, such as "10.0.0.53:53".
     pub resolver: Option<At<Vec<Listen>>>,
+    /// A time in which the network of this monitor was lost is told of by mail, when it is over, if it was as long as this.
+    /// Default "2m".
+    pub blind_mail_after: Option<Span>,
     /// `check` warns if the configuration makes more time series than this. Default 100000.
     pub series_max: Option<Count>,
 }
@@ -109,15 +144,35 @@ pub struct MailSettings {
     pub password: Option<At<SecretRef>>,
     /// A PEM file with further root certificates to trust for the mail server.
     pub root_ca: Option<At<PathBuf>>,
+    /// Another mail server, by which mails leave while the first does not work.
+    pub fallback: Option<At<FallbackSettings>>,
 }
 
-/// `[team.ID]`: people who are told.
+/// `[api]`: who may give commands over HTTP.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, expecting = "a table, such as { mail = [\"oncall@example.com\"] }")]
-pub struct TeamSettings {
-    /// Their mail addresses; each gets mails of its own.
-    #[serde(default)]
-    pub mail: Vec<At<MailAddress>>,
+#[serde(deny_unknown_fields, expecting = "a table, such as [api]")]
+pub struct ApiSettings {
+    /// Where the token lies that every command must bear. Without this table no command is taken.
+    pub token: At<SecretRef>,
+}
+
+/// `[mail.fallback]`: how mail leaves while the first server does not work.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table, such as [mail.fallback]")]
+#[schemars(extend("required" = ["smtp"]))]
+pub struct FallbackSettings {
+    /// The sender. Default: that of `[mail]`.
+    pub from: Option<MailAddress>,
+    /// The mail server, as in `[mail]`.
+    pub smtp: Option<At<SmtpUrl>>,
+    /// The user name, if the server wants one.
+    pub username: Option<At<String>>,
+    /// Where the password lies.
+    pub password: Option<At<SecretRef>>,
+    /// A PEM file with further root certificates to trust for the mail server.
+    pub root_ca: Option<At<PathBuf>>,
+    /// For how long the first server must have taken nothing, or not this mail, before this one is used. Default "2m".
+    pub after: Option<Span>,
 }
 
 /// `[defaults]`: what holds for every channel and probe that says nothing else.
@@ -128,13 +183,19 @@ pub struct DefaultSettings {
     pub every: Option<At<Span>>,
     /// The deadline of one run, at most "120s". Default "10s".
     pub timeout: Option<At<Span>>,
-    /// How soon a failed run is followed by another. Off by default: a quick second look from the same place falls
-    /// into the same network hiccup.
-    pub recheck: Option<At<Span>>,
-    /// When failures make a channel dark. Default: 3 of 5 runs.
+    /// How soon a failed run is followed by another, or "off". Default "4s", where that is sooner than the next turn
+    /// and the probe asks for no people.
+    pub recheck: Option<At<SpanOrOff>>,
+    /// When failures make a channel dark. Default: 4 of 7 runs.
     pub dark_after: Option<DarkAfter>,
     /// When successes make it up again. Default: 2 runs in a row.
     pub up_after: Option<UpAfter>,
+    /// When channels are open, such as "Mon-Fri 08:00-20:00, Sat 10:00-16:00 Europe/Berlin". Default: always.
+    pub hours: Option<At<String>>,
+    /// Days on which channels that have hours do not open, such as ["2026-12-25"].
+    pub holidays: Option<At<Vec<HolidayDate>>>,
+    /// How often probes run while their channel is outside its hours, if that is more rarely. Default: as always.
+    pub every_closed: Option<At<Span>>,
 }
 
 /// `[channel.ID]`: one door through which customers reach support.
@@ -158,6 +219,13 @@ pub struct ChannelSettings {
     /// Whether people are told when it is merely degraded: slow, a certificate about to expire. Default false; true where
     /// `waiting` is set.
     pub alert_on_degraded: Option<bool>,
+    /// When it is open, such as "Mon-Fri 08:00-20:00, Sat 10:00-16:00 Europe/Berlin". Without a time zone, that of
+    /// `[monitor]`. Outside of it the channel is closed, and nobody is told of anything.
+    pub hours: Option<At<String>>,
+    /// Days on which it does not open, such as ["2026-12-25"].
+    pub holidays: Option<At<Vec<HolidayDate>>>,
+    /// How often its probes run outside its hours, if that is more rarely.
+    pub every_closed: Option<At<Span>>,
     /// How long customers may wait for a person, and how often in vain. It holds for probes that ask for one.
     pub waiting: Option<At<WaitingSettings>>,
     /// Labels of your own for `support_channel_info`, for joins in PromQL.

@@ -16,7 +16,7 @@ type Entry<'f> = (Spanned<DeString<'f>>, Spanned<DeValue<'f>>);
 pub fn stand_in<'f>(path: &[impl AsRef<str>], span: &Range<usize>) -> Option<Entry<'f>> {
     let path: Vec<&str> = path.iter().map(AsRef::as_ref).collect();
     let text = match path[..] {
-        [.., "secrets", _] | [.., "password"] => "{ env = 'UNREADABLE' }",
+        ["token"] | [.., "secrets", _] | [.., "password"] => "{ env = 'UNREADABLE' }",
         [.., "capture", _] | [.., "expect"] => "{}",
         [.., "url"] => "'https://unreadable.invalid/'",
         [.., "http"] => "{ url = 'https://unreadable.invalid/' }",
@@ -25,7 +25,7 @@ pub fn stand_in<'f>(path: &[impl AsRef<str>], span: &Range<usize>) -> Option<Ent
         [.., "width" | "height"] => "1000",
         [.., "matches"] => "''",
         [.., "src"] => "'unreadable.js'",
-        [.., "name" | "user"] => "'unreadable'",
+        ["id"] | [.., "name" | "user"] => "'unreadable'",
         [.., "path" | "messages"] => "'$'",
         [.., "hear"] => "{ http = { url = 'https://unreadable.invalid/' }, messages = '$' }",
         [.., "say"] => "{ http = { url = 'https://unreadable.invalid/' } }",
@@ -33,6 +33,7 @@ pub fn stand_in<'f>(path: &[impl AsRef<str>], span: &Range<usize>) -> Option<Ent
         [.., "failures" | "successes" | "days_min"] => "1",
         [.., "any_of"] => "[200]",
         [.., "steps" | "by"] => "[]",
+        [.., "to"] => "['unreadable@unreadable.invalid']",
         _ => return None,
     };
     let key = Spanned::new(span.clone(), DeString::Owned((*path.last()?).to_owned()));

@@ -18,9 +18,13 @@ use toml::{
 use crate::{
     config::{
         dependencies::DependencySettings,
+        endpoints::{AlertmanagerSettings, WebhookSettings},
+        maintenance::MaintenanceSettings,
         report::{FileIndex, Report},
         section::{self, Section, Tree},
-        settings::{DefaultSettings, MailSettings, MonitorSettings, TABLES, TeamSettings},
+        sentinels::SentinelSettings,
+        settings::{ApiSettings, DefaultSettings, MailSettings, MonitorSettings, TABLES},
+        team::TeamSettings,
         value::Id,
         wording::{Complaint, in_backticks},
     },
@@ -30,7 +34,11 @@ use crate::{
 
 const TEAM: &str = "[team.support] with mail = [\"oncall@example.com\"]";
 const DEPENDENCY: &str = "[dependency.crm] with title = \"The CRM\"";
+const MAINTENANCE: &str = "[[maintenance]] with id = \"nightly\", cron = \"0 3 * * *\" and for = \"1h\"";
 const PERSONA: &str = "[persona.new-account] with headers = { x-account = \"new\" }";
+
+const WEBHOOK: &str = "[webhook.ops] with url = { env = \"SLACK_WEBHOOK\" }";
+const ALERTMANAGER: &str = "[alertmanager.main] with url = \"http://alertmanager.example.com:9093\"";
 
 /// A key of the file with its place.
 pub type Key<'f> = Spanned<Cow<'f, str>>;
@@ -57,6 +65,10 @@ pub struct Tables<'f> {
     pub browser: Option<Entry<'f, ChromiumSettings>>,
     /// `[mail]`.
     pub mail: Option<Entry<'f, MailSettings>>,
+    /// `[[sentinel]]`.
+    pub sentinels: Option<Entry<'f, Vec<At<SentinelSettings>>>>,
+    /// `[api]`.
+    pub api: Option<Entry<'f, ApiSettings>>,
     /// `[defaults]`.
     pub defaults: Option<Entry<'f, DefaultSettings>>,
     /// `[persona.ID]`.
@@ -65,8 +77,14 @@ pub struct Tables<'f> {
     pub dependencies: BTreeMap<String, Entry<'f, DependencySettings>>,
     /// Where each dependency of all files is declared.
     pub declared: BTreeMap<String, (FileIndex, Range<usize>)>,
+    /// `[webhook.ID]`.
+    pub webhooks: BTreeMap<String, Entry<'f, WebhookSettings>>,
+    /// `[alertmanager.ID]`.
+    pub alertmanagers: BTreeMap<String, Entry<'f, AlertmanagerSettings>>,
     /// `[team.ID]`.
     pub teams: BTreeMap<String, Entry<'f, TeamSettings>>,
+    /// `[[maintenance]]`.
+    pub maintenance: Vec<Entry<'f, MaintenanceSettings>>,
 }
 
 impl<'f> Tables<'f> {
@@ -98,18 +116,21 @@ impl<'f> Tables<'f> {
                 }
                 "team" => intake.entries(value, TEAM, &mut self.teams),
                 "channel" => channels = Some(value),
-                word @ ("monitor" | "browser" | "mail" | "defaults" | "persona") if !is_first => intake
-                    .refuse(
-                        Problem::at(
-                            span,
-                            format!("[{word}] belongs into the first file, not into an included one"),
-                        )
-                        .hint("an included file holds teams, dependencies and channels"),
-                    ),
+                "maintenance" => intake.list(value, MAINTENANCE, &mut self.maintenance),
+                word @ ("monitor" | "browser" | "mail" | "webhook" | "alertmanager" | "api" | "sentinel"
+                | "defaults" | "persona")
+                    if !is_first =>
+                {
+                    intake.refuse(misplaced(word, span));
+                }
+                "sentinel" => self.sentinels = Some(intake.read(span, value)),
+                "webhook" => intake.entries(value, WEBHOOK, &mut self.webhooks),
+                "alertmanager" => intake.entries(value, ALERTMANAGER, &mut self.alertmanagers),
                 "persona" => intake.entries(value, PERSONA, &mut self.personas),
                 "monitor" => self.monitor = intake.read(span, value).section.settings.unwrap_or_default(),
                 "browser" => self.browser = Some(intake.read(span, value)),
                 "mail" => self.mail = Some(intake.read(span, value)),
+                "api" => self.api = Some(intake.read(span, value)),
                 "defaults" => self.defaults = Some(intake.read(span, value)),
                 word => {
                     let problem = Problem::at(span, format!("unknown table `{word}`"));
@@ -120,6 +141,11 @@ impl<'f> Tables<'f> {
         }
         channels
     }
+}
+
+fn misplaced(word: &str, place: Range<usize>) -> Problem {
+    let message = format!("[{word}] belongs into the first file, not into an included one");
+    Problem::at(place, message).hint("an included file holds teams, dependencies, channels and maintenance")
 }
 
 /// Reads the tables of one file.
@@ -157,6 +183,25 @@ impl Intake<'_> {
             let entry = self.read(key.span(), value);
             if self.is_new(&id, &key, into.get(&id).map(|first| (first.file, first.key.clone()))) {
                 into.insert(id, entry);
+            }
+        }
+    }
+
+    /// Reads a list of tables; `example` is one.
+    fn list<'f, T: DeserializeOwned>(
+        &mut self,
+        value: Tree<'f>,
+        example: &str,
+        into: &mut Vec<Entry<'f, T>>,
+    ) {
+        let span = value.span();
+        match value.into_inner() {
+            DeValue::Array(items) => {
+                into.extend(items.into_iter().map(|item| self.read(item.span(), item)));
+            }
+            _ => {
+                let problem = Problem::at(span, "expected a list of tables");
+                self.refuse(problem.hint(format!("write a table such as {example}")));
             }
         }
     }

@@ -6,7 +6,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
 use crate::{
-    domain::channel::{ID_LEN_MAX, is_id},
+    domain::{
+        channel::{ID_LEN_MAX, is_id},
+        maintenance::TEXT_CHARS_MAX,
+    },
     setting::{Refused, written_as_text},
 };
 
@@ -65,14 +68,19 @@ pub struct TimeZone(pub jiff::tz::TimeZone);
 
 impl TimeZone {
     fn parse(text: &str) -> Result<Self, Refused> {
-        jiff::tz::TimeZone::get(text).map(Self).map_err(|_| {
-            (
-                format!("{text:?} is not a time zone of this machine's database"),
-                "write a name such as \"Europe/Berlin\" or \"UTC\", and have the package tzdata installed"
-                    .to_owned(),
-            )
-        })
+        time_zone(text).map(Self)
     }
+}
+
+/// A time zone of this machine's database.
+pub fn time_zone(text: &str) -> Result<jiff::tz::TimeZone, Refused> {
+    jiff::tz::TimeZone::get(text).map_err(|_| {
+        (
+            format!("{text:?} is not a time zone of this machine's database"),
+            "write a name such as \"Europe/Berlin\" or \"UTC\", and have the package tzdata installed"
+                .to_owned(),
+        )
+    })
 }
 
 written_as_text!(TimeZone, "a time zone", "Europe/Berlin", { "type": "string", "description": "A time zone, such as \"Europe/Berlin\" or \"UTC\"." });
@@ -99,6 +107,44 @@ impl Title {
 }
 
 written_as_text!(Title, "a title", "Chat button, web shop", { "type": "string", "minLength": 1, "maxLength": TITLE_CHARS_MAX, "description": "One line of text." });
+
+/// A day of the calendar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HolidayDate(pub jiff::civil::Date);
+
+impl HolidayDate {
+    fn parse(text: &str) -> Result<Self, Refused> {
+        // jiff takes a moment for its day.
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+        text.parse().ok().filter(|_| is_plain).map(Self).ok_or_else(|| {
+            (
+                format!("{text:?} is not a day of the calendar"),
+                "write year, month and day, such as \"2026-12-25\"".to_owned(),
+            )
+        })
+    }
+}
+
+written_as_text!(HolidayDate, "a date", "2026-12-25", { "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "description": "A day of the calendar, such as \"2026-12-25\"." });
+
+/// A text that is announced: one line.
+#[derive(Clone, Debug)]
+pub struct Notice(pub String);
+
+impl Notice {
+    fn parse(text: &str) -> Result<Self, Refused> {
+        let text = text.trim();
+        if text.chars().count() > TEXT_CHARS_MAX || text.chars().any(char::is_control) {
+            return Err((
+                format!("an announcement must be one line of at most {TEXT_CHARS_MAX} characters"),
+                "write one sentence, such as \"The chat is back at six.\"".to_owned(),
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+written_as_text!(Notice, "a text", "The chat is back at six.", { "type": "string", "maxLength": TEXT_CHARS_MAX, "description": "One line of text." });
 
 /// The name of a label of the operator's own.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

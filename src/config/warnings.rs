@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use crate::{
     config::{
         channels::{Drafted, TeamSaid},
-        plan::{self, Plan, ProbePlan},
+        plan::{self, Plan, ProbePlan, Team},
         report::Report,
+        sentinels,
         tables::Tables,
     },
     setting::Problem,
@@ -19,6 +20,7 @@ const SERIES_MAX: usize = 100_000;
 pub fn add(tables: &Tables<'_>, plan: &Plan, channels: &BTreeMap<String, Drafted>, report: &mut Report) {
     teams(tables, plan, channels, report);
     mail_host(tables, plan, channels, report);
+    sentinels::warn(tables, || probes(channels), report);
     series(tables, channels, report);
 }
 
@@ -36,27 +38,70 @@ fn teams(tables: &Tables<'_>, plan: &Plan, channels: &BTreeMap<String, Drafted>,
             report.warning(drafted.file, problem.hint(hint));
         }
     }
-    for (id, _) in plan.teams.iter().filter(|(_, team)| team.mail.is_empty()) {
+    for (id, _) in plan.teams.iter().filter(|(_, team)| team.recipients().is_empty()) {
         let Some(entry) = tables.teams.get(id.as_str()) else { continue };
-        if !entry.section.lacks(&["mail"]) {
+        if !["mail", "webhook", "alertmanager"].iter().any(|key| entry.section.lacks(&[key])) {
             let problem = Problem::at(entry.key.clone(), format!("the team `{id}` has no recipient"));
             report.warning(entry.file, problem.hint("add `mail = [\"oncall@example.com\"]`"));
         }
     }
 }
 
-/// An outage of a host that also carries our mails is an outage nobody hears of.
+/// An outage of a host that also carries our mails is an outage nobody hears of, unless there is another way.
 fn mail_host(tables: &Tables<'_>, plan: &Plan, channels: &BTreeMap<String, Drafted>, report: &mut Report) {
-    let (Some(mail), Some(entry)) = (&plan.mail, &tables.mail) else { return };
-    let smtp = entry.section.settings.as_ref().and_then(|settings| settings.smtp.as_ref());
-    let shared = probes(channels)
-        .find(|probe| probe.hosts.iter().any(|host| host_name(host).eq_ignore_ascii_case(&mail.host)));
-    if let (Some(smtp), Some(probe)) = (smtp, shared) {
-        let problem =
-            smtp.problem(format!("the mail server is on {}, the host that {} probes", mail.host, probe.key));
+    let watching = |host: &str| {
+        let is_on = |probe: &&ProbePlan| {
+            probe.hosts.iter().any(|watched| host_name(watched).eq_ignore_ascii_case(host))
+        };
+        probes(channels).find(is_on)
+    };
+    let is_elsewhere = |host: &str| watching(host).is_none();
+    let by_fallback =
+        plan.endpoints.fallback.as_ref().is_some_and(|fallback| is_elsewhere(&fallback.server.host));
+    let by_endpoint = |team: &Team| {
+        let webhooks = team.webhooks.iter().filter_map(|id| plan.endpoints.webhooks.get(id)?.url.host_str());
+        let managers =
+            team.alertmanagers.iter().filter_map(|id| plan.endpoints.alertmanagers.get(id)?.url.host_str());
+        webhooks.chain(managers).any(|host| is_elsewhere(host.trim_matches(['[', ']'])))
+    };
+    let by_mail = by_fallback || plan.mail.as_ref().is_some_and(|mail| is_elsewhere(&mail.host));
+    if let (Some(mail), Some(entry)) = (&plan.mail, &tables.mail)
+        && let Some(settings) = &entry.section.settings
+    {
+        let has_other_way = by_fallback
+            || (!plan.teams.is_empty()
+                && plan.teams.values().all(|team| team.mail.is_empty() || by_endpoint(team)));
+        if let (Some(smtp), Some(probe), false) = (&settings.smtp, watching(&mail.host), has_other_way) {
+            let problem = smtp
+                .problem(format!("the mail server is on {}, the host that {} probes", mail.host, probe.key));
+            report.warning(
+                entry.file,
+                problem.hint(
+                    "if that host goes down, nobody is told; use a mail server elsewhere, or add [mail.fallback]",
+                ),
+            );
+        }
+        let second = settings.fallback.as_ref().and_then(|second| second.smtp.as_ref());
+        if let Some(smtp) = second.filter(|smtp| smtp.host == mail.host) {
+            let problem = smtp.problem("the fallback is on the same host as the first mail server");
+            report
+                .warning(entry.file, problem.hint("use one elsewhere: what breaks the first breaks it too"));
+        }
+    }
+    for (id, team) in plan.teams.iter().filter(|(_, team)| !team.recipients().is_empty()) {
+        // Whose only way is mail has been told above.
+        let is_only_mail = team.webhooks.is_empty() && team.alertmanagers.is_empty();
+        if is_only_mail || by_endpoint(team) || (by_mail && !team.mail.is_empty()) {
+            continue;
+        }
+        let Some(entry) = tables.teams.get(id.as_str()) else { continue };
+        let problem = Problem::at(
+            entry.key.clone(),
+            format!("every way by which the team `{id}` is told leads to a host that is probed"),
+        );
         report.warning(
             entry.file,
-            problem.hint("if that host goes down, nobody is told; use a mail server elsewhere"),
+            problem.hint("if that host goes down, nobody is told; add a way that leads elsewhere"),
         );
     }
 }
@@ -66,7 +111,7 @@ fn probes(channels: &BTreeMap<String, Drafted>) -> impl Iterator<Item = &ProbePl
 }
 
 /// The name without brackets and port.
-fn host_name(host: &str) -> &str {
+pub(super) fn host_name(host: &str) -> &str {
     let bare = host.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(address, _)| address);
     bare.unwrap_or_else(|| match host.rsplit_once(':') {
         Some((name, port)) if !name.contains(':') && port.bytes().all(|byte| byte.is_ascii_digit()) => name,

@@ -2,59 +2,41 @@
 //! what is due, so that nothing depends on anybody telling it what there is to send.
 //!
 //! At-least-once is the contract. A notification leaves the outbox when the other side has taken it, has refused it
-//! for good, or when it has been tried for [`GIVE_UP_AFTER`]; until then it is tried again. A route that does not work
-//! is tried as a whole at most twice in any minute once that is known, whatever the backlog, and drains as soon as one
-//! notification gets through.
+//! for good, or when it has been tried for [`GIVE_UP_AFTER`]; until then it is tried again. Each way has a lane of its
+//! own ([`lane`]), so that one that hangs holds up no other. A way that does not work is tried as a whole at most twice in
+//! any minute once that is known, whatever the backlog, and drains as soon as one notification gets through.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+mod lane;
 
-use jiff::Timestamp;
+use std::{collections::BTreeSet, convert::Infallible, sync::Arc, time::Duration};
+
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{
     sync::{Notify, watch},
-    time::{Instant, sleep},
+    time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 
+use self::lane::Lane;
 use crate::{
     clock::Clock,
-    domain::notification::Route,
+    domain::notification::{Route, Way},
     metrics::Metrics,
-    notify::{Delivery, Notifier, Routes},
-    store::{Due, NotificationId, Store, StoreError},
+    notify::Routes,
+    store::{Store, StoreError},
 };
 
 /// For how long a notification is tried before it is given up.
 pub const GIVE_UP_AFTER: Duration = Duration::from_secs(5 * 24 * 60 * 60);
 
-/// A notification is never given up after fewer tries than this: the daemon itself may have been down for days.
-const TRIES_MIN: u32 = 10;
-
-/// How long after each try in vain a notification is tried again; from then on every [`RETRY_EVERY`].
-const RETRY_AFTER: [Duration; 4] =
-    [Duration::from_secs(5), Duration::from_secs(15), Duration::from_secs(45), Duration::from_secs(120)];
-
-/// The pace of later tries, give or take [`JITTER`] of it.
-const RETRY_EVERY: Duration = Duration::from_secs(300);
-
-/// The share by which [`RETRY_EVERY`] varies, so that daemons that failed together do not return together.
-const JITTER: f64 = 0.1;
-
-/// How long a route rests after each pass in vain; from then on [`REST_EVERY`]. With the retries that are promised for a
-/// single notification these are three tries in the first minute, and at most two in any later one.
-const REST_AFTER: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(15), Duration::from_secs(45)];
-const REST_EVERY: Duration = Duration::from_secs(30);
+/// How long the last pass may take once shutdown has begun.
+pub(super) const LAST_PASS_MAX: Duration = Duration::from_secs(5);
 
 /// It looks at least this often, whatever it was told.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// How soon it looks again when the store has failed.
 const STORE_RETRY: Duration = Duration::from_secs(5);
-
-/// How many notifications are read at once.
-const BATCH: u32 = 50;
-
-/// How long the last pass may take once shutdown has begun.
-pub(super) const LAST_PASS_MAX: Duration = Duration::from_secs(5);
 
 /// What can become of a try, as the `result` label says it.
 const RESULTS: [&str; 4] = [DELIVERED, POSTPONED, REFUSED, GIVEN_UP];
@@ -63,59 +45,46 @@ const POSTPONED: &str = "postponed";
 const REFUSED: &str = "refused";
 const GIVEN_UP: &str = "given_up";
 
+const GONE: &str = "the endpoint is not in the configuration any more";
+
 /// Empties the outbox through the routes of the present plan.
 pub struct Dispatcher {
-    store: Store,
+    shared: Arc<Shared>,
     routes: watch::Receiver<Routes>,
     bell: Arc<Notify>,
+}
+
+/// What all lanes work with.
+struct Shared {
+    store: Store,
     clock: Clock,
     metrics: Arc<Metrics>,
-    gates: BTreeMap<Route, Gate>,
-    /// What has ended for good and could not be marked in the store. Never sent again while the mark is outstanding.
-    unmarked: BTreeMap<NotificationId, Ending>,
 }
 
-/// How a notification has ended.
-#[derive(Clone, Debug)]
-struct Ending {
-    at: Timestamp,
-    how: How,
-    words: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum How {
-    Delivered,
-    GivenUp,
-}
-
-/// Whether a route works, and when it may be tried again if not.
-#[derive(Clone, Copy, Debug, Default)]
-struct Gate {
-    /// Passes in vain, one after the other.
-    failures: u32,
-    closed_until: Option<Instant>,
-    /// It works again, and what was put off meanwhile is still to be made due.
-    has_recovered: bool,
-}
-
-impl Gate {
-    fn is_open(&self, now: Instant) -> bool {
-        self.closed_until.is_none_or(|until| until <= now)
+impl Shared {
+    /// Shows what waits, by route.
+    async fn show_backlog(&self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let instruments = &self.metrics.instruments;
+        for backlog in self.store.backlog().await? {
+            let oldest = backlog.oldest.map_or(Duration::ZERO, |oldest| age(oldest, now));
+            let labels = [backlog.route.as_str()];
+            instruments.outbox_pending.with_label_values(&labels).set(i64::from(backlog.pending));
+            instruments.outbox_oldest_age.with_label_values(&labels).set(oldest.as_secs_f64());
+        }
+        Ok(())
     }
 
-    fn fail(&mut self, now: Instant) {
-        self.closed_until = Some(now + step(&REST_AFTER, REST_EVERY, self.failures));
-        self.failures = self.failures.saturating_add(1);
+    fn count(&self, route: Route, result: &str) {
+        self.metrics.instruments.notifications.with_label_values(&[route.as_str(), result]).inc();
     }
 }
 
-/// Whether a pass goes on after a try.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tried {
-    Settled,
-    Deferred,
-    RouteIsDown,
+/// The lanes at work, each with the bell that wakes it.
+struct Lanes<'a> {
+    stop: &'a CancellationToken,
+    running: FuturesUnordered<BoxFuture<'a, Way>>,
+    bells: Vec<(Way, Arc<Notify>)>,
 }
 
 impl Dispatcher {
@@ -133,7 +102,7 @@ impl Dispatcher {
                 metrics.instruments.notifications.with_label_values(&[route.as_str(), result]).reset();
             }
         }
-        Self { store, routes, bell, clock, metrics, gates: BTreeMap::new(), unmarked: BTreeMap::new() }
+        Self { shared: Arc::new(Shared { store, clock, metrics }), routes, bell }
     }
 
     /// Works until `stop`, then makes a last pass, bounded in time.
@@ -151,229 +120,87 @@ impl Dispatcher {
     }
 
     async fn work(&mut self, stop: &CancellationToken) {
-        loop {
-            let is_last = stop.is_cancelled();
-            let pause = self.look().await;
-            if is_last {
-                return;
-            }
+        let mut lanes = Lanes { stop, running: FuturesUnordered::new(), bells: Vec::new() };
+        let mut tidying = self.adopt(&mut lanes);
+        while !(stop.is_cancelled() && lanes.running.is_empty()) {
             tokio::select! {
-                () = self.bell.notified() => {}
-                () = sleep(pause) => {}
-                () = stop.cancelled() => {}
-                Ok(()) = self.routes.changed() => {
-                    // Another server deserves a try of its own.
-                    self.gates.clear();
+                () = self.bell.notified() => lanes.ring(),
+                Ok(()) = self.routes.changed() => tidying = self.adopt(&mut lanes),
+                Some(ended) = lanes.running.next() => {
+                    lanes.bells.retain(|(way, _)| *way != ended);
+                    // It may have come back while its lane was ending.
+                    if !stop.is_cancelled() && self.routes.borrow().contains_key(&ended) {
+                        tidying = self.adopt(&mut lanes);
+                    }
                 }
+                never = &mut tidying => match never {},
+                () = stop.cancelled(), if lanes.running.is_empty() => {}
             }
         }
     }
 
-    /// One pass over everything, and how long there is nothing to do after it.
-    async fn look(&mut self) -> Duration {
-        let done = match self.pass().await {
-            Ok(()) => self.measure().await,
-            Err(error) => Err(error),
-        };
-        match done {
-            Ok(pause) => pause,
-            Err(error) => {
-                tracing::warn!(%error, "the outbox is out of reach; nothing is lost, mail waits");
-                STORE_RETRY
+    /// Gives every new way a lane; one whose way is gone ends by itself. What is to be done besides is done by the future
+    /// that is given.
+    fn adopt(&mut self, lanes: &mut Lanes<'_>) -> BoxFuture<'static, Infallible> {
+        let ways: BTreeSet<Way> = self.routes.borrow_and_update().keys().cloned().collect();
+        for way in &ways {
+            if lanes.bells.iter().all(|(known, _)| known != way) {
+                let bell = Arc::new(Notify::new());
+                let lane = Lane::new(way.clone(), Arc::clone(&self.shared), self.routes.clone());
+                lanes.running.push(lane.run(Arc::clone(&bell), lanes.stop.clone()).boxed());
+                lanes.bells.push((way.clone(), bell));
             }
         }
-    }
-
-    async fn pass(&mut self) -> Result<(), StoreError> {
-        while let Some((&id, ending)) = self.unmarked.iter().next() {
-            mark(&self.store, id, ending.clone()).await?;
-            self.unmarked.remove(&id);
-        }
-        let routes = self.routes.borrow_and_update().clone();
-        for (&route, notifier) in &routes {
-            let worked = self.drain(route, &**notifier).await;
-            notifier.rest().await;
-            worked?;
-        }
-        Ok(())
-    }
-
-    /// Sends what is due on one route until nothing is, or until the route turns out not to work.
-    async fn drain(&mut self, route: Route, notifier: &dyn Notifier) -> Result<(), StoreError> {
-        let mut settled = false;
-        let mut deferred = false;
-        while self.gate(route).is_open(Instant::now()) {
-            if self.gate(route).has_recovered {
-                self.store.hasten(route, self.clock.now()).await?;
-                self.gate(route).has_recovered = false;
-            }
-            let due = self.store.due(route, self.clock.now(), BATCH).await?;
-            if due.is_empty() {
-                break;
-            }
-            for one in due {
-                match self.attempt(route, notifier, one).await? {
-                    Tried::Settled => settled = true,
-                    Tried::Deferred => deferred = true,
-                    Tried::RouteIsDown => return Ok(()),
-                }
-            }
-        }
-        if deferred && !settled {
-            // Nobody's mail is taken: whatever the reason, connecting again at once for the next one does not help.
-            self.gate(route).fail(Instant::now());
-        }
-        Ok(())
-    }
-
-    async fn attempt(
-        &mut self,
-        route: Route,
-        notifier: &dyn Notifier,
-        due: Due,
-    ) -> Result<Tried, StoreError> {
-        let age = age(due.notification.created_at, self.clock.now());
-        let delivery = notifier.send(&due.notification, age).await;
-        let now = self.clock.now();
-        match delivery {
-            Delivery::Accepted(words) => {
-                self.count(route, DELIVERED);
-                tracing::info!(
-                    incident = %due.notification.incident, event = due.notification.event.as_str(),
-                    route = route.as_str(), recipient = due.notification.recipient, late_s = age.as_secs(),
-                    answer = words, "delivered a notification"
-                );
-                let gate = self.gate(route);
-                if gate.failures > 0 {
-                    tracing::info!(route = route.as_str(), "the route works again");
-                    *gate = Gate { has_recovered: true, ..Gate::default() };
-                }
-                self.end(due.id, Ending { at: now, how: How::Delivered, words }).await?;
-                Ok(Tried::Settled)
-            }
-            Delivery::Permanent(words) => {
-                self.count(route, REFUSED);
-                self.give_up(route, &due, now, words).await?;
-                Ok(Tried::Settled)
-            }
-            Delivery::Deferred(words) => {
-                if due.tries == 0 {
-                    tracing::warn!(
-                        incident = %due.notification.incident, event = due.notification.event.as_str(),
-                        route = route.as_str(), recipient = due.notification.recipient,
-                        why = words, "a notification is not taken yet; it is tried again"
-                    );
-                }
-                self.put_off(route, &due, age, words).await?;
-                Ok(Tried::Deferred)
-            }
-            Delivery::Transient(words) => {
-                let gate = self.gate(route);
-                gate.fail(Instant::now());
-                if gate.failures == 1 {
-                    tracing::warn!(
-                        route = route.as_str(),
-                        why = words,
-                        "the route does not work; mail waits for it"
-                    );
-                }
-                self.put_off(route, &due, age, words).await?;
-                Ok(Tried::RouteIsDown)
-            }
-        }
-    }
-
-    /// After a try in vain: later, or never if the notification was too old already when that try began.
-    async fn put_off(
-        &mut self,
-        route: Route,
-        due: &Due,
-        age: Duration,
-        words: String,
-    ) -> Result<(), StoreError> {
-        let now = self.clock.now();
-        if age > GIVE_UP_AFTER && due.tries + 1 >= TRIES_MIN {
-            self.count(route, GIVEN_UP);
-            return self.give_up(route, due, now, words).await;
-        }
-        self.count(route, POSTPONED);
-        let until = now + retry_after(due.tries, rand::random_range(-JITTER..=JITTER));
-        self.store.postpone(due.id, until, words).await
-    }
-
-    async fn give_up(
-        &mut self,
-        route: Route,
-        due: &Due,
-        now: Timestamp,
-        words: String,
-    ) -> Result<(), StoreError> {
-        tracing::error!(
-            incident = %due.notification.incident, event = due.notification.event.as_str(),
-            route = route.as_str(), recipient = due.notification.recipient, tries = due.tries + 1,
-            why = words, "gave up a notification; tell this recipient by other means"
-        );
-        self.end(due.id, Ending { at: now, how: How::GivenUp, words }).await
-    }
-
-    /// Marks what has ended; a mark that fails is remembered and made up for, and nothing is sent twice meanwhile.
-    async fn end(&mut self, id: NotificationId, ending: Ending) -> Result<(), StoreError> {
-        crate::halt::here("before_mark");
-        let marked = mark(&self.store, id, ending.clone()).await;
-        if marked.is_err() {
-            self.unmarked.insert(id, ending);
-        }
-        marked
-    }
-
-    /// Sets the gauges, and says how long there is nothing to do.
-    async fn measure(&mut self) -> Result<Duration, StoreError> {
-        let now = self.clock.now();
-        let instruments = &self.metrics.instruments;
-        for backlog in self.store.backlog().await? {
-            let oldest = backlog.oldest.map_or(Duration::ZERO, |oldest| age(oldest, now));
-            let labels = [backlog.route.as_str()];
-            instruments.outbox_pending.with_label_values(&labels).set(i64::from(backlog.pending));
-            instruments.outbox_oldest_age.with_label_values(&labels).set(oldest.as_secs_f64());
-        }
-        let routes: Vec<Route> = self.routes.borrow().keys().copied().collect();
-        let mut pause = LOOK_EVERY;
-        for route in routes {
-            let Some(due_at) = self.store.next_due_at(route).await? else { continue };
-            let until_open =
-                self.gate(route).closed_until.map_or(Duration::ZERO, |until| until - Instant::now());
-            pause = pause.min(age(now, due_at).max(until_open));
-        }
-        Ok(pause)
-    }
-
-    fn gate(&mut self, route: Route) -> &mut Gate {
-        self.gates.entry(route).or_default()
-    }
-
-    fn count(&self, route: Route, result: &str) {
-        self.metrics.instruments.notifications.with_label_values(&[route.as_str(), result]).inc();
+        tidy(Arc::clone(&self.shared), ways).boxed()
     }
 }
 
-async fn mark(store: &Store, id: NotificationId, ending: Ending) -> Result<(), StoreError> {
-    match ending.how {
-        How::Delivered => store.delivered(id, ending.at, ending.words).await,
-        How::GivenUp => store.give_up(id, ending.at, ending.words).await,
+impl Lanes<'_> {
+    fn ring(&self) {
+        self.bells.iter().for_each(|(_, bell)| bell.notify_one());
     }
+}
+
+/// Gives up what waits for an endpoint that the plan does not have: nobody could ever send it. From then on it shows what
+/// waits, also where there is no lane that would.
+async fn tidy(shared: Arc<Shared>, ways: BTreeSet<Way>) -> Infallible {
+    let mut is_tidy = false;
+    loop {
+        let done = match is_tidy {
+            true => shared.show_backlog().await,
+            false => abandon(&shared, &ways).await,
+        };
+        match done {
+            Ok(()) if is_tidy => sleep(LOOK_EVERY).await,
+            Ok(()) => is_tidy = true,
+            Err(error) => {
+                tracing::warn!(%error, "the outbox is out of reach; nothing is lost, mail waits");
+                sleep(STORE_RETRY).await;
+            }
+        }
+    }
+}
+
+async fn abandon(shared: &Shared, ways: &BTreeSet<Way>) -> Result<(), StoreError> {
+    for way in shared.store.pending_endpoints().await? {
+        if !ways.contains(&way) {
+            let (name, route) = (way.to_string(), way.route);
+            let count = shared.store.abandon(way, shared.clock.now(), GONE).await?;
+            for _ in 0..count {
+                shared.count(route, GIVEN_UP);
+            }
+            tracing::error!(
+                endpoint = name,
+                count,
+                why = GONE,
+                "gave up notifications; tell people by other means"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// The span from one moment to another, zero if it would be negative.
-fn age(from: Timestamp, to: Timestamp) -> Duration {
+fn age(from: jiff::Timestamp, to: jiff::Timestamp) -> Duration {
     Duration::try_from(to.duration_since(from)).unwrap_or_default()
-}
-
-/// When to try again after `tries` tries in vain before the present one. `jitter` is a share of the span.
-fn retry_after(tries: u32, jitter: f64) -> Duration {
-    let span = step(&RETRY_AFTER, RETRY_EVERY, tries);
-    if span < RETRY_EVERY { span } else { span.mul_f64(1.0 + jitter) }
-}
-
-fn step(first: &[Duration], then: Duration, index: u32) -> Duration {
-    usize::try_from(index).ok().and_then(|index| first.get(index).copied()).unwrap_or(then)
 }

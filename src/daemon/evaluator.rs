@@ -5,8 +5,11 @@
 //! that refuses is asked again every second: what has been seen is still known, so a verdict comes late and is not lost.
 
 mod absent;
+mod blindness;
+mod gates;
 mod held;
 pub(super) mod history;
+pub(super) mod orders;
 mod picture;
 mod roster;
 mod ruling;
@@ -25,7 +28,16 @@ use crate::{
     clock::Clock,
     config::plan::Plan,
     daemon::{
-        evaluator::{history::History, picture::Picture, roster::Roster, ruling::Keeps, world::Surroundings},
+        evaluator::{
+            blindness::Account,
+            gates::Gates,
+            history::History,
+            orders::{Order, Orders, Step},
+            picture::Picture,
+            roster::Roster,
+            ruling::Keeps,
+            world::Surroundings,
+        },
         keeper::Keeper,
         scheduler::Observed,
         systemd,
@@ -38,6 +50,7 @@ use crate::{
         decision::Decision,
         evaluation::{Moment, State},
         incident::{IncidentEvent, Severity},
+        network::{Network, Sight},
         outcome::{InconclusiveReason, Outcome},
         snapshot::Snapshot,
     },
@@ -75,6 +88,10 @@ pub(crate) struct Connections {
     pub(crate) plans: watch::Receiver<Arc<Plan>>,
     /// Where outcomes come from; the evaluator ends when it closes.
     pub(crate) outcomes: mpsc::Receiver<Observed>,
+    /// What has been found out about our own network.
+    pub(crate) network: watch::Receiver<Network>,
+    /// Where commands come from.
+    pub(crate) orders: mpsc::Receiver<Order>,
     /// Where the history goes, in batches; closes when the evaluator ends.
     pub(crate) batches: mpsc::Sender<Arc<[Outcome]>>,
     /// Where evidence is kept, if it is.
@@ -119,6 +136,11 @@ pub(crate) async fn run(mut evaluator: Evaluator) {
                 evaluator.take_in(arrived.drain(..));
             }
             result = finished(&mut evaluator.commit) => evaluator.conclude(result),
+            news = evaluator.blindness.news() => match news {
+                blindness::News::Found => evaluator.follow_network(),
+                blindness::News::Written(written) => evaluator.note_written(written),
+            },
+            step = evaluator.orders.next() => evaluator.follow(step),
             _ = ticks.tick() => evaluator.tick(),
             Ok(()) = evaluator.plans.changed() => evaluator.adopt_plan(),
         }
@@ -130,10 +152,14 @@ pub(crate) async fn run(mut evaluator: Evaluator) {
 /// Everything judged, and what it takes to judge on.
 pub(crate) struct Evaluator {
     roster: Roster,
+    gates: Gates,
+    orders: Orders,
     history: History,
     picture: Picture,
     /// Places of channels whose evidence calls for a change of state.
     wanting: BTreeSet<usize>,
+    /// The times in which our own network was lost.
+    blindness: Account,
     /// Channels that have been away for so long that their incident is to be withdrawn.
     leaving: Vec<ChannelId>,
     /// What people are told, and when.
@@ -191,6 +217,8 @@ impl Evaluator {
         let Connections {
             mut plans,
             outcomes,
+            network,
+            orders,
             batches,
             evidence,
             store,
@@ -202,15 +230,19 @@ impl Evaluator {
             clock,
         } = connections;
         let plan = Arc::clone(&plans.borrow_and_update());
-        let Remembered { channels, cases, owed, .. } = remembered;
+        let Remembered { channels, cases, owed, blindness, maintenance, .. } = remembered;
+        let blindness = Account::new(network, blindness);
         let beginning = Moment { wall: clock.now(), monotonic: Duration::ZERO };
         let mut evaluator = Self {
+            gates: Gates::new(maintenance),
+            orders: Orders::new(orders),
             roster: Roster::new(plan.boot.location.clone(), channels),
             casebook: Casebook::restore(cases, owed, beginning),
             history: History::new(batches),
             picture: Picture::new(snapshots),
             telling_from: Duration::ZERO,
             wanting: BTreeSet::new(),
+            blindness,
             leaving: Vec::new(),
             commit: None,
             refused: false,
@@ -241,17 +273,31 @@ impl Evaluator {
         self.plan = Arc::clone(&self.plans.borrow_and_update());
         let now = self.now();
         self.metrics.publish(self.roster.adopt(&self.plan, now));
+        self.gates.adopt_plan(&self.plan);
         self.look(now);
         self.tell_status();
     }
 
+    /// Does what a command asks for, or takes note of what has become of one.
+    fn follow(&mut self, step: Step) {
+        let now = self.now();
+        if self.orders.take(step, &mut self.gates, &self.plan, &self.store, now.wall) {
+            self.look(now);
+        }
+    }
+
     fn take_in(&mut self, arrived: impl Iterator<Item = Observed>) {
         let now = self.now();
+        // What was seen is taken in by what holds now.
+        if self.gates.look(&mut self.roster, now) {
+            self.look(now);
+        }
         for Observed { fingerprint, outcome, exhibits } in arrived {
             let Some(place) = self.roster.record(&outcome, exhibits, fingerprint, now) else { continue };
             if !self.wanting.contains(&place) && self.roster.judge(place, now).is_some() {
                 self.wanting.insert(place);
             }
+            self.blindness.note_run(&outcome);
             self.history.push(outcome);
         }
         self.history.flush_if_full();
@@ -260,18 +306,23 @@ impl Evaluator {
     fn tick(&mut self) {
         let now = self.now();
         self.ticks += 1;
+        if self.gates.look(&mut self.roster, now) {
+            self.look(now);
+        }
         if self.ticks.is_multiple_of(TICKS_PER_LOOK) {
             self.refused = false;
             self.look(now);
+            self.follow_network();
             self.history.flush();
             self.windows_from = self.roster.show_windows(self.windows_from, WINDOWS_PER_LOOK, now.monotonic);
         }
-        self.picture.draw(&mut self.roster);
+        self.picture.draw(&mut self.roster, self.gates.announced());
     }
 
     /// Finds every channel whose state is to change and every incident that is to be withdrawn; shows whether anything
     /// can be seen at all.
     fn look(&mut self, now: Moment) {
+        self.gates.look(&mut self.roster, now);
         self.wanting =
             (0..self.roster.posts().len()).filter(|&place| self.roster.judge(place, now).is_some()).collect();
         self.leaving = self.roster.absent().overdue(now).cloned().collect();
@@ -279,10 +330,33 @@ impl Evaluator {
     }
 
     fn show_blindness(&self) {
-        let blindness = self.roster.blindness();
+        let mut blindness = self.roster.blindness();
+        // Where sentinels look, they say it first, and say first that it is over.
+        match self.blindness.sight() {
+            Some(Sight::Blind) => blindness.insert(InconclusiveReason::OwnNetwork),
+            Some(Sight::Clear) => blindness.remove(&InconclusiveReason::OwnNetwork),
+            Some(Sight::Nameless) | None => false,
+        };
         for cause in InconclusiveReason::ALL {
             let blind = self.metrics.instruments.blind.with_label_values(&[cause.as_str()]);
             blind.set(blindness.contains(cause).into());
+        }
+    }
+
+    /// Goes by what has been found out about our own network.
+    fn follow_network(&mut self) {
+        self.blindness.follow(&self.roster, &self.plan, self.clock.now());
+        self.show_blindness();
+        self.blindness.write_next(&self.store, &self.trouble);
+    }
+
+    /// What was to be written about it has been, or is tried again at the next look.
+    fn note_written(&mut self, written: Result<bool, StoreError>) {
+        if let Ok(has_mails) = written {
+            if has_mails {
+                self.outbox.notify_one();
+            }
+            self.blindness.write_next(&self.store, &self.trouble);
         }
     }
 
@@ -367,6 +441,7 @@ impl Evaluator {
             Work::Verdicts(verdicts) => {
                 for (decision, from) in verdicts {
                     log_change(&decision, from);
+                    self.blindness.note(&decision);
                     self.adopt_decision(decision);
                 }
                 self.tell_status();
@@ -418,6 +493,9 @@ impl Evaluator {
     /// make its last pass; beside it the history is handed over whole.
     async fn finish(mut self) {
         let committing = async {
+            if let Some(step) = self.orders.last().await {
+                self.follow(step);
+            }
             self.look(self.now());
             self.refused = false;
             self.commit_next();
@@ -426,6 +504,11 @@ impl Evaluator {
                 self.conclude(result);
                 self.commit_next();
             }
+            self.blindness.write_next(&self.store, &self.trouble);
+            while self.blindness.is_writing() {
+                let written = self.blindness.written().await;
+                self.note_written(written);
+            }
         };
         if timeout(LAST_COMMITS, committing).await.is_err() {
             warn!(
@@ -433,7 +516,7 @@ impl Evaluator {
             );
         }
         drop(self.commits_over);
-        self.picture.draw(&mut self.roster);
+        self.picture.draw(&mut self.roster, self.gates.announced());
         self.history.hand_over().await;
     }
 }

@@ -139,9 +139,12 @@ impl Reloader {
             error!("refused to reload: {settings} under [monitor] changed, which takes a restart");
             return false;
         }
-        let is_same_mail = self.plans.borrow().mail == loaded.plan.mail;
-        if !is_same_mail {
-            match notify::routes(loaded.plan.mail.as_ref()) {
+        let are_same_ways = {
+            let plan = self.plans.borrow();
+            plan.mail == loaded.plan.mail && plan.endpoints == loaded.plan.endpoints
+        };
+        if !are_same_ways {
+            match notify::routes(loaded.plan.mail.as_ref(), &loaded.plan.endpoints) {
                 Ok(routes) => self.routes.send_replace(routes),
                 Err(error) => {
                     error!("refused to reload: {error}");

@@ -5,6 +5,8 @@
 //! never the loop. When the daemon shuts down, or a probe leaves the plan, its run is told to stop: it cleans up what it
 //! has made, if anything, and gives no outcome.
 
+mod tempo;
+
 use std::{
     collections::HashMap,
     sync::{
@@ -26,7 +28,12 @@ use tracing::{Instrument, debug_span};
 use crate::{
     clock::Clock,
     config::plan::{Channel, Plan, ProbePlan},
-    daemon::{pulse::Pulse, systemd::Watchdog},
+    daemon::{
+        lookout::Gate,
+        pulse::Pulse,
+        scheduler::tempo::{Paces, Tempo},
+        systemd::Watchdog,
+    },
     domain::{
         channel::ProbeKey,
         exhibit::Exhibit,
@@ -71,6 +78,8 @@ pub(crate) struct Connections {
     pub(crate) plans: watch::Receiver<Arc<Plan>>,
     /// Where outcomes go; closes when the scheduler ends.
     pub(crate) outcomes: mpsc::Sender<Observed>,
+    /// Where those wait that may have failed for want of a network of our own.
+    pub(crate) gate: Gate,
     /// Where it counts.
     pub(crate) metrics: Arc<Metrics>,
     /// Beats once per turn.
@@ -95,9 +104,12 @@ pub(crate) async fn run(connections: Connections, stop: CancellationToken) -> an
         wheel.pulse.beat(now);
         watchdog.feed(now);
         wheel.collect()?;
+        wheel.heed_hours(now);
         wheel.turn(now);
-        let wake_at =
-            [wheel.next_wake(), watchdog.next_at()].into_iter().flatten().fold(now + IDLE_MAX, Instant::min);
+        let wake_at = [wheel.next_wake(), wheel.next_opening(now), watchdog.next_at()]
+            .into_iter()
+            .flatten()
+            .fold(now + IDLE_MAX, Instant::min);
         let gathering = now < woken_by_runs_from;
         let wake_at =
             if gathering && !wheel.runs.is_empty() { wake_at.min(woken_by_runs_from) } else { wake_at };
@@ -128,6 +140,8 @@ struct Wheel {
     /// What sits in each of the schedule's slots, by the slot's index.
     seats: Vec<Option<Seat>>,
     slots: HashMap<Arc<ProbeKey>, Slot>,
+    /// Which probes run more rarely when their channel is closed.
+    tempo: Tempo,
     /// How often each probe has asked for people, also one that is not in the plan just now.
     tallies: HashMap<Arc<ProbeKey>, Tally>,
     runs: JoinSet<(Slot, Ending)>,
@@ -137,6 +151,7 @@ struct Wheel {
     lag: Spread,
     plans: watch::Receiver<Arc<Plan>>,
     outcomes: mpsc::Sender<Observed>,
+    gate: Gate,
     metrics: Arc<Metrics>,
     pulse: Arc<Pulse>,
     clock: Clock,
@@ -182,7 +197,7 @@ impl Drop for Weight {
 
 impl Wheel {
     fn new(connections: Connections, stop: CancellationToken) -> Self {
-        let Connections { plans, outcomes, metrics, pulse, clock } = connections;
+        let Connections { plans, outcomes, gate, metrics, pulse, clock } = connections;
         let since_epoch = Duration::try_from(clock.now().as_duration()).unwrap_or(Duration::ZERO);
         let skipped =
             Skip::ALL.map(|reason| metrics.instruments.runs_skipped.with_label_values(&[reason.as_str()]));
@@ -191,6 +206,7 @@ impl Wheel {
             origin: Instant::now(),
             seats: Vec::new(),
             slots: HashMap::new(),
+            tempo: Tempo::default(),
             tallies: HashMap::new(),
             runs: JoinSet::new(),
             runs_max: 0,
@@ -199,6 +215,7 @@ impl Wheel {
             lag: metrics.instruments.scheduler_lag.clone(),
             plans,
             outcomes,
+            gate,
             metrics,
             pulse,
             clock,
@@ -223,6 +240,22 @@ impl Wheel {
         }
     }
 
+    /// Changes the pace of probes whose channel has opened or closed.
+    fn heed_hours(&mut self, now: Instant) {
+        let now = now - self.origin;
+        for turned in self.tempo.turned(self.clock.now()) {
+            self.schedule.change(turned.slot, turned.pace, now);
+            if turned.opened {
+                self.schedule.hasten(turned.slot, now);
+            }
+        }
+    }
+
+    /// When a channel opens or closes next.
+    fn next_opening(&self, now: Instant) -> Option<Instant> {
+        self.tempo.next_in(self.clock.now()).and_then(|wait| now.checked_add(wait))
+    }
+
     fn next_wake(&mut self) -> Option<Instant> {
         self.schedule.next_wake().map(|at| self.origin + at)
     }
@@ -243,19 +276,13 @@ impl Wheel {
         let Some(seat) = &self.seats[slot.index()] else { return };
         let weight = Weight::put_on(seat);
         let span = debug_span!("run", probe = %seat.plan.key);
-        let look = look(
-            Arc::clone(&seat.plan),
-            due_at,
-            self.lag.clone(),
-            self.clock,
-            self.outcomes.downgrade(),
-            seat.stop.clone(),
-        );
-        let run = async move {
-            let ending = look.await;
-            drop(weight);
-            (slot, ending)
+        let delivery = Delivery {
+            outcomes: self.outcomes.downgrade(),
+            gate: self.gate.clone(),
+            stop: seat.stop.clone(),
         };
+        let look = look(Arc::clone(&seat.plan), due_at, self.lag.clone(), self.clock, weight, delivery);
+        let run = async move { (slot, look.await) };
         self.runs.spawn(run.instrument(span));
     }
 
@@ -292,11 +319,14 @@ impl Wheel {
         let now = self.origin.elapsed();
         self.runs_max = plan.runs_max;
         self.runs_per_host_max = plan.runs_per_host_max;
+        let wall = self.clock.now();
+        self.tempo = Tempo::default();
         let mut hosts = self.hosts_in_use();
         let mut before = std::mem::take(&mut self.slots);
         for channel in plan.channels.values() {
             for probe in channel.probes.values() {
-                let pace = pace(channel, probe);
+                let paces = paces(channel, probe);
+                let pace = paces.as_ref().map_or_else(|| pace(channel, probe), |paces| paces.at(wall));
                 let slot = match before.remove(&probe.key) {
                     Some(slot) => {
                         self.schedule.change(slot, pace, now);
@@ -304,6 +334,9 @@ impl Wheel {
                     }
                     None => self.schedule.insert(&probe.key, pace, now),
                 };
+                if let Some(paces) = paces {
+                    self.tempo.add(slot, paces, wall);
+                }
                 self.seat(slot, probe, &mut hosts);
             }
         }
@@ -340,39 +373,74 @@ impl Wheel {
     }
 }
 
-/// One run and the delivery of its outcome.
+/// By what way the outcome of a run gets to the evaluator.
+struct Delivery {
+    outcomes: mpsc::WeakSender<Observed>,
+    gate: Gate,
+    /// Tells the run to stop.
+    stop: CancellationToken,
+}
+
+impl Delivery {
+    /// Delivers an outcome, once it is known whether our own network was well; says what the schedule needs to know.
+    async fn deliver(self, mut observed: Observed, began: Instant) -> Ending {
+        let Self { outcomes, gate, stop } = self;
+        let ended = Instant::now();
+        let passed = tokio::select! {
+            biased;
+            passed = gate.pass(&mut observed.outcome, began, ended) => passed,
+            () = stop.cancelled() => return Ending::Void,
+        };
+        if passed.is_break() {
+            return Ending::Void;
+        }
+        let ending = match observed.outcome.verdict {
+            Verdict::Ok | Verdict::Degraded(_) => Ending::Passed,
+            Verdict::Failed(_) => Ending::Failed,
+            Verdict::Inconclusive(_) => Ending::Void,
+        };
+        // Without its input the evaluator ends; a run that only cleans up must not keep it from that.
+        let Some(outcomes) = outcomes.upgrade() else { return Ending::Void };
+        tokio::select! {
+            biased;
+            sent = outcomes.send(observed) => match sent {
+                Ok(()) => ending,
+                // The evaluator has ended, and the whole daemon ends with it.
+                Err(_) => Ending::Void,
+            },
+            () = stop.cancelled() => Ending::Void,
+        }
+    }
+}
+
+/// One run and the delivery of its outcome. It weighs on its hosts while it is made, and no longer.
 async fn look(
     plan: Arc<ProbePlan>,
     due_at: Instant,
     lag: Spread,
     clock: Clock,
-    outcomes: mpsc::WeakSender<Observed>,
-    stop: CancellationToken,
+    weight: Weight,
+    delivery: Delivery,
 ) -> Ending {
     lag.observe(due_at.elapsed().as_secs_f64());
+    let began = Instant::now();
     let key = Arc::clone(&plan.key);
-    let run = run::run(&*plan.probe, key, plan.timeout, clock, &plan.redactor, &stop);
-    let Some(Ended { outcome, exhibits, .. }) = run.await else { return Ending::Void };
-    let ending = match outcome.verdict {
-        Verdict::Ok | Verdict::Degraded(_) => Ending::Passed,
-        Verdict::Failed(_) => Ending::Failed,
-        Verdict::Inconclusive(_) => Ending::Void,
-    };
-    // Without its input the evaluator ends; a run that only cleans up must not keep it from that.
-    let Some(outcomes) = outcomes.upgrade() else { return Ending::Void };
-    tokio::select! {
-        biased;
-        sent = outcomes.send(Observed { fingerprint: plan.fingerprint, outcome, exhibits }) => match sent {
-            Ok(()) => ending,
-            // The evaluator has ended, and the whole daemon ends with it.
-            Err(_) => Ending::Void,
-        },
-        () = stop.cancelled() => Ending::Void,
-    }
+    let run = run::run(&*plan.probe, key, plan.timeout, clock, &plan.redactor, &delivery.stop);
+    let ended = run.await;
+    drop(weight);
+    let Some(Ended { outcome, exhibits, .. }) = ended else { return Ending::Void };
+    delivery.deliver(Observed { fingerprint: plan.fingerprint, outcome, exhibits }, began).await
 }
 
 /// A recheck follows as often as a verdict of dark still needs after the first failure.
 fn pace(channel: &Channel, probe: &ProbePlan) -> Pace {
     let at_most = channel.rules.dark_after.count.saturating_sub(1);
     Pace { every: probe.every, recheck: probe.recheck.map(|after| Recheck { after, at_most }) }
+}
+
+/// The paces of a probe that runs more rarely while its channel is closed. What fails then is not looked at again sooner.
+fn paces(channel: &Channel, probe: &ProbePlan) -> Option<Paces> {
+    let hours = Arc::clone(channel.hours.as_ref()?);
+    let every = channel.every_closed.filter(|every| *every > probe.every)?;
+    Some(Paces { open: pace(channel, probe), closed: Pace { every, recheck: None }, hours })
 }

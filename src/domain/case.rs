@@ -12,7 +12,7 @@ use crate::domain::{
     flapping::Flapping,
     happening::{Account, Happening},
     incident::{IncidentEvent, IncidentId, Severity},
-    notification::Route,
+    notification::{Recipient, Route},
     outcome::Failure,
     shared::{Shared, in_common},
 };
@@ -51,16 +51,20 @@ pub struct Case {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
     /// By which way.
-    #[serde(default = "by_mail")]
+    #[serde(default)]
     pub route: Route,
-    /// The address.
+    /// The address, as that of a [`Recipient`].
     pub recipient: String,
     /// The Message-ID of the first mail, to which all later ones reply.
     pub message_id: String,
 }
 
-fn by_mail() -> Route {
-    Route::Mail
+impl Told {
+    /// Who it is.
+    #[must_use]
+    pub fn recipient(&self) -> Recipient {
+        Recipient { route: self.route, address: self.recipient.clone() }
+    }
 }
 
 /// One incident of a case, as far as people are told of it.

@@ -42,6 +42,9 @@ const JOINS_WITHIN: Duration = Duration::from_secs(10 * 60);
 /// waits for the others, whatever they have in common.
 const STORM_FROM: usize = 5;
 
+/// So long after its last fall a storm takes in whatever falls next, also where little looks bad any more.
+const STORM_LASTS: Duration = Duration::from_secs(60);
+
 /// Of a thousand doors a few look bad at any time.
 const STORM_SHARE: usize = 50;
 
@@ -79,6 +82,8 @@ pub struct Door<'a> {
     pub kind: ChannelKind,
     /// Who is told.
     pub team: Option<&'a TeamId>,
+    /// The labels that the operator gave it.
+    pub labels: &'a BTreeMap<String, String>,
     /// What it stands on.
     pub stands_on: BTreeSet<Shared>,
 }
@@ -299,9 +304,9 @@ impl<'a> Desk<'a> {
         }
         let suspects = Suspects::of(world);
         let is_storm = suspects.count() + openings.len() >= suspects.storm_from();
-        let storm = self.book.cases.values().find(|kept| {
-            kept.case.is_storm && is_storm && kept.joined_at + JOINS_WITHIN > self.now.monotonic
-        });
+        let lasts = if is_storm { JOINS_WITHIN } else { STORM_LASTS };
+        let now = self.now.monotonic;
+        let storm = self.book.cases.values().find(|kept| kept.case.is_storm && kept.joined_at + lasts > now);
         if let Some(storm) = storm {
             let id = storm.case.id.clone();
             for (owed, member) in openings {
@@ -315,7 +320,11 @@ impl<'a> Desk<'a> {
                 || suspects.touch(cluster.iter().map(|(_, member)| member));
             !others || oldest + HOLD_MAX <= self.now.monotonic
         };
-        let mut clusters: Vec<_> = clusters(openings).into_iter().filter(ready).collect();
+        let mut clusters = clusters(openings);
+        // In a storm what is told of one is told of all that are held.
+        if !(is_storm && clusters.iter().any(ready)) {
+            clusters.retain(ready);
+        }
         let is_storm = clusters.len() > CAUSES_MAX;
         if is_storm {
             clusters = vec![clusters.into_iter().flatten().collect()];

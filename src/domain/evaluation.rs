@@ -9,6 +9,7 @@
 //! nothing; if it was bad when it fell silent, the channel is unknown rather than better.
 
 mod evidence;
+mod opening;
 mod personas;
 mod waits;
 
@@ -17,10 +18,12 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::opening::Opening;
 use crate::domain::{
     channel::{ProbeKey, ProbeName},
     evaluation::{
         evidence::{Beginning, Effect, ProbeEvidence, Turned},
+        opening::Gate,
         personas::{Finding, findings},
     },
     outcome::{Failure, Outcome, Phase, Reason},
@@ -200,8 +203,10 @@ pub struct ChannelState {
     /// The change proposed last, until it is adopted or the evidence calls for it no more.
     // Boxed: it is large, and of most channels there is none.
     proposed: Option<Box<Transition>>,
-    /// While the channel is unknown: what it was when it was bad last, if it was.
+    /// While the channel is unknown or closed: what it was when it was bad last, if it was.
     before_unknown: Option<Outage>,
+    /// Whether it is open, as far as was said.
+    gate: Gate,
     /// No proposal can arise before this moment unless a probe turns.
     settled_until: Duration,
 }
@@ -214,16 +219,17 @@ impl ChannelState {
     }
 
     /// A channel as it was last committed, with the outage of its incident if one stands. Its probes begin in this
-    /// state, and need full evidence to leave it; where it is unknown, they begin in the outage, in doubt.
+    /// state, and need full evidence to leave it; where it is unknown or closed, they begin in the outage, in doubt.
     #[must_use]
     pub fn restore(state: State, since: Timestamp, outage: Option<Outage>) -> Self {
-        let before_unknown = outage.filter(|_| state == State::Unknown);
+        let before_unknown = outage.filter(|_| is_unseen(state));
         Self {
             state,
             since,
             probes: Vec::new(),
             proposed: None,
             before_unknown,
+            gate: Gate::default(),
             settled_until: Duration::ZERO,
         }
     }
@@ -257,10 +263,13 @@ impl ChannelState {
     /// after it.
     pub fn record(&mut self, outcome: &Outcome, rules: &Rules, now: Duration) {
         let name = &outcome.probe.probe;
-        if let Ok(index) = self.probes.binary_search_by(|known| known.key.probe.cmp(name))
-            // That a persona is served says something of the others, also where it is no news of its own.
-            && (self.probes[index].record(outcome, rules, now) == Effect::Turned || name.persona().is_some())
-        {
+        let Ok(index) = self.probes.binary_search_by(|known| known.key.probe.cmp(name)) else { return };
+        if !self.gate.counts(outcome, now) {
+            self.probes[index].witness(outcome);
+            return;
+        }
+        // That a persona is served says something of the others, also where it is no news of its own.
+        if self.probes[index].record(outcome, rules, now) == Effect::Turned || name.persona().is_some() {
             self.settled_until = Duration::ZERO;
         }
     }
@@ -274,7 +283,7 @@ impl ChannelState {
         if now.monotonic < self.settled_until {
             return None;
         }
-        let target = self.weigh(now.monotonic);
+        let target = if self.gate.is_closed() { State::Closed } else { self.weigh(now.monotonic) };
         self.proposed = (target != self.state).then(|| Box::new(self.transition_to(target, now)));
         if self.proposed.is_none() {
             self.settled_until = self.next_silence(now.monotonic);
@@ -284,7 +293,7 @@ impl ChannelState {
 
     /// Takes a state as its own that has been committed.
     pub fn adopt(&mut self, state: State, since: Timestamp) {
-        self.before_unknown = self.outage().filter(|_| state == State::Unknown);
+        self.before_unknown = self.outage().filter(|_| is_unseen(state));
         self.state = state;
         self.since = since;
         self.proposed = None;
@@ -352,7 +361,7 @@ impl ChannelState {
         let (state, since) =
             self.proposed.as_ref().map_or((self.state, self.since), |next| (next.to, next.since));
         match self.outage() {
-            Some(outage) if state == State::Unknown => {
+            Some(outage) if is_unseen(state) => {
                 Beginning { state: outage.state, since: outage.since, in_doubt: true }
             }
             _ => Beginning { state, since, in_doubt: false },
@@ -363,8 +372,8 @@ impl ChannelState {
     fn outage(&self) -> Option<Outage> {
         match self.state {
             State::Degraded | State::Dark => Some(Outage { state: self.state, since: self.since }),
-            State::Unknown => self.before_unknown,
-            State::Up | State::Closed => None,
+            State::Unknown | State::Closed => self.before_unknown,
+            State::Up => None,
         }
     }
 
@@ -387,7 +396,8 @@ impl ChannelState {
     }
 
     fn transition_to(&self, target: State, now: Moment) -> Transition {
-        let at_once = Turned::without_run(now.wall);
+        let closes_at = self.gate.turned_at().filter(|_| target == State::Closed);
+        let at_once = Turned::without_run(closes_at.unwrap_or(now.wall));
         let deciding = self.deciding(target, now.monotonic);
         let turned = match deciding {
             // It has long been so, and shows only now that a worse probe has left the plan or has mended.
@@ -395,6 +405,8 @@ impl ChannelState {
             Some(probe) => probe.turned,
             None => at_once,
         };
+        // What was seen under maintenance is told of from its end on.
+        let opened_at = self.gate.turned_at().filter(|_| self.state == State::Closed);
         let restricted = self.restricted(deciding, target, now.monotonic);
         let failure = match target {
             State::Degraded if restricted.is_some() => restricted,
@@ -404,7 +416,7 @@ impl ChannelState {
         Transition {
             from: self.state,
             to: target,
-            at: turned.at,
+            at: opened_at.map_or(turned.at, |opened_at| turned.at.max(opened_at)),
             since: turned.since,
             evidence: Evidence {
                 probe: deciding.map(|probe| probe.key.clone()),
@@ -460,6 +472,11 @@ impl ChannelState {
         runs.drain(..surplus);
         runs
     }
+}
+
+/// Whether what the channel was before is still to be known in this state.
+fn is_unseen(state: State) -> bool {
+    matches!(state, State::Unknown | State::Closed)
 }
 
 /// Whether people must hear of a change to this state, whatever is seen until it is committed.

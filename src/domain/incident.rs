@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::{
     channel::ChannelId,
     evaluation::{Evidence, Outage, State},
+    notification::{Recipient, recipient},
 };
 
 /// An incident's id: unique for good, safe in a URL, a file name and a Message-ID; sorts by time of opening.
@@ -99,11 +100,13 @@ pub enum IncidentEvent {
     Sustained,
     /// Its channel does not flap any more.
     Steady,
+    /// It was none of a channel: the monitor itself saw nothing for a while, and sees again.
+    Blind,
 }
 
 impl IncidentEvent {
     /// Every event.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Opened,
         Self::Worsened,
         Self::Resolved,
@@ -114,6 +117,7 @@ impl IncidentEvent {
         Self::Digest,
         Self::Sustained,
         Self::Steady,
+        Self::Blind,
     ];
 
     /// The word used in metrics, columns and Message-IDs.
@@ -130,8 +134,20 @@ impl IncidentEvent {
             Self::Digest => "digest",
             Self::Sustained => "sustained",
             Self::Steady => "steady",
+            Self::Blind => "blind",
         }
     }
+}
+
+/// By what a mail is known: the same for the same incident, the same word of what happened, and the same recipient.
+pub(crate) fn message_id(
+    incident: &IncidentId,
+    word: &str,
+    recipient: &Recipient,
+    mail_host: &str,
+) -> String {
+    let identity = recipient::identity(recipient.route, &recipient.address);
+    format!("{incident}.{word}.{}@{mail_host}", fingerprint(&identity, 16))
 }
 
 /// The first `digits` hexadecimal digits of a text's SHA-256.

@@ -4,54 +4,30 @@
 //! Whatever is said is first laid out as a letter, then written as text and as HTML, so that the two parts of a mail
 //! never differ in what they say. Its first five lines tell somebody at night, on a phone, all that is needed to act.
 
+pub mod blind;
+pub mod facts;
 pub(crate) mod html;
 mod letter;
 mod phrases;
+pub mod recipient;
 mod tell;
 mod text;
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     case::{Case, Member},
-    channel::{ChannelId, ChannelKind, Location},
+    channel::{ChannelId, ChannelKind, Location, TeamId},
     evaluation::{State, Transition},
     flapping::Flapping,
     incident::{Incident, IncidentEvent, IncidentId},
+    notification::facts::Facts,
 };
 
-/// By what way a notification travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Route {
-    /// SMTP.
-    Mail,
-}
-
-impl Route {
-    /// Every route.
-    pub const ALL: &'static [Self] = &[Self::Mail];
-
-    /// The word used in metrics and columns.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Mail => "mail",
-        }
-    }
-}
-
-/// Somebody who is told, by one way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recipient {
-    /// By which way.
-    pub route: Route,
-    /// Where to: a mail address for [`Route::Mail`].
-    pub address: String,
-}
+pub use self::recipient::{Recipient, Route, Way};
 
 /// One message to one recipient.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +38,7 @@ pub struct Notification {
     pub event: IncidentEvent,
     /// By which way it goes.
     pub route: Route,
-    /// To whom: a mail address for [`Route::Mail`].
+    /// To whom: the address of a [`Recipient`].
     pub recipient: String,
     /// Derived from incident, event and recipient, without angle brackets: a copy is recognisable.
     pub message_id: String,
@@ -85,6 +61,8 @@ pub struct Content {
     pub html: String,
     /// What the window showed, as a JPEG, to which the HTML part refers as [`PICTURE_ID`].
     pub picture: Option<Vec<u8>>,
+    /// The same for machines.
+    pub facts: Facts,
 }
 
 /// What is known of a channel besides its evidence, as far as people are told.
@@ -98,6 +76,10 @@ pub struct Subject<'a> {
     pub kind: ChannelKind,
     /// Where its probes run.
     pub location: &'a Location,
+    /// The team that is told.
+    pub team: Option<&'a TeamId>,
+    /// The labels that the operator gave it.
+    pub labels: &'a BTreeMap<String, String>,
     /// All other channels.
     pub neighbours: &'a [Neighbour],
     /// What is the same in every mail.
@@ -169,6 +151,8 @@ pub struct GroupNews<'a> {
     pub event: IncidentEvent,
     /// The case after it happened.
     pub case: &'a Case,
+    /// Title, kind and labels of each of its channels, where those are known.
+    pub plates: &'a [Option<(String, ChannelKind, BTreeMap<String, String>)>],
     /// Of the dependency that is the cause: its title, and whether its own probes find it broken.
     pub dependency: Option<(&'a str, Option<bool>)>,
     /// All other channels.
@@ -196,6 +180,8 @@ pub struct FlappingNews<'a> {
     pub title: &'a str,
     /// What sort of door it is.
     pub kind: ChannelKind,
+    /// The labels that the operator gave it.
+    pub labels: &'a BTreeMap<String, String>,
     /// Whether it is in the configuration.
     pub is_watched: bool,
     /// All other channels.
@@ -219,56 +205,85 @@ pub struct Absence<'a> {
     pub letterhead: Letterhead<'a>,
 }
 
+/// A channel that nothing was known of while the monitor could not see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unwatched {
+    /// Its id.
+    pub channel: ChannelId,
+    /// Its title for people.
+    pub title: String,
+    /// Since when it was unknown.
+    pub since: Timestamp,
+}
+
 impl Content {
     /// Writes what is to be said.
     #[must_use]
     pub fn compose(subject: &Subject<'_>, news: &News<'_>) -> Self {
         let picture = subject.proof.and_then(|proof| proof.picture).map(<[u8]>::to_vec);
-        Self { picture, ..Self::write(letter::Letter::lay_out(subject, news)) }
+        Self { picture, ..Self::write(letter::Letter::lay_out(subject, news), Facts::of(subject, news)) }
     }
 
     /// Writes what is to be said of several channels at once.
     #[must_use]
     pub fn compose_group(news: &GroupNews<'_>) -> Self {
-        Self::write(letter::group::lay_out(news))
+        Self::write(letter::group::lay_out(news), Facts::of_group(news))
     }
 
     /// Writes what is to be said of a channel that flaps.
     #[must_use]
     pub fn compose_flapping(news: &FlappingNews<'_>) -> Self {
-        Self::write(letter::flapping::lay_out(news))
+        Self::write(letter::flapping::lay_out(news), Facts::of_flapping(news))
     }
 
     /// Writes that nobody looks for a recovery any more.
     #[must_use]
     pub fn withdraw(incident: &Incident, absence: &Absence<'_>, now: Timestamp) -> Self {
-        Self::write(letter::withdrawal::lay_out(incident, absence, now))
+        Self::write(letter::withdrawal::lay_out(incident, absence, now), Facts::of_absence(incident, absence))
+    }
+
+    /// Writes from when to when nothing was watched.
+    #[must_use]
+    pub fn blind(back: &blind::Return<'_>) -> Self {
+        let facts = Facts {
+            resolved_at: Some(back.until),
+            location: back.location.as_str().to_owned(),
+            link: back.letterhead.public_url.map(str::to_owned),
+            ..Facts::unknown(back.id(), IncidentEvent::Blind, back.blindness.began_at)
+        };
+        Self::write(letter::blind::lay_out(back), facts)
     }
 
     /// What is sent when the mail leaves `late` after it was decided: the same, with a first line that says so, from
     /// [`LATE_FROM`] on.
     #[must_use]
     pub fn sent_late(&self, late: Duration) -> Self {
-        if late < LATE_FROM {
-            return self.clone();
-        }
-        let line = format!("This mail is {} late; it says how things stood back then.", tell::span(late));
+        let Some(line) = late_notice("mail", late) else { return self.clone() };
         Self {
             subject: self.subject.clone(),
             text: text::with_notice(&self.text, &line),
             html: html::with_notice(&self.html, &line),
             picture: self.picture.clone(),
+            facts: self.facts.clone(),
         }
     }
 
-    fn write(letter: letter::Letter) -> Self {
+    fn write(letter: letter::Letter, facts: Facts) -> Self {
         Self {
             text: text::write(&letter),
             html: html::write(&letter),
             subject: letter.subject,
             picture: None,
+            facts,
         }
     }
+}
+
+/// What is said of a message that leaves late; none of one that is in time.
+#[must_use]
+pub fn late_notice(what: &str, late: Duration) -> Option<String> {
+    let notice = || format!("This {what} is {} late; it says how things stood back then.", tell::span(late));
+    (late >= LATE_FROM).then(notice)
 }
 
 /// By this the HTML part refers to the picture of a mail.

@@ -10,6 +10,7 @@ use crate::domain::{
     channel::{ChannelId, ChannelKind, ProbeName},
     evaluation::State,
     incident::IncidentId,
+    maintenance::Announced,
     outcome::{Failure, Reason},
 };
 
@@ -18,6 +19,8 @@ use crate::domain::{
 pub struct Snapshot {
     /// One entry per configured channel.
     pub channels: Vec<Arc<ChannelView>>,
+    /// The windows of maintenance under way, then those to come.
+    pub maintenance: Arc<[Arc<Announced>]>,
 }
 
 /// One channel at one moment.
@@ -35,6 +38,10 @@ pub struct ChannelView {
     pub since: Timestamp,
     /// The open incident, if there is one.
     pub incident: Option<IncidentId>,
+    /// When it opens, if it is outside its published hours.
+    pub opens_at: Option<Timestamp>,
+    /// The window of maintenance that it is under, if it is under one.
+    pub maintenance: Option<Arc<Announced>>,
     /// The latest failure while the channel is not up.
     pub failure: Option<Failure>,
     /// Its probes, in the order of their names.

@@ -46,6 +46,8 @@ pub struct Instruments {
     pub store_degraded: IntGauge,
     /// Whether not one probe can look, by cause.
     pub blind: IntGaugeVec,
+    /// Whether each sentinel answered when it was asked last, by its name.
+    pub sentinel_up: IntGaugeVec,
     registry: Registry,
 }
 
@@ -76,6 +78,7 @@ impl Instruments {
             ),
             store_degraded: keep(&registry, IntGauge::with_opts(opts(metrics::STORE_DEGRADED))),
             blind: keep(&registry, IntGaugeVec::new(opts(metrics::BLIND), &["cause"])),
+            sentinel_up: keep(&registry, IntGaugeVec::new(opts(metrics::SENTINEL_UP), &["sentinel"])),
             registry,
         }
     }

@@ -3,22 +3,33 @@
 //! password, a broken certificate or a relay that is closed to us delays mail and loses none.
 
 mod compose;
+pub mod fallback;
 mod session;
 mod stream;
 mod tls;
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use bytes::Bytes;
-use lettre::{address::Address, message::Mailbox};
+use lettre::{
+    address::Address,
+    message::{Mailbox, Mailboxes},
+};
 use tokio::time::timeout;
 
-use self::session::{Session, Stage, Trouble};
+use self::{
+    compose::Headers,
+    session::{Passed, Session, Stage, Trouble},
+};
 use crate::{
-    domain::{notification::Notification, outcome::Detail},
+    domain::{
+        notification::{Notification, recipient::Addressees},
+        outcome::Detail,
+    },
     notify::{Delivery, Notifier, RestFuture, SendFuture},
     secret::{Redactor, Secret},
 };
@@ -108,7 +119,13 @@ pub struct MailRoute {
     redactor: Redactor,
     /// The connection left open by the last mail. Whoever sends takes it out and puts it back.
     idle: Mutex<Option<Session>>,
+    /// Of mails to several addresses that some have and some not yet, who has it. A restart forgets it, and those have it
+    /// twice then.
+    has_it: Mutex<BTreeMap<String, BTreeSet<Address>>>,
 }
+
+/// So many mails are remembered that some have and some not yet.
+const HALF_DELIVERED_MAX: usize = 1_000;
 
 impl MailRoute {
     /// A route through a server; nothing is connected yet.
@@ -122,24 +139,65 @@ impl MailRoute {
             MailSecurity::Tls | MailSecurity::StartTls => Some(tls::Tls::new(&server)?),
         };
         let redactor = Redactor::new(server.credentials.as_ref().map(|(_, password)| password));
-        Ok(Self { server, from, tls, limits, redactor, idle: Mutex::default() })
+        Ok(Self { server, from, tls, limits, redactor, idle: Mutex::default(), has_it: Mutex::default() })
     }
 
-    async fn try_once(&self, notification: &Notification, late: Duration) -> Result<String, Trouble> {
-        let to: Mailbox = notification
-            .recipient
-            .parse()
-            .map_err(|_| Trouble::with_address("the recipient is not a mail address"))?;
-        if !(to.email.as_ref() as &str).is_ascii() {
-            return Err(Trouble::with_address("the recipient's address has letters outside ASCII"));
-        }
-        let message = compose::compose(notification, &self.from, &to, late)
+    async fn try_once(&self, notification: &Notification, late: Duration) -> Result<Delivery, Trouble> {
+        let headers = addressed(&notification.recipient)?;
+        let message = compose::compose(notification, &self.from, &headers, late)
             .map_err(|error| Trouble::with_address(&error.to_string()))?;
-        self.transfer(&to.email, &message).await
+        let everybody: BTreeSet<Address> = headers.everybody().cloned().collect();
+        let mut has_it = self.recall(&notification.message_id);
+        let left: Vec<Address> = everybody.difference(&has_it).cloned().collect();
+        let passed = self.transfer(&left, &message).await?;
+        if let [(_, trouble)] = &passed.refused[..]
+            && everybody.len() == 1
+        {
+            return Ok(self.delivery_of(trouble));
+        }
+        let refused: BTreeSet<&Address> = passed.refused.iter().map(|(address, _)| address).collect();
+        has_it.extend(left.iter().filter(|address| !refused.contains(address)).cloned());
+        Ok(self.sum_up(&notification.message_id, has_it, passed))
+    }
+
+    /// What has become of a mail to several addresses.
+    fn sum_up(&self, message_id: &str, has_it: BTreeSet<Address>, passed: Passed) -> Delivery {
+        let Passed { words, refused } = passed;
+        if refused.is_empty() {
+            self.remember(message_id, BTreeSet::new());
+            return Delivery::Accepted(self.say(&words.unwrap_or_default()));
+        }
+        let not_taken: Vec<String> =
+            refused.iter().map(|(address, trouble)| format!("{address}: {trouble}")).collect();
+        let not_taken = self.say(&format!("not taken for {}", not_taken.join("; ")));
+        let is_final =
+            |(_, trouble): &(Address, Trouble)| matches!(self.delivery_of(trouble), Delivery::Permanent(_));
+        if refused.iter().all(is_final) {
+            self.remember(message_id, BTreeSet::new());
+            return Delivery::Permanent(not_taken);
+        }
+        self.remember(message_id, has_it);
+        Delivery::Deferred(not_taken)
+    }
+
+    fn recall(&self, message_id: &str) -> BTreeSet<Address> {
+        let known = self.has_it.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(message_id).cloned().unwrap_or_default()
+    }
+
+    fn remember(&self, message_id: &str, has_it: BTreeSet<Address>) {
+        let mut known = self.has_it.lock().unwrap_or_else(PoisonError::into_inner);
+        known.remove(message_id);
+        if !has_it.is_empty() {
+            if known.len() >= HALF_DELIVERED_MAX {
+                known.pop_first();
+            }
+            known.insert(message_id.to_owned(), has_it);
+        }
     }
 
     /// Sends over the connection left open; if that one has gone stale meanwhile, over a new one.
-    async fn transfer(&self, to: &Address, message: &[u8]) -> Result<String, Trouble> {
+    async fn transfer(&self, to: &[Address], message: &[u8]) -> Result<Passed, Trouble> {
         if let Some(mut session) = self.take_idle() {
             match session.deliver(&self.from.email, to, message).await {
                 Err(trouble) if trouble.stage == Stage::Sender => {}
@@ -152,7 +210,12 @@ impl MailRoute {
         self.put_back(session, result)
     }
 
-    fn put_back(&self, session: Session, result: Result<String, Trouble>) -> Result<String, Trouble> {
+    fn delivery_of(&self, trouble: &Trouble) -> Delivery {
+        let place = format!("{}:{}: {trouble}", self.server.host, self.server.port);
+        trouble.delivery(self.say(&place))
+    }
+
+    fn put_back<T>(&self, session: Session, result: Result<T, Trouble>) -> Result<T, Trouble> {
         if session.is_usable() {
             *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
         }
@@ -175,13 +238,7 @@ impl Notifier for MailRoute {
             let result = timeout(self.limits.whole, self.try_once(notification, late))
                 .await
                 .unwrap_or_else(|_| Err(Trouble::unfinished(self.limits.whole)));
-            match result {
-                Ok(words) => Delivery::Accepted(self.say(&words)),
-                Err(trouble) => {
-                    let place = format!("{}:{}: {trouble}", self.server.host, self.server.port);
-                    trouble.delivery(self.say(&place))
-                }
-            }
+            result.unwrap_or_else(|trouble| self.delivery_of(&trouble))
         })
     }
 
@@ -192,4 +249,20 @@ impl Notifier for MailRoute {
             }
         })
     }
+}
+
+/// Who stands in To and Cc.
+fn addressed(recipient: &str) -> Result<Headers, Trouble> {
+    let read = |text: &str| -> Result<Mailboxes, Trouble> {
+        text.parse().map_err(|_| Trouble::with_address("the recipient is not a mail address"))
+    };
+    let Addressees { to, cc } = Addressees::read(recipient);
+    let headers = Headers { to: read(to)?, cc: cc.map(read).transpose()? };
+    if headers.everybody().any(|address| !(address.as_ref() as &str).is_ascii()) {
+        return Err(Trouble::with_address("the recipient's address has letters outside ASCII"));
+    }
+    if headers.everybody().next().is_none() {
+        return Err(Trouble::with_address("the recipient is not a mail address"));
+    }
+    Ok(headers)
 }

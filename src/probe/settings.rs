@@ -17,7 +17,7 @@ use crate::{
         transport::Transport,
     },
     secret::Sources,
-    setting::{At, Problem, Span},
+    setting::{At, Problem, Span, SpanOrOff},
 };
 
 /// A probe runs at most this often.
@@ -42,8 +42,8 @@ pub struct ProbeSettings {
     /// The deadline of one run, at most "120s"; at most "30m" for a journey that waits with `until`, and for a chat
     /// or a browser that waits for people.
     pub timeout: Option<At<Span>>,
-    /// How soon a failed run is followed by another.
-    pub recheck: Option<At<Span>>,
+    /// How soon a failed run is followed by another, or "off".
+    pub recheck: Option<At<SpanOrOff>>,
     /// As whom it runs: the ids of personas, "guest" for nobody in particular. It runs once as each, and is judged by all
     /// of them together.
     #[serde(default)]

@@ -43,7 +43,7 @@ use self::{
     meter::Wire,
     prepared::{HostAddress, Prepared, Target},
     redirect::Trail,
-    resolve::Resolver,
+    resolve::{Family, Resolver},
     talk::{Reply, Spoken},
     tls::{Clients, Identity, IdentityError, Version},
 };
@@ -100,6 +100,31 @@ impl Transport {
     /// Says which PEM text cannot be used.
     pub fn client(&self, identity: &Identity, version: Version) -> Result<Arc<tls::Client>, IdentityError> {
         self.clients.client(identity, version)
+    }
+
+    /// Whether the name servers answer when they are asked for a name, as every run asks them; that it does not exist is
+    /// an answer.
+    ///
+    /// # Errors
+    /// What came in place of an answer. There is no limit of time.
+    pub async fn ask_for(&self, name: &str) -> Result<(), Broken> {
+        match self.resolver.addresses(name, Family::Any).await {
+            Ok(_) => Ok(()),
+            Err(Broken::Failed(failure)) if failure.reason == Reason::DnsNxdomain => Ok(()),
+            Err(broken) => Err(broken),
+        }
+    }
+
+    /// Whether anybody answers at an address; that nobody listens there is an answer too. Nothing is sent.
+    ///
+    /// # Errors
+    /// What came in place of an answer. There is no limit of time.
+    pub async fn knock(address: SocketAddr) -> Result<(), Broken> {
+        match connect::connect(&[address]).await {
+            Ok(_) => Ok(()),
+            Err(Broken::Failed(failure)) if failure.reason == Reason::ConnectRefused => Ok(()),
+            Err(broken) => Err(broken),
+        }
     }
 
     /// Makes a request and follows it to its answer.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::domain::{
     incident::{IncidentEvent, IncidentId},
-    notification::{Content, Notification, Route},
+    notification::{Content, Notification, Route, Way, facts::Facts},
 };
 
 /// The longest anybody postpones a notification. One that is due later than this from now was written before the
@@ -50,47 +50,81 @@ pub struct Backlog {
 }
 
 impl Store {
-    /// The notifications due on a route, in the order in which they became due, at most `limit`.
+    /// The notifications due on a way, in the order in which they became due, at most `limit`.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn due(&self, route: Route, now: Timestamp, limit: u32) -> Result<Vec<Due>, StoreError> {
+    pub async fn due(&self, way: impl Into<Way>, now: Timestamp, limit: u32) -> Result<Vec<Due>, StoreError> {
+        let Way { route, endpoint } = way.into();
         self.call("read the outbox", move |handle| {
             handle
                 .connection
                 .prepare_cached(
-                    "SELECT id, tries, incident, event, route, recipient, message_id, in_reply_to, created_at, subject, text, html, picture
+                    "SELECT id, tries, incident, event, route, recipient, message_id, in_reply_to, created_at, subject, text, html, picture,
+                            facts
                      FROM outbox AS it
                      WHERE status = 'pending' AND route = ?1 AND (due_at <= ?2 OR due_at > ?3)
+                       AND (?5 IS NULL OR recipient = ?5)
                        AND NOT EXISTS (
                            SELECT 1 FROM outbox AS earlier
                            WHERE earlier.status = 'pending' AND earlier.incident = it.incident
                              AND earlier.recipient = it.recipient AND earlier.route = it.route AND earlier.id < it.id)
                      ORDER BY due_at, id LIMIT ?4",
                 )?
-                .query_map(params![route.as_str(), now.as_millisecond(), horizon(now), limit], read_due)?
+                .query_map(
+                    params![route.as_str(), now.as_millisecond(), horizon(now), limit, endpoint],
+                    read_due,
+                )?
                 .collect()
         })
         .await
     }
 
-    /// When the next notification of a route will be due; none if none is pending.
+    /// The last notification of each incident that is open, of those that an Alertmanager has been told of, at most
+    /// `limit`.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn next_due_at(&self, route: Route) -> Result<Option<Timestamp>, StoreError> {
+    pub async fn standing(&self, alertmanager: &str, limit: u32) -> Result<Vec<Notification>, StoreError> {
+        let recipient = alertmanager.to_owned();
+        self.call("read the outbox", move |handle| {
+            handle
+                .connection
+                .prepare_cached(
+                    "SELECT it.id, tries, it.incident, event, route, recipient, message_id, in_reply_to, created_at, subject, text, html, picture,
+                            facts
+                     FROM alert_case JOIN outbox AS it
+                       ON it.route = 'alertmanager' AND it.recipient = ?1 AND it.incident = alert_case.id
+                     WHERE alert_case.closed_at IS NULL AND it.status = 'delivered'
+                       AND it.id = (
+                           SELECT max(id) FROM outbox AS last
+                           WHERE last.route = 'alertmanager' AND last.recipient = ?1 AND last.incident = it.incident)
+                     LIMIT ?2",
+                )?
+                .query_map(params![recipient, limit], |row| read_due(row).map(|due| due.notification))?
+                .collect()
+        })
+        .await
+    }
+
+    /// When the next notification of a way will be due; none if none is pending.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn next_due_at(&self, way: impl Into<Way>) -> Result<Option<Timestamp>, StoreError> {
+        let Way { route, endpoint } = way.into();
         self.call("read the outbox", move |handle| {
             handle
                 .connection
                 .prepare_cached(
                     "SELECT min(due_at) FROM outbox AS it
-                     WHERE status = 'pending' AND route = ?1
+                     WHERE status = 'pending' AND route = ?1 AND (?2 IS NULL OR recipient = ?2)
                        AND NOT EXISTS (
                            SELECT 1 FROM outbox AS earlier
                            WHERE earlier.status = 'pending' AND earlier.incident = it.incident
                              AND earlier.recipient = it.recipient AND earlier.route = it.route AND earlier.id < it.id)",
                 )?
-                .query_row([route.as_str()], |row| row.get::<_, Option<i64>>(0))?
+                .query_row(params![route.as_str(), endpoint], |row| row.get::<_, Option<i64>>(0))?
                 .map(moment)
                 .transpose()
         })
@@ -165,18 +199,57 @@ impl Store {
         .await
     }
 
-    /// Makes everything pending on a route due at once: the route works again.
+    /// Makes everything pending on a way due at once: it works again.
     ///
     /// # Errors
     /// When the store cannot be written; the notifications are due as before then.
-    pub async fn hasten(&self, route: Route, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn hasten(&self, way: impl Into<Way>, now: Timestamp) -> Result<(), StoreError> {
+        let Way { route, endpoint } = way.into();
         self.transact("hasten the outbox", move |transaction| {
             transaction
                 .prepare_cached(
-                    "UPDATE outbox SET due_at = ?2 WHERE status = 'pending' AND route = ?1 AND due_at > ?2",
+                    "UPDATE outbox SET due_at = ?2
+                     WHERE status = 'pending' AND route = ?1 AND due_at > ?2 AND (?3 IS NULL OR recipient = ?3)",
                 )?
-                .execute(params![route.as_str(), now.as_millisecond()])?;
+                .execute(params![route.as_str(), now.as_millisecond(), endpoint])?;
             Ok(())
+        })
+        .await
+    }
+
+    /// The ways on which something is pending, each endpoint by itself.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn pending_endpoints(&self) -> Result<Vec<Way>, StoreError> {
+        self.call("read the outbox", |handle| {
+            let mut query = handle.connection.prepare_cached(
+                "SELECT DISTINCT recipient FROM outbox WHERE status = 'pending' AND route = ?",
+            )?;
+            let mut ways = Vec::new();
+            for &route in Route::ALL.iter().filter(|route| **route != Route::Mail) {
+                let endpoints = query.query_map([route.as_str()], |row| row.get::<_, String>(0))?;
+                for endpoint in endpoints {
+                    ways.push(Way::to(route, &endpoint?));
+                }
+            }
+            Ok(ways)
+        })
+        .await
+    }
+
+    /// Gives up everything pending on a way that is no more; says how much that was.
+    ///
+    /// # Errors
+    /// When the store cannot be written; the notifications are pending as before then.
+    pub async fn abandon(&self, way: Way, at: Timestamp, why: &'static str) -> Result<usize, StoreError> {
+        self.transact("give up what is pending for an endpoint", move |transaction| {
+            transaction
+                .prepare_cached(
+                    "UPDATE outbox SET status = 'given_up', settled_at = ?3, answer = ?4, picture = NULL
+                     WHERE status = 'pending' AND route = ?1 AND recipient = ?2",
+                )?
+                .execute(params![way.route.as_str(), way.endpoint, at.as_millisecond(), why])
         })
         .await
     }
@@ -207,12 +280,14 @@ impl Store {
 /// Puts a notification into the outbox; one with a Message-ID already there is left alone.
 pub(super) fn enqueue(transaction: &Transaction<'_>, notification: &Notification) -> rusqlite::Result<()> {
     let created_at = notification.created_at.as_millisecond();
+    let facts = serde_json::to_string(&notification.content.facts)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     transaction
         .prepare_cached(
             "INSERT INTO outbox
                  (message_id, incident, event, route, recipient, in_reply_to, created_at, subject, text, html, picture,
-                  due_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                  facts, due_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT (message_id) DO NOTHING",
         )?
         .execute(params![
@@ -227,6 +302,7 @@ pub(super) fn enqueue(transaction: &Transaction<'_>, notification: &Notification
             notification.content.text,
             notification.content.html,
             notification.content.picture,
+            facts,
             created_at,
         ])?;
     Ok(())
@@ -235,15 +311,23 @@ pub(super) fn enqueue(transaction: &Transaction<'_>, notification: &Notification
 fn read_due(row: &Row<'_>) -> rusqlite::Result<Due> {
     let event: String = row.get(3)?;
     let route: String = row.get(4)?;
+    let incident = IncidentId(row.get(2)?);
+    let event = IncidentEvent::ALL
+        .into_iter()
+        .find(|known| known.as_str() == event)
+        .ok_or_else(|| unreadable(3, "an unknown event"))?;
+    let created_at = moment(row.get(8)?)?;
+    let facts: Option<String> = row.get(13)?;
+    let facts = match facts {
+        Some(facts) => serde_json::from_str(&facts).map_err(|error| unreadable(13, &error.to_string()))?,
+        None => Facts::unknown(incident.clone(), event, created_at),
+    };
     Ok(Due {
         id: NotificationId(row.get(0)?),
         tries: row.get(1)?,
         notification: Notification {
-            incident: IncidentId(row.get(2)?),
-            event: IncidentEvent::ALL
-                .into_iter()
-                .find(|known| known.as_str() == event)
-                .ok_or_else(|| unreadable(3, "an unknown event"))?,
+            incident,
+            event,
             route: Route::ALL
                 .iter()
                 .copied()
@@ -252,12 +336,13 @@ fn read_due(row: &Row<'_>) -> rusqlite::Result<Due> {
             recipient: row.get(5)?,
             message_id: row.get(6)?,
             in_reply_to: row.get(7)?,
-            created_at: moment(row.get(8)?)?,
+            created_at,
             content: Content {
                 subject: row.get(9)?,
                 text: row.get(10)?,
                 html: row.get(11)?,
                 picture: row.get(12)?,
+                facts,
             },
         },
     })

@@ -109,6 +109,26 @@ const STEPS: &[&str] = &[
         'told_at', record ->> '$.confirmed_at')
     FROM incident WHERE resolved_at IS NULL;
 ",
+    "
+    CREATE TABLE blindness (
+        began_at  INTEGER PRIMARY KEY,
+        ended_at  INTEGER,
+        causes    TEXT NOT NULL,
+        sentinels TEXT NOT NULL
+    ) STRICT;
+",
+    "
+    CREATE TABLE maintenance (
+        id       TEXT PRIMARY KEY,
+        from_at  INTEGER NOT NULL,
+        until_at INTEGER NOT NULL,
+        record   TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
+    "
+    ALTER TABLE outbox ADD COLUMN facts TEXT;
+    CREATE INDEX outbox_alerts ON outbox (recipient, incident, id) WHERE route = 'alertmanager';
+",
 ];
 
 /// Brings the layout up to date, each step in a transaction of its own.

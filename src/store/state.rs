@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Store, StoreError, casebook};
+use super::{Store, StoreError, blindness, casebook, maintenance};
 use crate::domain::{
     case::Case,
     channel::{ChannelId, ProbeKey},
@@ -15,6 +15,8 @@ use crate::domain::{
     evaluation::State,
     happening::Happening,
     incident::Incident,
+    maintenance::Stint,
+    network::Blindness,
 };
 
 /// What the store knows of the time before a restart.
@@ -28,6 +30,10 @@ pub struct Remembered {
     pub owed: Vec<Happening>,
     /// How often each probe has asked for people today.
     pub asked: HashMap<ProbeKey, u32>,
+    /// The time without sight that was not over.
+    pub blindness: Option<Blindness>,
+    /// Windows of maintenance that were begun, extended or ended by command.
+    pub maintenance: Vec<Stint>,
 }
 
 /// One channel as it was last committed.
@@ -56,6 +62,7 @@ impl Store {
             let mut remembered = Remembered {
                 cases: casebook::open_cases(connection)?,
                 owed: casebook::owed(connection)?,
+                maintenance: maintenance::load(connection)?,
                 ..Remembered::default()
             };
             while let Some(row) = rows.next()? {
@@ -69,6 +76,7 @@ impl Store {
                 let since = moment(row.get(2)?)?;
                 remembered.channels.insert(ChannelId::new(&id), RememberedChannel { state, since, incident });
             }
+            remembered.blindness = blindness::open(connection)?;
             Ok(remembered)
         })
         .await

@@ -3,6 +3,8 @@
 
 use std::fmt::Write;
 
+use jiff::Timestamp;
+
 use crate::domain::{
     evaluation::State,
     notification::html::escaped,
@@ -51,6 +53,7 @@ fn push_channel(page: &mut String, view: &ChannelView) {
             view.since.strftime("%Y-%m-%d %H:%M:%S UTC")
         ),
     );
+    push_closed(page, view);
     let Some(failure) = &view.failure else { return };
     let mut why = failure.step.as_ref().map(|step| format!("{}, ", Detail::new(step))).unwrap_or_default();
     let _infallible = write!(why, "{}: {}", failure.stage, failure.reason);
@@ -61,6 +64,25 @@ fn push_channel(page: &mut String, view: &ChannelView) {
         let _infallible = write!(why, "; {}", failure.detail.as_str());
     }
     push(page, format_args!("<dd>{}</dd>\n", escaped(&why)));
+}
+
+/// When a closed channel is to be open again, and what was announced.
+fn push_closed(page: &mut String, view: &ChannelView) {
+    if let Some(opens_at) = view.opens_at {
+        push(page, format_args!("<dd>outside its hours, opens {}</dd>\n", minute(opens_at)));
+    }
+    if let Some(window) = &view.maintenance {
+        let announced =
+            if window.text.is_empty() { String::new() } else { format!(": {}", Detail::new(&window.text)) };
+        push(
+            page,
+            format_args!("<dd>maintenance until {}{}</dd>\n", minute(window.until), escaped(&announced)),
+        );
+    }
+}
+
+fn minute(at: Timestamp) -> impl std::fmt::Display {
+    at.strftime("%Y-%m-%d %H:%M UTC")
 }
 
 /// What a person must look at first.

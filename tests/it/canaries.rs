@@ -4,6 +4,7 @@
 //! the list of processes. That nothing is found counts only because every canary has come to its target, and because
 //! masks stand where the targets' echoes were.
 
+mod endpoints;
 mod parrot;
 mod places;
 mod search;

@@ -14,11 +14,13 @@ use serde_json::Value;
 
 use crate::loopback::certificates::Authority;
 
-/// The variables that the shipped `probes.toml` refers to.
-const SHIPPED_SECRETS: [(&str, &str); 3] = [
+/// The variables that the shipped `probes.toml` and the examples of the documentation refer to.
+const SHIPPED_SECRETS: [(&str, &str); 5] = [
     ("SMTP_PASSWORD", "a-password-of-some-length"),
     ("HOTLINE_API_KEY", "a-key-of-some-length"),
     ("AGENTS_API_TOKEN", "a-token-of-some-length"),
+    ("SLACK_WEBHOOK", "https://hooks.slack.example/services/T000/B000/XXXX"),
+    ("PAGERDUTY_ROUTING_KEY", "a-key-of-some-length"),
 ];
 
 /// Every fixture of a directory: its files, and the `probes.toml` of its subdirectories.
@@ -343,6 +345,31 @@ fn the_plan_says_what_the_file_says() {
     assert_eq!(plan.boot.listen, "[::1]:9899".parse().unwrap());
     assert_eq!(plan.boot.store, Path::new("/var/lib/lamplighter/lamplighter.db"));
     assert_eq!((plan.runs_max, plan.runs_per_host_max), (500, 10));
+    assert_eq!(plan.network.mail_after.as_secs(), 300);
+    let sentinels: Vec<String> = plan
+        .network
+        .sentinels
+        .iter()
+        .map(|one| {
+            format!(
+                "{} {} {} {:?}/{:?}",
+                one.name,
+                one.kind.as_str(),
+                one.sentinel.target(),
+                one.every,
+                one.timeout
+            )
+        })
+        .collect();
+    assert_eq!(
+        sentinels,
+        [
+            "names resolver example.com 10s/3s",
+            "router gateway 10.0.0.1:53 5s/2s",
+            "far address 192.0.2.7:443 5s/2s",
+            "other address [2001:db8::7]:443 5s/2s",
+        ]
+    );
     let mail = plan.mail.unwrap();
     assert_eq!((mail.host.as_str(), mail.port), ("mail.example.com", 2525));
     let (user, password) = mail.credentials.unwrap();

@@ -168,7 +168,7 @@ impl House {
 
     fn begin(&mut self) {
         let route: Arc<dyn Notifier> = Arc::clone(&self.server) as _;
-        let (_, routes) = watch::channel(Routes::from([(Route::Mail, route)]));
+        let (_, routes) = watch::channel(Routes::from([(Route::Mail.into(), route)]));
         let (bell, metrics) = (Arc::clone(&self.bell), Arc::clone(&self.metrics));
         let dispatcher = Dispatcher::new(self.store.clone(), routes, bell, self.clock, metrics);
         self.tasks.spawn(dispatcher.run(self.stop.clone()));

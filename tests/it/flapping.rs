@@ -16,7 +16,7 @@ use lamplighter::domain::{
     evaluation::{ChannelState, Moment, Quorum, Rules, State, Watched},
     flapping::{FALLS_KEPT, SUSTAINED_EVERY},
     incident::{Incident, IncidentEvent},
-    notification::Notification,
+    notification::{Notification, Recipient},
     outcome::{Detail, Failure, Outcome, Reason, Stage, Verdict},
     shared::Shared,
 };
@@ -100,6 +100,7 @@ impl Play {
         let seats: Vec<Seat> = doors.iter().map(seat).collect();
         let doorway = |_: &Seat| Doorway {
             title: "A door".to_owned(),
+            labels: BTreeMap::new(),
             kind: ChannelKind::Chat,
             team: TeamId::new("oncall"),
             stands_on: BTreeSet::from([Shared::Host("shop.example.com".into())]),
@@ -108,7 +109,7 @@ impl Play {
         };
         let world = Neighbourhood {
             doors: seats.iter().map(|seat| (seat.id.clone(), doorway(seat))).collect(),
-            teams: BTreeMap::from([(TeamId::new("oncall"), vec!["oncall@example.com".to_owned()])]),
+            teams: BTreeMap::from([(TeamId::new("oncall"), vec![Recipient::mail("oncall@example.com")])]),
             confirmation: Duration::from_secs(watch.confirmation()),
             ..Neighbourhood::default()
         };

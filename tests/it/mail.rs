@@ -215,7 +215,7 @@ enum Kind {
 fn kind(delivery: &Delivery) -> Kind {
     match delivery {
         Delivery::Deferred(_) => Kind::Deferred,
-        Delivery::Transient(_) => Kind::Transient,
+        Delivery::Transient(_) | Delivery::Busy(..) => Kind::Transient,
         Delivery::Permanent(_) => Kind::Permanent,
         Delivery::Accepted(words) => panic!("accepted: {words}"),
     }

@@ -1,7 +1,8 @@
 //! The mails as they are read, golden: text and HTML of every situation, and what must hold for each of them.
 
+mod blind;
 mod groups;
-mod situations;
+pub mod situations;
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -11,7 +12,7 @@ use lamplighter::domain::{
     decision::Decision,
     evaluation::State,
     incident::IncidentEvent,
-    notification::Content,
+    notification::{Content, Recipient},
     outcome::{Phase, PhaseKind, Reason, Stage},
 };
 use scraper::{Html, Selector};
@@ -35,6 +36,7 @@ fn mails() -> BTreeMap<&'static str, Content> {
     mails.extend(news());
     mails.extend(oddities());
     mails.extend(groups::mails().into_iter().filter(|(name, _)| *name != "group-of-a-thousand"));
+    mails.extend(blind::mails());
     mails
 }
 
@@ -266,6 +268,7 @@ fn the_first_five_lines_say_everything_and_fit() {
         let is_other_news = name.starts_with("recovery")
             || name.starts_with("flapping")
             || name == "group-is-over"
+            || name.starts_with("blind-")
             || ["degraded", "withdrawn"].contains(&name);
         assert!(lines[0].starts_with("DARK since 03:") || is_other_news);
         assert!(lines[1].starts_with("Customers: "), "{name}: {lines:?}");
@@ -361,7 +364,7 @@ fn a_mail_sent_soon_does_not_say_that_it_is_late() {
 
 #[test]
 fn a_withdrawal_ends_the_incident_and_goes_to_those_who_were_told_in_their_thread() {
-    let recipients = ["anna@example.com".to_owned(), "bert@example.com".to_owned()];
+    let recipients = ["anna@example.com", "bert@example.com"].map(Recipient::mail);
     let told = Situation { recipients: recipients.to_vec(), ..Situation::chat() };
     let opened = told.opened(State::Dark);
     let story = told.withdrawn(&opened, 3_900, 4_500);
@@ -371,7 +374,7 @@ fn a_withdrawal_ends_the_incident_and_goes_to_those_who_were_told_in_their_threa
     assert_eq!(incident.as_ref().unwrap().resolved_at, Some(now));
     let mails = &story.announcement.notifications;
     for ((mail, first), recipient) in mails.iter().zip(&opened.announcement.notifications).zip(&recipients) {
-        assert_eq!(&mail.recipient, recipient);
+        assert_eq!((mail.route, &mail.recipient), (recipient.route, &recipient.address));
         assert_eq!(mail.in_reply_to.as_ref(), Some(&first.message_id));
         assert_ne!(mail.message_id, first.message_id);
     }

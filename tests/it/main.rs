@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
+mod blind;
 mod browser;
 mod canaries;
 mod certificates;
@@ -13,19 +14,24 @@ mod delivery;
 mod demo;
 mod demo_inbox;
 mod demo_support_centre;
+mod descriptors;
+mod detection;
 mod dispatcher;
 mod evidence;
 mod flapping;
+mod hooks;
 mod hostile;
 mod house;
 mod http;
 mod journey;
 mod kill;
+mod lanes;
 mod logins;
 mod loopback;
 mod mail;
 mod mail_exim;
 mod mails;
+mod maintenance;
 mod neighbourhood;
 mod network;
 mod operations;
@@ -36,6 +42,7 @@ mod probe;
 mod prometheus;
 mod readme;
 mod reload;
+mod routes;
 mod run;
 mod running;
 mod samples;

@@ -13,7 +13,7 @@ use lamplighter::domain::{
     channel::{ChannelId, ChannelKind, Location, TeamId},
     evaluation::State,
     happening::Doorplate,
-    notification::{Letterhead, Neighbour, Recipient, Route},
+    notification::{Letterhead, Neighbour, Recipient},
     shared::Shared,
 };
 
@@ -23,6 +23,7 @@ pub struct Doorway {
     pub title: String,
     pub kind: ChannelKind,
     pub team: TeamId,
+    pub labels: BTreeMap<String, String>,
     pub stands_on: BTreeSet<Shared>,
     pub state: State,
     pub is_suspect: bool,
@@ -32,7 +33,7 @@ pub struct Doorway {
 pub struct Neighbourhood {
     pub doors: BTreeMap<ChannelId, Doorway>,
     /// Who is told.
-    pub teams: BTreeMap<TeamId, Vec<String>>,
+    pub teams: BTreeMap<TeamId, Vec<Recipient>>,
     /// Whether a dependency is found broken, where it has probes of its own.
     pub dependencies: BTreeMap<ChannelId, Option<bool>>,
     /// Given instead of what the doors say.
@@ -62,11 +63,6 @@ pub fn doorplate(title: &str, kind: ChannelKind) -> Doorplate {
     Doorplate { title: title.to_owned(), kind, team: Some(TeamId::new("oncall")) }
 }
 
-/// A mail address.
-pub fn by_mail(address: &str) -> Recipient {
-    Recipient { route: Route::Mail, address: address.to_owned() }
-}
-
 impl World for Neighbourhood {
     fn door(&self, channel: &ChannelId) -> Option<Door<'_>> {
         let door = self.doors.get(channel)?;
@@ -74,13 +70,13 @@ impl World for Neighbourhood {
             title: &door.title,
             kind: door.kind,
             team: Some(&door.team),
+            labels: &door.labels,
             stands_on: door.stands_on.clone(),
         })
     }
 
     fn recipients(&self, team: &TeamId) -> Vec<Recipient> {
-        let addresses = self.teams.get(team).into_iter().flatten();
-        addresses.map(|address| by_mail(address)).collect()
+        self.teams.get(team).cloned().unwrap_or_default()
     }
 
     fn doors(&self) -> usize {

@@ -12,7 +12,7 @@ use lamplighter::{
         evaluation::{Evidence, State, Transition},
         happening::{Account, Happening},
         incident::{Incident, IncidentEvent, IncidentId, Severity},
-        notification::{Content, Notification, Route},
+        notification::{Content, Notification, Route, facts::Facts},
     },
     store::{Store, StoreError},
 };
@@ -43,6 +43,7 @@ pub fn notification(incident: &str, event: IncidentEvent, recipient: &str, at: T
             text: "The chat button does nothing.\n".to_owned(),
             html: "<p>The chat button does nothing.</p>\n".to_owned(),
             picture: None,
+            facts: Facts::unknown(IncidentId(incident.to_owned()), event, at),
         },
     }
 }

@@ -18,8 +18,9 @@ use lamplighter::domain::{
     channel::{ChannelId, ChannelKind, ProbeKey, ProbeName, TeamId},
     contact::Contact,
     decision::{Decision, Kept, decide},
-    evaluation::{ChannelState, Moment, Quorum, Rules, State, Waiting, Watched},
+    evaluation::{ChannelState, Moment, Opening, Quorum, Rules, State, Waiting, Watched},
     incident::{Incident, IncidentEvent},
+    notification::Recipient,
     outcome::{Detail, Failure, Inconclusive, InconclusiveReason, Outcome, Reason, Stage, Verdict},
     shared::Shared,
 };
@@ -63,6 +64,12 @@ struct Scenario {
     /// So many seconds pass after the last run.
     #[serde(default)]
     after: u64,
+    /// From which to which second it is outside the hours of every channel.
+    #[serde(default)]
+    out_of_hours: Vec<(u64, u64)>,
+    /// From which to which second every channel is under maintenance.
+    #[serde(default)]
+    maintenance: Vec<(u64, u64)>,
     /// `second channel from -> to`, then what is told to whom.
     expected: Vec<String>,
 }
@@ -174,6 +181,15 @@ impl Scenario {
         }
     }
 
+    fn opening_at(&self, second: u64) -> Opening {
+        let is_in = |spans: &[(u64, u64)]| spans.iter().any(|(from, to)| (*from..*to).contains(&second));
+        match (is_in(&self.out_of_hours), is_in(&self.maintenance)) {
+            (true, _) => Opening::OutOfHours,
+            (false, true) => Opening::Maintenance,
+            (false, false) => Opening::Open,
+        }
+    }
+
     fn recipients_at(&self, second: u64) -> Vec<String> {
         let from = |key: &String| key.parse::<u64>().unwrap();
         let current =
@@ -215,6 +231,7 @@ impl Scenario {
                 if self.restarts.contains(&second) {
                     seat.restart(self.every, now);
                 }
+                seat.state.attend(self.opening_at(second), now);
                 if second.is_multiple_of(self.every) {
                     self.run_probes(seat, (second / self.every) as usize, now);
                 }
@@ -244,6 +261,7 @@ impl Scenario {
             title: "A door".to_owned(),
             kind: ChannelKind::Chat,
             team: TeamId::new("oncall"),
+            labels: BTreeMap::new(),
             stands_on: self
                 .stands_on
                 .get(seat.id.as_str())
@@ -259,7 +277,10 @@ impl Scenario {
             (ChannelId::new(id), Some(is_dark))
         };
         Neighbourhood {
-            teams: BTreeMap::from([(TeamId::new("oncall"), self.recipients_at(second))]),
+            teams: BTreeMap::from([(
+                TeamId::new("oncall"),
+                self.recipients_at(second).into_iter().map(Recipient::mail).collect(),
+            )]),
             doors: seats.iter().map(|seat| (seat.id.clone(), doorway(seat))).collect(),
             dependencies: self.dependencies.iter().map(dependency).collect(),
             ..Neighbourhood::default()

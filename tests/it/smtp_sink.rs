@@ -57,6 +57,7 @@ impl Fault {
 #[derive(Clone, Debug)]
 pub struct Taken {
     pub from: String,
+    /// For whom it was taken, with commas.
     pub to: String,
     pub message_id: String,
     /// The mail, dots unstuffed.
@@ -313,7 +314,7 @@ async fn session(
     if session.answer(Step::Connect, "220 sink.test ESMTP").await? != Next::Proceed {
         return Ok(());
     }
-    let (mut from, mut to) = (String::new(), String::new());
+    let (mut from, mut to) = (String::new(), Vec::new());
     while let Some(line) = session.line().await? {
         let verb = line.get(..4).unwrap_or(&line).to_ascii_uppercase();
         let next = match verb.as_str() {
@@ -336,14 +337,19 @@ async fn session(
             }
             "MAIL" => {
                 from = address(&line);
+                to.clear();
                 session.answer(Step::Mail, "250 ok").await?
             }
             "RCPT" => {
-                to = address(&line);
-                let own = state.lock().unwrap().recipients.get(&to).cloned();
-                session.answer(Step::Rcpt, own.as_deref().unwrap_or("250 ok")).await?
+                let one = address(&line);
+                let own = state.lock().unwrap().recipients.get(&one).cloned();
+                let right = own.as_deref().unwrap_or("250 ok");
+                if right.starts_with('2') {
+                    to.push(one);
+                }
+                session.answer(Step::Rcpt, right).await?
             }
-            "DATA" => take(&mut session, &from, &to, news).await?,
+            "DATA" => take(&mut session, &from, &to.join(", "), news).await?,
             "QUIT" => {
                 session.say("221 goodbye").await?;
                 Next::End

@@ -5,7 +5,10 @@ use std::{fs, process::Output};
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::smtp_sink::{Fault, Protection, Sink, Step};
+use crate::{
+    hooks::{Hooks, Manner},
+    smtp_sink::{Fault, Protection, Sink, Step},
+};
 
 fn configuration(port: u16) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
@@ -85,4 +88,39 @@ async fn a_team_that_does_not_exist_is_met_with_the_nearest_one() {
     assert_eq!(code, Some(1));
     assert_eq!(complaint, "there is no team \"onkall\"; did you mean oncall?\n");
     assert_eq!(sink.connects(), 0);
+}
+
+#[tokio::test]
+async fn webhooks_are_told_of_a_test_and_of_its_end_and_mails_go_by_the_fallback_if_it_is_asked_for() {
+    let (first, second) = (Sink::start(Protection::None).await, Sink::start(Protection::None).await);
+    let hooks = Hooks::start().await;
+    let directory = configuration(first.port());
+    let path = directory.path().join("probes.toml");
+    let text = fs::read_to_string(&path).unwrap().replace(
+        "[team.oncall]",
+        &format!(
+            "[mail.fallback]\nsmtp = \"smtp+plain://127.0.0.1:{}\"\n[webhook.ops]\nurl = \"{}\"\n\
+             [team.oncall]\nwebhook = [\"ops\"]",
+            second.port(),
+            hooks.url("/")
+        ),
+    );
+    fs::write(&path, text).unwrap();
+    let (code, printed, _) = said(&test_mail(&directory, "oncall").await);
+    assert!(
+        printed.ends_with("taken    webhook ops: 200 ok\ntaken    webhook ops, end of the test: 200 ok\n"),
+        "{printed}"
+    );
+    assert_eq!((code, first.taken_count(), second.taken_count()), (Some(0), 2, 0));
+    let told: Vec<_> = hooks.requests().iter().map(|request| request.json()).collect();
+    let events = told.iter().map(|event| event["type"].as_str().unwrap());
+    assert_eq!(events.collect::<Vec<_>>(), ["incident.opened", "incident.resolved"]);
+    assert_eq!(told[0]["data"]["incident"], told[1]["data"]["incident"]);
+
+    hooks.behave(Manner::Say("403 No", "", "wrong key".to_owned()));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lamplighter"));
+    command.args(["test-mail", "oncall", "--fallback", "--config"]).arg(&path);
+    let (code, printed, _) = said(&command.output().await.unwrap());
+    assert!(printed.contains("refused  webhook ops: 403 wrong key"), "{printed}");
+    assert_eq!((code, first.taken_count(), second.taken_count()), (Some(1), 2, 2));
 }

@@ -7,12 +7,15 @@ use expect_test::expect_file;
 use lamplighter::{
     domain::{
         channel::{ChannelId, ChannelKind},
+        command::Command as Order,
         evaluation::State,
+        maintenance::{Announced, Scope, Standing, WindowId},
         outcome::{Detail, Failure, Reason, Stage},
         snapshot::{ChannelView, Snapshot},
     },
     metrics::{FAMILIES, Family, Kind},
-    web::{Source, router},
+    secret::Secret,
+    web::{AnswerFuture, Source, router},
 };
 use reqwest::StatusCode;
 use serde_json::json;
@@ -124,6 +127,7 @@ async fn a_daemon_at_work_has_a_sample_of_every_metric_there_is() {
         )
     };
     let config = "[monitor]\nlisten = \"127.0.0.1:0\"\n".to_owned()
+        + &format!("[[sentinel]]\nname = \"near\"\naddress = \"{}\"\n", target.address)
         + &door("shop", format!("url = \"https://{}/\", tls = {{ root_ca = \"ca.pem\" }}", shop.address))
         + &door("broken", format!("url = \"http://{}/broken\"", target.address))
         + &format!(
@@ -227,6 +231,14 @@ impl Source for Told {
     fn ready(&self) -> Result<(), String> {
         self.ready.clone()
     }
+
+    fn token(&self) -> Option<Secret> {
+        None
+    }
+
+    fn command(&self, command: Order) -> AnswerFuture {
+        panic!("nobody can give a command here: {command:?}")
+    }
 }
 
 /// Serves the pages of what is told, and asks for one.
@@ -263,8 +275,21 @@ fn view(id: &str, title: &str, state: State, failure: Option<Failure>) -> Arc<Ch
         state,
         since: "2026-01-31T02:59:59Z".parse().unwrap(),
         incident: None,
+        opens_at: None,
+        maintenance: None,
         failure,
         probes: Vec::new(),
+    })
+}
+
+fn window(text: &str) -> Arc<Announced> {
+    Arc::new(Announced {
+        id: WindowId::new("move"),
+        standing: Standing::Active,
+        from: "2026-01-31T02:00:00Z".parse().unwrap(),
+        until: "2026-01-31T04:30:00Z".parse().unwrap(),
+        scope: Scope::default(),
+        text: text.to_owned(),
     })
 }
 
@@ -284,8 +309,20 @@ async fn the_first_page_shows_every_channel_the_worst_first_and_runs_nothing() {
         view("form", hostile, State::Degraded, Some(failure(Some(hostile), None, hostile))),
         view("help", "Help centre", State::Unknown, None),
         view("hotline", "Hotline", State::Dark, None),
+        Arc::new(ChannelView {
+            opens_at: Some("2026-02-02T07:00:00Z".parse().unwrap()),
+            ..ChannelView::clone(&view("night", "By night", State::Closed, None))
+        }),
+        Arc::new(ChannelView {
+            maintenance: Some(window(hostile)),
+            ..ChannelView::clone(&view("tickets", "Tickets", State::Closed, None))
+        }),
+        Arc::new(ChannelView {
+            maintenance: Some(window("")),
+            ..ChannelView::clone(&view("video", "Video", State::Closed, None))
+        }),
     ];
-    let snapshots = watch::Sender::new(Arc::new(Snapshot { channels }));
+    let snapshots = watch::Sender::new(Arc::new(Snapshot { channels, ..Snapshot::default() }));
     let (status, page) = ask(Told { snapshots, alive: Ok(()), ready: Ok(()) }, "/").await;
     assert_eq!(status, StatusCode::OK);
     assert!(!page.contains("<script"), "{page}");

@@ -11,6 +11,7 @@ use crate::{
         channel::ChannelId,
         evaluation::RunWord,
         latency::Window,
+        maintenance::Announced,
         snapshot::{ChannelView, ProbeView, Snapshot},
     },
 };
@@ -19,17 +20,19 @@ use crate::{
 pub(crate) struct Picture {
     sender: watch::Sender<Arc<Snapshot>>,
     views: HashMap<ChannelId, Arc<ChannelView>>,
+    maintenance: Arc<[Arc<Announced>]>,
 }
 
 impl Picture {
     /// A picture of nothing.
     pub(crate) fn new(sender: watch::Sender<Arc<Snapshot>>) -> Self {
-        Self { sender, views: HashMap::new() }
+        Self { sender, views: HashMap::new(), maintenance: Arc::default() }
     }
 
     /// Draws what has changed, if anybody looks.
-    pub(crate) fn draw(&mut self, roster: &mut Roster) {
-        let changed = roster.posts().iter().any(|post| post.changed);
+    pub(crate) fn draw(&mut self, roster: &mut Roster, maintenance: &Arc<[Arc<Announced>]>) {
+        let changed =
+            roster.posts().iter().any(|post| post.changed) || !Arc::ptr_eq(&self.maintenance, maintenance);
         if self.sender.receiver_count() == 0 || !(changed || self.views.len() != roster.posts().len()) {
             return;
         }
@@ -43,7 +46,8 @@ impl Picture {
             channels.push(drawn);
         }
         self.views = views;
-        self.sender.send_replace(Arc::new(Snapshot { channels }));
+        self.maintenance = Arc::clone(maintenance);
+        self.sender.send_replace(Arc::new(Snapshot { channels, maintenance: Arc::clone(maintenance) }));
     }
 }
 
@@ -55,6 +59,8 @@ fn view(post: &Post) -> ChannelView {
         state: post.state.state(),
         since: post.state.since(),
         incident: post.incident.as_ref().map(|incident| incident.id.clone()),
+        opens_at: post.gate.opens_at(),
+        maintenance: post.gate.maintenance.clone(),
         failure: post.state.failure().map(Cow::into_owned),
         probes: post.probes.iter().map(|lookout| probe_view(post, lookout)).collect(),
     }

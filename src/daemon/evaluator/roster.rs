@@ -15,6 +15,7 @@ use crate::{
     config::plan::{Channel, Plan, ProbePlan},
     daemon::evaluator::{
         absent::Absent,
+        gates::Gate,
         held::{Held, Weight},
     },
     domain::{
@@ -54,6 +55,8 @@ pub(crate) struct Post {
     pub(crate) plan: Arc<Channel>,
     /// Its judgement.
     pub(crate) state: ChannelState,
+    /// Whether it is open.
+    pub(crate) gate: Gate,
     /// Its open incident. Boxed: it is large, and most channels have none.
     pub(crate) incident: Option<Box<Incident>>,
     /// Its metrics.
@@ -191,7 +194,7 @@ impl Roster {
         &self.posts
     }
 
-    /// The channels, to mark them as drawn.
+    /// The channels, to mark them as drawn or to tell them whether they are open.
     pub(crate) fn posts_mut(&mut self) -> &mut [Post] {
         &mut self.posts
     }
@@ -256,6 +259,7 @@ impl Post {
             id: id.clone(),
             plan: Arc::clone(channel),
             state,
+            gate: Gate::default(),
             incident: incident.map(Box::new),
             series,
             probes: Vec::new(),
@@ -270,6 +274,9 @@ impl Post {
             let series = channel_series(&self.id, channel);
             series.inherit(&self.series);
             self.series = Arc::new(series);
+        }
+        if self.plan.hours != channel.hours {
+            self.gate.forget_hours();
         }
         self.plan = Arc::clone(channel);
         self.changed = true;
@@ -308,7 +315,9 @@ impl Post {
         let memory = memory(decision);
         if decision.event() == Some(IncidentEvent::Withdrawn) {
             // It came back while that was being committed; the state that it brought along is over.
+            let opening = self.state.opening();
             self.state = ChannelState::new(memory.since);
+            self.state.attend(opening, now);
             self.watch(now);
         } else {
             self.state.adopt(memory.state, memory.since);

@@ -3,13 +3,13 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use crate::{
-    config::plan::{Plan, ProbePlan},
+    config::plan::{Plan, ProbePlan, Team},
     daemon::evaluator::roster::{Post, Roster},
     domain::{
         casebook::{Dependency, Door, World},
         channel::{ChannelId, ChannelKind, Location, TeamId},
         evaluation::State,
-        notification::{Letterhead, Neighbour, Recipient, Route},
+        notification::{Letterhead, Neighbour, Recipient},
         shared::Shared,
     },
 };
@@ -29,13 +29,13 @@ impl World for Surroundings<'_> {
             title: &post.plan.title,
             kind: post.plan.kind,
             team: post.plan.team.as_ref(),
+            labels: &post.plan.labels,
             stands_on: stands_on(post),
         })
     }
 
     fn recipients(&self, team: &TeamId) -> Vec<Recipient> {
-        let mail = |address: &String| Recipient { route: Route::Mail, address: address.clone() };
-        self.plan.teams.get(team).map(|team| team.mail.iter().map(mail).collect()).unwrap_or_default()
+        self.plan.teams.get(team).map(Team::recipients).unwrap_or_default()
     }
 
     fn doors(&self) -> usize {
@@ -85,13 +85,17 @@ impl World for Surroundings<'_> {
     }
 
     fn letterhead(&self) -> Letterhead<'_> {
-        let plan = self.plan;
-        Letterhead {
-            mail_host: plan.mail.as_ref().map_or("localhost", |mail| host_of(&mail.from)),
-            public_url: plan.public_url.as_deref(),
-            time_zone: &plan.time_zone,
-            config: &plan.path,
-        }
+        letterhead(self.plan)
+    }
+}
+
+/// What is the same in every mail.
+pub(crate) fn letterhead(plan: &Plan) -> Letterhead<'_> {
+    Letterhead {
+        mail_host: plan.mail.as_ref().map_or("localhost", |mail| host_of(&mail.from)),
+        public_url: plan.public_url.as_deref(),
+        time_zone: &plan.time_zone,
+        config: &plan.path,
     }
 }
 

@@ -1,6 +1,8 @@
 //! The case of a channel that flaps alone: it stays open through the ups and downs, and people hear of them gathered.
 //! A channel that falls within a case of several is told with that case as ever.
 
+use std::collections::BTreeMap;
+
 use crate::domain::{
     case::Case,
     casebook::{
@@ -110,6 +112,7 @@ impl Writing<'_> {
             unreachable!("it is asked for the case of a channel that flaps, which has fallen")
         };
         let door = self.world.door(&last.channel);
+        let no_labels = BTreeMap::new();
         Content::compose_flapping(&FlappingNews {
             event,
             case,
@@ -117,6 +120,7 @@ impl Writing<'_> {
             last,
             title: door.as_ref().map_or(&flapping.door.title, |door| door.title),
             kind: door.as_ref().map_or(flapping.door.kind, |door| door.kind),
+            labels: door.as_ref().map_or(&no_labels, |door| door.labels),
             is_watched: door.is_some(),
             neighbours: &self.world.neighbours(&[&last.channel]),
             location: self.world.location(),

@@ -1,6 +1,6 @@
 //! What people are told of one case, and whom.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 
@@ -10,7 +10,7 @@ use crate::domain::{
     channel::ChannelId,
     evaluation::Moment,
     happening::{Account, Happening},
-    incident::{Incident, IncidentEvent, IncidentId, fingerprint},
+    incident::{Incident, IncidentEvent, message_id},
     notification::{Absence, Content, GroupNews, News, Notification, Proof, Recipient, Subject},
     shared::Shared,
 };
@@ -88,10 +88,14 @@ impl Writing<'_> {
                 Shared::Dependency(id) => self.world.dependency(id),
                 _ => None,
             });
+            let labels = |channel: &ChannelId| {
+                self.world.door(channel).map(|door| (door.title.to_owned(), door.kind, door.labels.clone()))
+            };
             Content::compose_group(&GroupNews {
                 event,
                 case,
                 dependency: dependency.as_ref().map(|dependency| (dependency.title, dependency.is_dark)),
+                plates: &concerned.iter().map(|channel| labels(channel)).collect::<Vec<_>>(),
                 neighbours: &neighbours,
                 location: self.world.location(),
                 letterhead: self.world.letterhead(),
@@ -117,11 +121,14 @@ impl Writing<'_> {
         };
         let door = self.world.door(&incident.channel);
         let neighbours = self.world.neighbours(&[&incident.channel]);
+        let no_labels = BTreeMap::new();
         let subject = Subject {
             channel: &incident.channel,
             title: door.as_ref().map_or(&happening.door.title, |door| door.title),
             kind: door.as_ref().map_or(happening.door.kind, |door| door.kind),
             location,
+            team: happening.door.team.as_ref(),
+            labels: door.as_ref().map_or(&no_labels, |door| door.labels),
             neighbours: &neighbours,
             letterhead,
             proof: bundle.as_ref().map(|bundle| Proof { bundle, picture: happening.picture() }),
@@ -146,10 +153,8 @@ impl Writing<'_> {
         let told_before = case.told.len();
         if !is_end(event) {
             for recipient in self.audience(case) {
-                let is_known =
-                    |told: &Told| told.recipient == recipient.address && told.route == recipient.route;
-                if !case.told.iter().any(is_known) {
-                    let message_id = message_id(&case.id, &word, &recipient.address, host);
+                if case.told.iter().all(|told| told.recipient() != recipient) {
+                    let message_id = message_id(&case.id, &word, &recipient, host);
                     let Recipient { route, address } = recipient;
                     case.told.push(Told { route, recipient: address, message_id });
                 }
@@ -164,7 +169,7 @@ impl Writing<'_> {
             event,
             route: told.route,
             recipient: told.recipient.clone(),
-            message_id: message_id(&case.id, &word, &told.recipient, host),
+            message_id: message_id(&case.id, &word, &told.recipient(), host),
             in_reply_to: (index < told_before).then(|| told.message_id.clone()),
             created_at: self.now,
             content: content.clone(),
@@ -219,13 +224,11 @@ fn word(event: IncidentEvent, case: &Case) -> String {
         IncidentEvent::Opened | IncidentEvent::Resolved | IncidentEvent::Withdrawn => true,
         IncidentEvent::Worsened => !case.is_group(),
         IncidentEvent::Flapping | IncidentEvent::Steady => true,
-        IncidentEvent::Spread | IncidentEvent::Eased | IncidentEvent::Digest | IncidentEvent::Sustained => {
-            false
-        }
+        IncidentEvent::Spread
+        | IncidentEvent::Eased
+        | IncidentEvent::Digest
+        | IncidentEvent::Sustained
+        | IncidentEvent::Blind => false,
     };
     if once { event.as_str().to_owned() } else { format!("{}-{}", event.as_str(), case.tellings) }
-}
-
-fn message_id(case: &IncidentId, word: &str, recipient: &str, mail_host: &str) -> String {
-    format!("{case}.{word}.{}@{mail_host}", fingerprint(recipient, 16))
 }

@@ -85,7 +85,7 @@ struct Look {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Saw {
+pub(super) enum Saw {
     /// Counts for nothing any more.
     Spent,
     Ok,
@@ -133,13 +133,7 @@ impl ProbeEvidence {
     }
 
     pub(super) fn record(&mut self, outcome: &Outcome, rules: &Rules, now: Duration) -> Effect {
-        let (word, saw) = match &outcome.verdict {
-            Verdict::Ok => (RunWord::Ok, Some(Saw::Ok)),
-            Verdict::Degraded(_) => (RunWord::Degraded, Some(Saw::Slow)),
-            Verdict::Failed(_) => (RunWord::Failed, Some(Saw::Failed)),
-            Verdict::Inconclusive(_) => (RunWord::Inconclusive, None),
-        };
-        self.remember(outcome, word);
+        let saw = self.witness(outcome);
         let Some(saw) = saw else { return Effect::Nothing };
         let broke_silence = self.is_silent(now);
         if broke_silence {
@@ -169,6 +163,26 @@ impl ProbeEvidence {
         };
         let turns = self.turn(saw, line, rules, outcome);
         if turns || broke_silence || dispels_doubt { Effect::Turned } else { Effect::Nothing }
+    }
+
+    /// Remembers a run, whether it counts or not; what it saw, if it could look.
+    pub(super) fn witness(&mut self, outcome: &Outcome) -> Option<Saw> {
+        let (word, saw) = match &outcome.verdict {
+            Verdict::Ok => (RunWord::Ok, Some(Saw::Ok)),
+            Verdict::Degraded(_) => (RunWord::Degraded, Some(Saw::Slow)),
+            Verdict::Failed(_) => (RunWord::Failed, Some(Saw::Failed)),
+            Verdict::Inconclusive(_) => (RunWord::Inconclusive, None),
+        };
+        self.remember(outcome, word);
+        saw
+    }
+
+    /// Nothing that was seen so far counts any more; the runs are still remembered.
+    pub(super) fn begin_anew(&mut self, beginning: Beginning, now: Duration) {
+        let watched =
+            Watched { key: Arc::clone(&self.key), silence: self.silence, fingerprint: self.fingerprint };
+        let recent = std::mem::take(&mut self.recent);
+        *self = Self { recent, ..Self::new(watched, beginning, now) };
     }
 
     /// Takes note of a wait for a person, if the rules have a line for such; whether it was in vain.

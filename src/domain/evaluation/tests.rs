@@ -457,4 +457,5 @@ fn what_is_remembered_of_a_probe_is_bounded() {
     assert!(size_of::<evidence::ProbeEvidence>() <= 384, "{}", size_of::<evidence::ProbeEvidence>());
 }
 
+mod opening;
 mod personas;

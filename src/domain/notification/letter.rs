@@ -1,6 +1,7 @@
 //! A mail before it is written: which facts, in which order. What may quote a target or the configuration is escaped
 //! here once, so that neither part can be bent by it.
 
+pub(super) mod blind;
 pub(super) mod flapping;
 pub(super) mod group;
 mod sections;

@@ -9,6 +9,11 @@ pub(super) fn clock(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string()
 }
 
+/// The time of day without its zone, and the day, to stand in a sentence: `03:04:12, Sat 21 Nov,`.
+pub(super) fn clock_and_day(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%H:%M:%S, %a %-d %b,").to_string()
+}
+
 /// The time of day with its zone, and the day where it is another one than that of `now`:
 /// `03:04:12 Europe/Berlin`.
 pub(super) fn moment(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {

@@ -198,6 +198,21 @@ fn a_changed_pace_keeps_place_and_run() {
 }
 
 #[test]
+fn a_probe_that_is_hastened_is_due_at_once_and_keeps_its_place() {
+    let mut schedule = Schedule::new(Duration::ZERO);
+    let slot = schedule.insert(&key(1), every(secs(30)), Duration::ZERO);
+    let first = schedule.next_wake().unwrap();
+    schedule.take_due(first);
+    schedule.finished(slot, first, Ending::Passed);
+    schedule.hasten(slot, first + secs(7));
+    assert_eq!(schedule.take_due(first + secs(7)), Some(Turn::Run { slot, due_at: first + secs(7) }));
+    assert_eq!(schedule.next_wake(), Some(first + secs(30)));
+    schedule.hasten(slot, first + secs(8));
+    let skipped = Turn::Skipped { slot, reason: Skip::StillRunning, turns: 1 };
+    assert_eq!(schedule.take_due(first + secs(8)), Some(skipped), "it never runs twice at once");
+}
+
+#[test]
 fn a_seat_given_up_is_not_mistaken_for_its_successor() {
     let mut schedule = Schedule::new(Duration::ZERO);
     let old = schedule.insert(&key(1), every(secs(30)), Duration::ZERO);

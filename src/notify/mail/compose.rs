@@ -8,9 +8,10 @@ use std::time::{Duration, SystemTime};
 
 use lettre::{
     Message,
+    address::Address,
     message::{
-        Attachment, Body, Mailbox, MultiPart, SinglePart,
-        header::{ContentTransferEncoding, ContentType, Date, HeaderName, HeaderValue},
+        Attachment, Body, Mailbox, Mailboxes, MultiPart, SinglePart,
+        header::{Cc, ContentTransferEncoding, ContentType, Date, HeaderName, HeaderValue, To},
     },
 };
 use sha2::{Digest, Sha256};
@@ -23,11 +24,24 @@ const SUBJECT_CHARS_MAX: usize = 200;
 /// The longest Message-ID sent; ours are far shorter.
 const ID_CHARS_MAX: usize = 900;
 
+/// Who stands in the mail.
+pub(super) struct Headers {
+    pub(super) to: Mailboxes,
+    pub(super) cc: Option<Mailboxes>,
+}
+
+impl Headers {
+    /// Everybody who is to have it.
+    pub(super) fn everybody(&self) -> impl Iterator<Item = &Address> {
+        self.to.iter().chain(self.cc.iter().flat_map(Mailboxes::iter)).map(|mailbox| &mailbox.email)
+    }
+}
+
 /// Writes the mail.
 pub(super) fn compose(
     notification: &Notification,
     from: &Mailbox,
-    to: &Mailbox,
+    headers: &Headers,
     late: Duration,
 ) -> Result<Vec<u8>, lettre::error::Error> {
     let content = notification.content.sent_late(late);
@@ -35,11 +49,14 @@ pub(super) fn compose(
     let mut builder = Message::builder()
         .header(Date::new(SystemTime::from(notification.created_at)))
         .from(from.clone())
-        .to(to.clone())
+        .mailbox(To::from(headers.to.clone()))
         .subject(subject(&content.subject))
         .message_id(Some(message_id))
         .raw_header(constant("Auto-Submitted", "auto-generated"))
         .raw_header(constant("X-Auto-Response-Suppress", "All"));
+    if let Some(cc) = &headers.cc {
+        builder = builder.mailbox(Cc::from(cc.clone()));
+    }
     if let Some(first) = &notification.in_reply_to {
         let first = format!("<{}>", id_of(first));
         builder = builder.in_reply_to(first.clone()).references(first);

@@ -133,6 +133,12 @@ impl Trouble {
         }
     }
 
+    /// Whether the server said it of this one recipient, not of us or of itself.
+    fn is_about_recipient(&self) -> bool {
+        self.stage == Stage::Recipient
+            && !matches!(self.delivery(String::new()), Delivery::Transient(_) | Delivery::Busy(..))
+    }
+
     /// Whether a 5xx says that there is no such address or that its mailbox takes no mail. Without an enhanced code
     /// only the codes that RFC 5321 keeps for that, in answer to the recipient, are taken for it.
     fn refuses_recipient(&self) -> bool {
@@ -169,6 +175,14 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.stage.as_str(), self.what)
     }
+}
+
+/// What has become of a mail that the server was ready to hear.
+pub(super) struct Passed {
+    /// The server's own words; none if it took the mail for nobody.
+    pub(super) words: Option<String>,
+    /// For whom it did not take it, and why.
+    pub(super) refused: Vec<(Address, Trouble)>,
 }
 
 /// A session that is logged in.
@@ -210,28 +224,44 @@ impl Session {
         Ok(Self { connection, limits, usable: true })
     }
 
-    /// Hands over one mail; on success the server's own words.
+    /// Hands over one mail; whom the server did not take it for is said, and harms nobody else.
     pub(super) async fn deliver(
         &mut self,
         from: &Address,
-        to: &Address,
+        to: &[Address],
         message: &[u8],
-    ) -> Result<String, Trouble> {
+    ) -> Result<Passed, Trouble> {
         let result = self.converse(from, to, message).await;
-        if let Err(trouble) = &result {
-            self.usable = trouble.code.is_some_and(|code| code != 421) && self.reset().await;
+        match &result {
+            Err(trouble) => {
+                self.usable = trouble.code.is_some_and(|code| code != 421) && self.reset().await;
+            }
+            Ok(Passed { words: None, .. }) => self.usable = self.reset().await,
+            Ok(_) => {}
         }
         result
     }
 
-    async fn converse(&mut self, from: &Address, to: &Address, message: &[u8]) -> Result<String, Trouble> {
+    async fn converse(&mut self, from: &Address, to: &[Address], message: &[u8]) -> Result<Passed, Trouble> {
         let limit = self.limits.command;
         let connection = &mut self.connection;
         step(Stage::Sender, limit, connection.command(Mail::new(Some(from.clone()), Vec::new()))).await?;
-        step(Stage::Recipient, limit, connection.command(Rcpt::new(to.clone(), Vec::new()))).await?;
+        let mut refused = Vec::new();
+        for address in to {
+            let command = connection.command(Rcpt::new(address.clone(), Vec::new()));
+            match step(Stage::Recipient, limit, command).await {
+                Ok(_) => {}
+                Err(trouble) if trouble.is_about_recipient() => refused.push((address.clone(), trouble)),
+                Err(trouble) => return Err(trouble),
+            }
+        }
+        if refused.len() == to.len() {
+            return Ok(Passed { words: None, refused });
+        }
         step(Stage::Data, limit, connection.command(Data)).await?;
         let reply = step(Stage::Content, limit, connection.message(message)).await?;
-        Ok(format!("{} {}", reply.code(), reply.message().collect::<Vec<_>>().join(" ")))
+        let words = format!("{} {}", reply.code(), reply.message().collect::<Vec<_>>().join(" "));
+        Ok(Passed { words: Some(words), refused })
     }
 
     async fn reset(&mut self) -> bool {

@@ -17,7 +17,7 @@ pub const WATCHED: usize = 18;
 pub const CORRUPT_KEY: usize = GENERATED;
 
 /// Where a canary stands.
-pub const PLACES: [(usize, &str); 26] = [
+pub const PLACES: [(usize, &str); 27] = [
     (1, "basic user"),
     (1, "basic user, for a page"),
     (2, "basic password"),
@@ -25,6 +25,7 @@ pub const PLACES: [(usize, &str); 26] = [
     (4, "query parameter"),
     (5, "form field"),
     (6, "bearer token"),
+    (6, "token of the API"),
     (7, "cookie"),
     (8, "text body"),
     (9, "authorization header"),
@@ -115,10 +116,12 @@ impl Vault {
             "[monitor]\nlisten = \"127.0.0.1:0\"\nresolver = [\"{}\"]\nruns_per_host_max = 500\n\
              [mail]\nfrom = \"l@example.com\"\nsmtp = \"smtp+plain://127.0.0.1:{smtp_port}\"\n\
              username = \"lamplighter\"\npassword = {}\n\
+             [api]\ntoken = {}\n\
              [team.all]\nmail = [\"oncall@example.com\"]\n\
              [defaults]\nevery = \"500ms\"\ndark_after = {{ failures = 2 }}\n",
             ways.names.address,
             self.reference(11),
+            self.reference(6),
         );
         for way in &ways.list {
             self.channel(&mut text, way, &ways.echo());

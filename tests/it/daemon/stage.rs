@@ -10,7 +10,7 @@ use std::{
 
 use lamplighter::{
     clock::Clock,
-    config::plan::{Boot, Channel, Plan, ProbePlan, Team},
+    config::plan::{Boot, Channel, NetworkPlan, Plan, ProbePlan, Team},
     daemon::{Daemon, Parts},
     domain::{
         channel::{ChannelId, ChannelKind, Location, ProbeKey, ProbeName, TeamId},
@@ -19,7 +19,7 @@ use lamplighter::{
         outcome::{Detail, Failure, Inconclusive, InconclusiveReason, Reason, Stage, Verdict},
     },
     evidence::EvidencePlan,
-    notify::{Delivery, Notifier, RestFuture, Routes, SendFuture},
+    notify::{Delivery, Endpoints, Notifier, RestFuture, Routes, SendFuture},
     probe::{Probe, Report, RunFuture, timeline::Timeline},
     store::Store,
 };
@@ -34,6 +34,8 @@ use tokio_util::sync::CancellationToken;
 pub enum Door {
     Works,
     Fails,
+    /// It breaks in this way.
+    Breaks(Stage, Reason),
     /// The monitor cannot look.
     Unseen,
     /// Nothing happens before the deadline.
@@ -86,6 +88,10 @@ impl PlayedDoor {
     }
 }
 
+fn failed(stage: Stage, reason: Reason, detail: &str) -> Verdict {
+    Verdict::Failed(Failure { stage, step: None, reason, cause: None, detail: Detail::new(detail) })
+}
+
 /// Counts itself out when the run ends or is dropped.
 struct Inside<'a>(&'a PlayedDoor);
 
@@ -112,13 +118,8 @@ impl Probe for PlayedDoor {
             sleep(takes).await;
             let verdict = match door {
                 Door::Works | Door::Hangs => Verdict::Ok,
-                Door::Fails => Verdict::Failed(Failure {
-                    stage: Stage::Expect,
-                    step: None,
-                    reason: Reason::Status,
-                    cause: None,
-                    detail: Detail::new("answered 500"),
-                }),
+                Door::Fails => failed(Stage::Expect, Reason::Status, "answered 500"),
+                Door::Breaks(stage, reason) => failed(stage, reason, ""),
                 Door::Unseen => Verdict::Inconclusive(Inconclusive {
                     reason: InconclusiveReason::MonitorLocal,
                     detail: Detail::new("no descriptors left"),
@@ -194,6 +195,8 @@ pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbeP
                 alert_on_degraded: false,
                 waiting: None,
             },
+            hours: None,
+            every_closed: None,
             probes: BTreeMap::from([(ProbeName::new("door"), Arc::new(probe))]),
         };
         (id, Arc::new(channel))
@@ -207,13 +210,20 @@ pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbeP
             evidence: EvidencePlan::in_directory("unused.evidence".into()),
         },
         mail: None,
+        endpoints: Endpoints::default(),
         public_url: None,
         time_zone: jiff::tz::TimeZone::UTC,
         runs_max: 1_000,
         runs_per_host_max: 1_000,
         dependencies: BTreeMap::new(),
+        network: NetworkPlan::default(),
+        api_token: None,
+        maintenance: Arc::default(),
         channels: channels.collect(),
-        teams: BTreeMap::from([(team, Team { mail: vec!["oncall@example.com".to_owned()] })]),
+        teams: BTreeMap::from([(
+            team,
+            Team { mail: vec!["oncall@example.com".to_owned()], ..Team::default() },
+        )]),
     }
 }
 
@@ -243,7 +253,7 @@ impl Play {
         let store = Store::open(&directory.join("play.db")).unwrap();
         let remembered = store.load().await.unwrap();
         let notifier: Arc<dyn Notifier> = mailbox.clone();
-        let routes = Routes::from([(Route::Mail, notifier)]);
+        let routes = Routes::from([(Route::Mail.into(), notifier)]);
         let stop = CancellationToken::new();
         let parts = Parts {
             plan: Arc::new(plan),

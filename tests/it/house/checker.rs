@@ -22,7 +22,8 @@ pub struct House {
 const GROUND: [&str; 4] = ["clock", "halt", "secret", "setting"];
 const EDGES: [&str; 6] = ["probe", "store", "evidence", "notify", "metrics", "web"];
 /// Dependencies that compute and do nothing else.
-const DOMAIN_MAY: [&str; 7] = ["hdrhistogram", "jiff", "regex", "schemars", "serde", "serde_json", "sha2"];
+const DOMAIN_MAY: [&str; 9] =
+    ["croner", "hdrhistogram", "jiff", "regex", "schemars", "serde", "serde_json", "sha2", "thiserror"];
 const DOMAIN_MUST_NOT: [&str; 8] = [
     "std::env",
     "std::fs",
@@ -37,7 +38,7 @@ const DOMAIN_MUST_NOT: [&str; 8] = [
 const ONLY_IN: [(&str, &[&str]); 10] = [
     ("rusqlite", &["store"]),
     ("lettre", &["notify", "setting"]),
-    ("hyper", &["probe", "web"]),
+    ("hyper", &["probe", "web", "notify"]),
     ("reqwest", &["probe"]),
     ("hickory_resolver", &["probe"]),
     ("prometheus", &["metrics"]),

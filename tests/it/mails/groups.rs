@@ -11,7 +11,7 @@ use lamplighter::domain::{
     decision::{Kept, decide},
     evaluation::{Evidence, Moment, Quorum, Rules, State, Transition},
     incident::Incident,
-    notification::Content,
+    notification::{Content, Recipient},
     outcome::{Failure, Reason, Stage},
     shared::Shared,
 };
@@ -32,12 +32,13 @@ impl Play {
             title: "A door".to_owned(),
             kind,
             team: TeamId::new("oncall"),
+            labels: BTreeMap::new(),
             stands_on: on.iter().cloned().collect::<BTreeSet<_>>(),
             state: State::Up,
             is_suspect: false,
         };
         let doors = doors.iter().map(|&(id, kind, on)| (ChannelId::new(id), doorway(kind, on))).collect();
-        let teams = BTreeMap::from([(TeamId::new("oncall"), vec!["oncall@example.com".to_owned()])]);
+        let teams = BTreeMap::from([(TeamId::new("oncall"), vec![Recipient::mail("oncall@example.com")])]);
         let world = Neighbourhood { doors, teams, ..Neighbourhood::default() };
         Self { world, book: Casebook::default(), standing: BTreeMap::new() }
     }

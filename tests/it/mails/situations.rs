@@ -12,9 +12,12 @@ use lamplighter::domain::{
     channel::{ChannelId, ChannelKind, ProbeKey, ProbeName, TeamId},
     decision::{Decision, Kept, decide, withdraw},
     evaluation::{Evidence, Moment, Quorum, RecentRun, Rules, RunWord, State, Transition},
-    notification::Neighbour,
+    happening::Doorplate,
+    notification::{Neighbour, Recipient},
     outcome::{Detail, Failure, Phase, PhaseKind, Reason, Stage},
 };
+
+use lamplighter::store::Store;
 
 use crate::neighbourhood::{Doorway, Neighbourhood, doorplate};
 
@@ -26,7 +29,7 @@ pub struct Situation {
     pub probe: &'static str,
     pub neighbours: Vec<Neighbour>,
     pub public_url: Option<&'static str>,
-    pub recipients: Vec<String>,
+    pub recipients: Vec<Recipient>,
     pub alert_on_degraded: bool,
     pub failure: Failure,
     pub phases: Vec<Phase>,
@@ -89,6 +92,14 @@ pub struct Story {
     pub announcement: Announcement,
 }
 
+impl Story {
+    /// Puts both into a store.
+    pub async fn commit(&self, store: &Store) {
+        store.commit(vec![self.decision.clone()]).await.unwrap();
+        store.announce(self.announcement.clone(), self.decision.since).await.unwrap();
+    }
+}
+
 impl Situation {
     /// A grey chat button, with two other doors.
     pub fn chat() -> Self {
@@ -103,7 +114,7 @@ impl Situation {
                 neighbour("ticket", "Ticket form", State::Up, false),
             ],
             public_url: Some("https://lamplighter.example.com/"),
-            recipients: vec!["oncall@example.com".to_owned()],
+            recipients: vec![Recipient::mail("oncall@example.com")],
             alert_on_degraded: false,
             failure: failure(
                 Stage::Expect,
@@ -145,7 +156,11 @@ impl Situation {
         let standing = before.and_then(|story| story.decision.incident.as_ref());
         let now = began() + Duration::from_secs(after);
         let channel = ChannelId::new(self.channel);
-        let kept = Kept { door: doorplate(&self.title, self.kind), bundle: None, picture: None };
+        let kept = Kept {
+            door: Doorplate { team: Some(TeamId::new("support")), ..doorplate(&self.title, self.kind) },
+            bundle: None,
+            picture: None,
+        };
         let decision = decide(&channel, &rules, standing, transition, kept, now);
         self.play(before, decision, after)
     }
@@ -165,13 +180,14 @@ impl Situation {
         let doorway = Doorway {
             title: self.title.clone(),
             kind: self.kind,
-            team: TeamId::new("oncall"),
+            team: TeamId::new("support"),
+            labels: BTreeMap::from([("product".to_owned(), "shop".to_owned())]),
             stands_on: BTreeSet::new(),
             state: State::Dark,
             is_suspect: false,
         };
         Neighbourhood {
-            teams: BTreeMap::from([(TeamId::new("oncall"), self.recipients.clone())]),
+            teams: BTreeMap::from([(TeamId::new("support"), self.recipients.clone())]),
             doors: BTreeMap::from([(ChannelId::new(self.channel), doorway)]),
             neighbours: Some(self.neighbours.iter().filter(is_other).cloned().collect()),
             public_url: self.public_url,

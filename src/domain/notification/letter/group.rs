@@ -84,6 +84,11 @@ fn headline(news: &GroupNews<'_>) -> String {
     }
 }
 
+/// What joins the channels, in words; none where nothing does.
+pub(in crate::domain::notification) fn shared(news: &GroupNews<'_>) -> Option<String> {
+    news.case.cause().map(|cause| link(cause, news))
+}
+
 /// What joins the channels: `that depend on crm`, `on shop.example.com`.
 fn link(cause: &Shared, news: &GroupNews<'_>) -> String {
     match cause {

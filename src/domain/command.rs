@@ -1,0 +1,35 @@
+//! What the daemon can be told to do from outside while it runs. Whoever takes a command in hands it over; the owner of
+//! what is judged carries it out, and keeps what has come of it before anybody is answered.
+
+use std::time::Duration;
+
+use crate::domain::maintenance::{Announced, Begin, Refusal, WindowId};
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// A window of maintenance begins now.
+    BeginMaintenance(Begin),
+    /// The one under way lasts longer.
+    ExtendMaintenance {
+        /// Which.
+        id: WindowId,
+        /// By how much.
+        by: Duration,
+    },
+    /// The one under way ends now.
+    EndMaintenance {
+        /// Which.
+        id: WindowId,
+    },
+}
+
+/// What has come of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The window as it stands now.
+    Maintenance(Announced),
+}
+
+/// What has come of a command, or why nothing has.
+pub type Result = std::result::Result<Answer, Refusal>;

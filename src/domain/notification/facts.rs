@@ -1,0 +1,290 @@
+//! What a notification says, for machines: the same facts as in the mail, by name. They are kept in the outbox beside the
+//! mail's words and written in the form of the other side when they are sent. Whatever quotes a target or the
+//! configuration has passed [`Detail`].
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{
+    case::Member,
+    channel::{ChannelId, ChannelKind},
+    evaluation::State,
+    incident::{Incident, IncidentEvent, IncidentId, Severity},
+    notification::{Absence, FlappingNews, GroupNews, News, Subject, letter, phrases},
+    outcome::{Detail, Failure},
+};
+
+/// So many channels that still work are named at most.
+const ALTERNATIVES_MAX: usize = 20;
+
+/// What is said, by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// The incident it is about.
+    pub incident: IncidentId,
+    /// What happened to it.
+    pub event: IncidentEvent,
+    /// In which state the channels are now.
+    pub state: State,
+    /// The worst it has been; none where it is about no outage.
+    pub severity: Option<Severity>,
+    /// The channels it is about.
+    pub channels: Vec<ChannelFacts>,
+    /// What several channels have in common that went dark together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<String>,
+    /// When the outage began.
+    pub began_at: Timestamp,
+    /// When it was over, or nobody looked for its end any more; none while it lasts.
+    pub resolved_at: Option<Timestamp>,
+    /// Where the monitor stands.
+    pub location: String,
+    /// The channels that are proven to work.
+    pub alternatives: Vec<Alternative>,
+    /// Where people find the page of all channels.
+    pub link: Option<String>,
+    /// The name of the bundle of evidence.
+    pub evidence: Option<String>,
+}
+
+/// One channel, as far as it concerns the incident.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelFacts {
+    /// Its id.
+    pub id: ChannelId,
+    /// Its title for people.
+    pub title: String,
+    /// What sort of door it is; none where it is not known any more.
+    pub kind: Option<ChannelKind>,
+    /// Who is told.
+    pub team: Option<String>,
+    /// The labels that the operator gave it.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// What the customer meets, as a word of the closed set.
+    pub reason: Option<String>,
+    /// What customers meet, in a sentence.
+    pub customers: String,
+    /// What was seen.
+    pub detail: Option<String>,
+    /// Since when it is as it is.
+    pub since: Timestamp,
+}
+
+/// A channel that is proven to work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alternative {
+    /// Its id.
+    pub id: ChannelId,
+    /// Its title for people.
+    pub title: String,
+}
+
+impl Facts {
+    /// What is said of a channel's transition.
+    #[must_use]
+    pub fn of(subject: &Subject<'_>, news: &News<'_>) -> Self {
+        let alternatives = subject.neighbours.iter().filter(|neighbour| neighbour.is_alternative());
+        let alternative = |neighbour: &super::Neighbour| Alternative {
+            id: neighbour.channel.clone(),
+            title: Detail::new(&neighbour.title).as_str().to_owned(),
+        };
+        Self {
+            state: news.transition.to,
+            severity: Some(news.incident.severity),
+            channels: vec![ChannelFacts::of(subject, news)],
+            location: subject.location.as_str().to_owned(),
+            alternatives: alternatives.take(ALTERNATIVES_MAX).map(alternative).collect(),
+            link: subject.letterhead.public_url.map(str::to_owned),
+            evidence: subject.proof.map(|proof| proof.bundle.to_owned()),
+            ..Self::bare(news.incident, news.event)
+        }
+    }
+
+    /// What is said of a channel that is no longer watched.
+    #[must_use]
+    pub fn of_absence(incident: &Incident, absence: &Absence<'_>) -> Self {
+        let channel = ChannelFacts {
+            id: incident.channel.clone(),
+            title: incident.channel.as_str().to_owned(),
+            kind: None,
+            team: None,
+            labels: BTreeMap::new(),
+            reason: incident.evidence.failure.as_ref().map(|failure| failure.reason.as_str().to_owned()),
+            customers: "no recovery was seen, and nobody looks for one any more".to_owned(),
+            detail: incident.evidence.failure.as_ref().and_then(detail),
+            since: absence.since,
+        };
+        Self {
+            channels: vec![channel],
+            location: absence.location.as_str().to_owned(),
+            link: absence.letterhead.public_url.map(str::to_owned),
+            ..Self::bare(incident, IncidentEvent::Withdrawn)
+        }
+    }
+
+    /// What is said of several channels at once.
+    #[must_use]
+    pub fn of_group(news: &GroupNews<'_>) -> Self {
+        let case = news.case;
+        let plates = news.plates.iter().chain(std::iter::repeat(&None));
+        let is_over = case.severity().is_none();
+        let concerned = case.members.iter().zip(plates).filter(|(member, _)| is_over || !member.is_over());
+        let alternatives = news.neighbours.iter().filter(|neighbour| neighbour.is_alternative());
+        let alternative = |neighbour: &super::Neighbour| Alternative {
+            id: neighbour.channel.clone(),
+            title: Detail::new(&neighbour.title).as_str().to_owned(),
+        };
+        let began_at = case.members.iter().map(|member| member.began_at).min().unwrap_or(case.opened_at);
+        let ended_at = case.members.iter().filter_map(|member| member.end.as_ref()).map(|end| end.at).max();
+        Self {
+            state: match case.severity() {
+                None => State::Up,
+                Some(Severity::Degraded) => State::Degraded,
+                Some(Severity::Dark) => State::Dark,
+            },
+            severity: case.members.iter().map(|member| member.severity).max(),
+            channels: concerned
+                .map(|(member, plate)| ChannelFacts::of_member(member, plate.as_ref()))
+                .collect(),
+            shared: letter::group::shared(news),
+            resolved_at: ended_at.filter(|_| is_over),
+            location: news.location.as_str().to_owned(),
+            alternatives: alternatives.take(ALTERNATIVES_MAX).map(alternative).collect(),
+            link: news.letterhead.public_url.map(str::to_owned),
+            evidence: case.members.iter().find_map(|member| member.bundle.clone()),
+            ..Self::unknown(case.id.clone(), news.event, began_at)
+        }
+    }
+
+    /// What is said of a channel that flaps. It is not over in between, whatever its channel does: only when it is steady.
+    #[must_use]
+    pub fn of_flapping(news: &FlappingNews<'_>) -> Self {
+        let last = news.last;
+        let plate = (news.title.to_owned(), news.kind, news.labels.clone());
+        let mut channel = ChannelFacts::of_member(last, Some(&plate));
+        if !matches!(news.event, IncidentEvent::Sustained | IncidentEvent::Steady) {
+            channel.customers =
+                format!("get through at times only: {} comes and goes", phrases::door(news.kind));
+        }
+        let alternatives = news.neighbours.iter().filter(|neighbour| neighbour.is_alternative());
+        let alternative = |neighbour: &super::Neighbour| Alternative {
+            id: neighbour.channel.clone(),
+            title: Detail::new(&neighbour.title).as_str().to_owned(),
+        };
+        let state = match (&last.end, last.severity) {
+            _ if !news.is_watched => State::Unknown,
+            (Some(end), _) => end.state,
+            (None, Severity::Degraded) => State::Degraded,
+            (None, Severity::Dark) => State::Dark,
+        };
+        let ended_at = last.end.as_ref().map(|end| end.at);
+        Self {
+            state,
+            severity: Some(last.severity),
+            channels: vec![channel],
+            resolved_at: ended_at.filter(|_| news.event == IncidentEvent::Steady),
+            location: news.location.as_str().to_owned(),
+            alternatives: alternatives.take(ALTERNATIVES_MAX).map(alternative).collect(),
+            link: news.letterhead.public_url.map(str::to_owned),
+            evidence: last.bundle.clone(),
+            ..Self::unknown(news.case.id.clone(), news.event, news.flapping.total.since)
+        }
+    }
+
+    /// What an incident says of itself.
+    fn bare(incident: &Incident, event: IncidentEvent) -> Self {
+        Self {
+            severity: Some(incident.severity),
+            resolved_at: incident.resolved_at,
+            ..Self::unknown(incident.id.clone(), event, incident.began_at)
+        }
+    }
+
+    /// Of a notification that was put into the outbox before facts were kept there.
+    #[must_use]
+    pub fn unknown(incident: IncidentId, event: IncidentEvent, at: Timestamp) -> Self {
+        Self {
+            incident,
+            event,
+            state: State::Unknown,
+            severity: None,
+            channels: Vec::new(),
+            shared: None,
+            began_at: at,
+            resolved_at: None,
+            location: String::new(),
+            alternatives: Vec::new(),
+            link: None,
+            evidence: None,
+        }
+    }
+
+    /// Whether the outage is over, or nobody looks for its end any more.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.resolved_at.is_some()
+    }
+}
+
+impl ChannelFacts {
+    fn of_member(member: &Member, plate: Option<&(String, ChannelKind, BTreeMap<String, String>)>) -> Self {
+        let kind = plate.map(|(_, kind, _)| *kind);
+        let door = kind.map_or("the door", phrases::door);
+        let failure = member.failure.as_ref().filter(|_| !member.is_over());
+        let customers = match (failure, kind) {
+            (Some(failure), Some(kind)) => phrases::customer_meets(kind, failure.reason, member.severity),
+            _ if member.is_over() => format!("{door} works again"),
+            _ => format!("{door} does not work"),
+        };
+        let title = plate.map_or(member.channel.as_str(), |(title, _, _)| title);
+        let labels = plate.into_iter().flat_map(|(_, _, labels)| labels);
+        Self {
+            id: member.channel.clone(),
+            title: Detail::new(title).as_str().to_owned(),
+            kind,
+            team: member.team.as_ref().map(|team| team.as_str().to_owned()),
+            labels: labels
+                .map(|(name, value)| (name.clone(), Detail::new(value).as_str().to_owned()))
+                .collect(),
+            reason: failure.map(|failure| failure.reason.as_str().to_owned()),
+            customers,
+            detail: failure.and_then(detail),
+            since: member.end.as_ref().map_or(member.began_at, |end| end.at),
+        }
+    }
+
+    fn of(subject: &Subject<'_>, news: &News<'_>) -> Self {
+        let evidence = &news.transition.evidence;
+        let is_bad = matches!(news.transition.to, State::Dark | State::Degraded);
+        let failure = evidence.failure.as_ref().filter(|_| is_bad);
+        let severity = if news.transition.to == State::Dark { Severity::Dark } else { Severity::Degraded };
+        let customers = match failure {
+            Some(failure) => phrases::customer_meets(subject.kind, failure.reason, severity),
+            None if is_bad => format!("{} does not work", phrases::door(subject.kind)),
+            None => format!("{} works again", phrases::door(subject.kind)),
+        };
+        let labels = subject.labels.iter();
+        Self {
+            id: subject.channel.clone(),
+            title: Detail::new(subject.title).as_str().to_owned(),
+            kind: Some(subject.kind),
+            team: subject.team.map(|team| team.as_str().to_owned()),
+            labels: labels
+                .map(|(name, value)| (name.clone(), Detail::new(value).as_str().to_owned()))
+                .collect(),
+            reason: failure.map(|failure| failure.reason.as_str().to_owned()),
+            customers,
+            detail: failure.and_then(detail),
+            since: news.transition.since,
+        }
+    }
+}
+
+/// What was seen; none where nothing was said of it.
+fn detail(failure: &Failure) -> Option<String> {
+    let words = failure.detail.as_str();
+    (!words.is_empty()).then(|| words.to_owned())
+}

@@ -1,0 +1,190 @@
+//! What programs ask and tell the daemon, under `/api/v1`, in JSON. Whoever may look at the pages may ask; a command needs
+//! the [`token`], is handed on through [`Source::command`](super::Source::command), and is answered when what has come of
+//! it is kept.
+
+mod token;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use axum::{
+    Json, Router,
+    body::{Body, to_bytes},
+    extract::{Path, Request, State},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::json;
+use tokio::time::timeout;
+
+use super::{Context, drawn};
+use crate::{
+    domain::{
+        channel::{ChannelId, TeamId, is_id},
+        command::{Answer, Command},
+        maintenance::{Begin, Refusal, Scope, WindowId},
+    },
+    setting::{HELP, Span},
+};
+
+/// The longest request, in bytes.
+const REQUEST_BYTES_MAX: usize = 16 * 1024;
+/// A request arrives, and a command is carried out, within this time.
+const WITHIN: Duration = Duration::from_secs(10);
+
+/// What is under `/api/v1`.
+pub(super) fn router() -> Router<Context> {
+    Router::new()
+        .route("/maintenance", get(list_maintenance).post(begin_maintenance))
+        .route("/maintenance/{id}/extend", post(extend_maintenance))
+        .route("/maintenance/{id}/end", post(end_maintenance))
+        .fallback(async || {
+            Refused::new(StatusCode::NOT_FOUND, "there is nothing here; docs/hours.md says what there is")
+        })
+}
+
+/// What is refused, and the sentence that says why.
+struct Refused {
+    status: StatusCode,
+    sentence: String,
+}
+
+impl Refused {
+    fn new(status: StatusCode, sentence: impl Into<String>) -> Self {
+        Self { status, sentence: sentence.into() }
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        (self.status, Json(json!({ "error": self.sentence }))).into_response()
+    }
+}
+
+/// A window that is to begin.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BeginRequest {
+    id: Option<String>,
+    #[serde(rename = "for")]
+    lasts: Option<Span>,
+    #[serde(default)]
+    channels: Vec<String>,
+    #[serde(default)]
+    teams: Vec<String>,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    #[serde(default)]
+    text: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExtendRequest {
+    #[serde(rename = "for")]
+    by: Span,
+}
+
+async fn list_maintenance(State(context): State<Context>) -> Response {
+    let snapshot = drawn(&context).await;
+    Json(json!({ "maintenance": snapshot.maintenance })).into_response()
+}
+
+async fn begin_maintenance(State(context): State<Context>, request: Request) -> Response {
+    let order = async {
+        let asked: BeginRequest = admitted(&context, request).await?;
+        let scope = Scope {
+            channels: ids(&asked.channels, ChannelId::new)?,
+            teams: ids(&asked.teams, TeamId::new)?,
+            labels: asked.labels,
+        };
+        let id = asked.id.as_deref().map(window).transpose()?;
+        let lasts = asked.lasts.map(|lasts| lasts.0);
+        Ok(Command::BeginMaintenance(Begin { id, lasts, scope, text: asked.text }))
+    };
+    carry_out(&context, StatusCode::CREATED, order.await).await
+}
+
+async fn extend_maintenance(
+    State(context): State<Context>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    let order = async {
+        let ExtendRequest { by } = admitted(&context, request).await?;
+        Ok(Command::ExtendMaintenance { id: window(&id)?, by: by.0 })
+    };
+    carry_out(&context, StatusCode::OK, order.await).await
+}
+
+async fn end_maintenance(
+    State(context): State<Context>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let order = admit(&context, &headers).and_then(|()| Ok(Command::EndMaintenance { id: window(&id)? }));
+    carry_out(&context, StatusCode::OK, order).await
+}
+
+/// Refuses whoever may not give commands.
+fn admit(context: &Context, headers: &HeaderMap) -> Result<(), Refused> {
+    let token = context.source.token();
+    token::check(headers, token.as_ref()).map_err(|denial| {
+        let status = match denial {
+            token::Denial::Missing => StatusCode::UNAUTHORIZED,
+            token::Denial::NotConfigured | token::Denial::Wrong => StatusCode::FORBIDDEN,
+        };
+        Refused::new(status, denial.sentence())
+    })
+}
+
+/// What somebody asks who may give commands. Of anybody else nothing is read.
+async fn admitted<T: DeserializeOwned>(context: &Context, request: Request) -> Result<T, Refused> {
+    admit(context, request.headers())?;
+    let body = timeout(WITHIN, to_bytes(Body::new(request.into_body()), REQUEST_BYTES_MAX)).await;
+    let body =
+        body.map_err(|_| Refused::new(StatusCode::REQUEST_TIMEOUT, "the request took too long to arrive"))?;
+    let body = body.map_err(|_| {
+        Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "the request is longer than 16 KiB, or broke off")
+    })?;
+    serde_json::from_slice(&body)
+        .map_err(|error| Refused::new(StatusCode::BAD_REQUEST, error.to_string().replace(HELP, "; ")))
+}
+
+/// Has a command carried out, and says what has come of it; `done` is the status if it was.
+async fn carry_out(context: &Context, done: StatusCode, order: Result<Command, Refused>) -> Response {
+    let command = match order {
+        Ok(command) => command,
+        Err(refused) => return refused.into_response(),
+    };
+    match timeout(WITHIN, context.source.command(command)).await {
+        Ok(Ok(Answer::Maintenance(window))) => (done, Json(window)).into_response(),
+        Ok(Err(refusal)) => {
+            let status = match refusal {
+                Refusal::Unknown(_) => StatusCode::NOT_FOUND,
+                Refusal::Senseless(_) => StatusCode::BAD_REQUEST,
+                Refusal::Untimely(_) => StatusCode::CONFLICT,
+                Refusal::NotKept(_) => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            Refused::new(status, refusal.to_string()).into_response()
+        }
+        Err(_) => Refused::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "the daemon is too slow to say what has come of it; ask again what holds before telling it twice",
+        )
+        .into_response(),
+    }
+}
+
+fn ids<T>(words: &[String], id: impl Fn(&str) -> T) -> Result<Vec<T>, Refused> {
+    words.iter().map(|word| if is_id(word) { Ok(id(word)) } else { Err(no_id(word)) }).collect()
+}
+
+fn window(word: &str) -> Result<WindowId, Refused> {
+    if is_id(word) { Ok(WindowId::new(word)) } else { Err(no_id(word)) }
+}
+
+fn no_id(word: &str) -> Refused {
+    Refused::new(StatusCode::BAD_REQUEST, format!("{word:?} cannot be an id"))
+}
