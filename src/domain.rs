@@ -11,6 +11,7 @@ pub mod decision;
 pub mod escalation;
 pub mod evaluation;
 pub mod exhibit;
+pub mod flapping;
 pub mod happening;
 pub mod hours;
 pub mod incident;

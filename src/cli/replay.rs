@@ -113,6 +113,7 @@ fn scene(plan: &Plan) -> Scene {
         kind: channel.kind,
         team: channel.team.clone(),
         labels: channel.labels.clone(),
+        confirmation: channel.confirmation(),
         depends_on: channel.depends_on.clone(),
         hosts: channel.probes.values().flat_map(|probe| probe.hosts.iter().cloned()).collect(),
         rules: channel.rules.clone(),

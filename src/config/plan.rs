@@ -168,6 +168,16 @@ pub struct Channel {
     pub probes: BTreeMap<ProbeName, Arc<ProbePlan>>,
 }
 
+impl Channel {
+    /// How long it takes to confirm that it is dark.
+    #[must_use]
+    pub fn confirmation(&self) -> Duration {
+        let pace = |probe: &Arc<ProbePlan>| probe.recheck.map_or(probe.every, |pace| pace.min(probe.every));
+        // The probe that looks most often says soonest whether it lasts.
+        self.probes.values().map(pace).min().unwrap_or_default() * self.rules.dark_after.count
+    }
+}
+
 /// One probe.
 #[derive(Debug)]
 pub struct ProbePlan {

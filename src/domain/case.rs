@@ -10,6 +10,7 @@ use crate::domain::{
     channel::{ChannelId, ProbeName, TeamId},
     escalation::Ascent,
     evaluation::State,
+    flapping::Flapping,
     happening::{Account, Happening},
     incident::{IncidentEvent, IncidentId, Severity},
     notification::{Recipient, Route},
@@ -36,6 +37,9 @@ pub struct Case {
     /// Channels that were named as about to fall, since they stand on what has failed.
     #[serde(default)]
     pub expected: BTreeSet<ChannelId>,
+    /// Set while its channel flaps: then all of its incidents are of that one channel, the last of them the latest.
+    #[serde(default)]
+    pub flapping: Option<Flapping>,
     /// Who has been told, in the order of telling. They and nobody else hear of the recovery.
     pub told: Vec<Told>,
     /// How often people have been told of it.
@@ -185,6 +189,7 @@ impl Case {
             common: BTreeSet::new(),
             is_storm: false,
             expected: BTreeSet::new(),
+            flapping: None,
             told: Vec::new(),
             tellings: 0,
             told_at: now,
@@ -223,7 +228,7 @@ impl Case {
     /// Whether it is of several channels, or about to be.
     #[must_use]
     pub fn is_group(&self) -> bool {
-        self.members.len() > 1 || !self.expected.is_empty()
+        self.flapping.is_none() && (self.members.len() > 1 || !self.expected.is_empty())
     }
 
     /// The incident of a channel that is not over.

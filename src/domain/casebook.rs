@@ -7,6 +7,7 @@
 //! Telling is decided as judging is: proposed as an [`Announcement`], again and again until it has been committed, and
 //! only then adopted. Nothing here asks the time; spans are measured on the monotonic clock.
 
+mod flapping;
 mod grouping;
 mod ladder;
 mod telling;
@@ -25,6 +26,7 @@ use crate::domain::{
     channel::{ChannelId, ChannelKind, Location, TeamId},
     escalation::Ladder,
     evaluation::Moment,
+    flapping::Score,
     happening::{Happening, HappeningKey},
     incident::{IncidentEvent, IncidentId},
     notification::{Letterhead, Neighbour, Notification, Recipient},
@@ -70,6 +72,8 @@ pub trait World {
     fn neighbours(&self, of: &[&ChannelId]) -> Vec<Neighbour>;
     /// How a dependency is seen by its own probes, and what stands on it.
     fn dependency(&self, dependency: &ChannelId) -> Option<Dependency<'_>>;
+    /// How long it takes to confirm that a channel is dark.
+    fn confirmation(&self, channel: &ChannelId) -> Duration;
     /// Where the probes run.
     fn location(&self) -> &Location;
     /// What is the same in every mail.
@@ -118,6 +122,8 @@ pub struct Announcement {
 pub struct Casebook {
     cases: BTreeMap<IncidentId, Kept>,
     owed: Vec<Owed>,
+    /// How much each channel has changed of late; nothing of one that never fell.
+    scores: BTreeMap<ChannelId, Score>,
 }
 
 /// A case and its clocks.
@@ -163,12 +169,15 @@ impl Casebook {
             let kept = Kept { told_at: since, joined_at: since, eased_at, age, case };
             (kept.case.id.clone(), kept)
         };
-        let owed = owed.into_iter().map(|happening| Owed { happening, since: now.monotonic });
-        Self { cases: cases.into_iter().map(kept).collect(), owed: owed.collect() }
+        let mut book = Self { cases: cases.into_iter().map(kept).collect(), ..Self::default() };
+        book.resume_flapping(now);
+        owed.into_iter().for_each(|happening| book.take(happening, now));
+        book
     }
 
     /// Takes in what has been committed and is to be told.
     pub fn take(&mut self, happening: Happening, now: Moment) {
+        self.score(&happening, now);
         self.owed.push(Owed { happening, since: now.monotonic });
     }
 
@@ -290,12 +299,19 @@ impl<'a> Desk<'a> {
             let happening = &owed.happening;
             let stands_on = grouping::stands_on(happening, world);
             let member = Member::of(happening, stands_on);
+            if let Some(id) = book.flapping_case(&member.channel) {
+                self.admit(id, happening, member);
+                if let Some(draft) = self.drafts.get_mut(id) {
+                    book.flaps_down(&mut draft.case, happening, world);
+                }
+                continue;
+            }
             let open = book.cases.values().filter(|kept| kept.joined_at + JOINS_WITHIN > self.now.monotonic);
             let old = book.cases.values().filter(|kept| kept.joined_at + JOINS_WITHIN <= self.now.monotonic);
             let recent = open.map(|kept| (&kept.case, true));
             let cases = recent.chain(old.map(|kept| (&kept.case, false)));
             let joined = cases
-                .filter(|(case, _)| case.severity().is_some())
+                .filter(|(case, _)| case.severity().is_some() && case.flapping.is_none())
                 .find(|(case, is_recent)| joins(case, &member, *is_recent));
             match joined.map(|(case, _)| case.id.clone()) {
                 Some(id) => self.admit(&id, happening, member),
@@ -353,6 +369,7 @@ impl<'a> Desk<'a> {
             case.is_storm = is_storm;
             grouping::expect(&mut case, world);
             let fresh: Vec<&Happening> = owed.iter().map(|owed| &owed.happening).collect();
+            self.book.begin_flapping(&mut case, fresh[0], world, self.now);
             self.settled.extend(fresh.iter().map(|happening| (happening.key(), case.id.clone())));
             let (told_at, age) = (self.now.monotonic, Duration::ZERO);
             let draft = Draft { fresh, told_at, eased_at: None, age, case };
@@ -379,7 +396,7 @@ impl<'a> Desk<'a> {
                 }
                 continue;
             };
-            let now = self.now.monotonic;
+            let now = self.now;
             let Some(draft) = self.draft(&id) else { continue };
             let members = &mut draft.case.members;
             let Some(member) = members.iter_mut().find(|member| member.incident == *incident) else {
@@ -389,8 +406,9 @@ impl<'a> Desk<'a> {
                 member.worsen(happening);
             } else {
                 member.finish(happening);
-                draft.eased_at.get_or_insert(now);
+                draft.eased_at.get_or_insert(now.monotonic);
             }
+            book.flaps_on(&mut draft.case, happening, now);
             draft.fresh.push(happening);
             self.settled.push((happening.key(), id));
         }

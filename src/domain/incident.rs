@@ -98,6 +98,14 @@ pub enum IncidentEvent {
     Escalated,
     /// It has been dark for so long that its whole story is told.
     Summary,
+    /// Its channel comes and goes so often that the ups and downs are gathered from here on.
+    Flapping,
+    /// What a flapping channel did of late.
+    Digest,
+    /// A flapping channel stays dark this time.
+    Sustained,
+    /// Its channel does not flap any more.
+    Steady,
     /// It was none of a channel: the monitor itself saw nothing for a while, and sees again.
     Blind,
     /// It is none of a channel: the monitor's own store was damaged, or takes nothing.
@@ -106,7 +114,7 @@ pub enum IncidentEvent {
 
 impl IncidentEvent {
     /// Every event.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 15] = [
         Self::Opened,
         Self::Worsened,
         Self::Resolved,
@@ -116,6 +124,10 @@ impl IncidentEvent {
         Self::Reminder,
         Self::Escalated,
         Self::Summary,
+        Self::Flapping,
+        Self::Digest,
+        Self::Sustained,
+        Self::Steady,
         Self::Blind,
         Self::Store,
     ];
@@ -133,6 +145,10 @@ impl IncidentEvent {
             Self::Reminder => "reminder",
             Self::Escalated => "escalated",
             Self::Summary => "summary",
+            Self::Flapping => "flapping",
+            Self::Digest => "digest",
+            Self::Sustained => "sustained",
+            Self::Steady => "steady",
             Self::Blind => "blind",
             Self::Store => "store",
         }

@@ -20,10 +20,11 @@ use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    case::Case,
+    case::{Case, Member},
     channel::{ChannelId, ChannelKind, Location, TeamId},
     escalation::Acknowledgement,
     evaluation::{State, Transition},
+    flapping::Flapping,
     incident::{Incident, IncidentEvent, IncidentId},
     notification::facts::Facts,
 };
@@ -204,6 +205,35 @@ pub struct LastingNews<'a> {
     pub now: Timestamp,
 }
 
+/// What has happened to a channel that flaps, to be told.
+#[derive(Clone, Copy, Debug)]
+pub struct FlappingNews<'a> {
+    /// What happened.
+    pub event: IncidentEvent,
+    /// The case of the channel.
+    pub case: &'a Case,
+    /// What the case keeps of the flapping.
+    pub flapping: &'a Flapping,
+    /// The latest fall.
+    pub last: &'a Member,
+    /// Its title for people.
+    pub title: &'a str,
+    /// What sort of door it is.
+    pub kind: ChannelKind,
+    /// The labels that the operator gave it.
+    pub labels: &'a BTreeMap<String, String>,
+    /// Whether it is in the configuration.
+    pub is_watched: bool,
+    /// All other channels.
+    pub neighbours: &'a [Neighbour],
+    /// Where the probes run.
+    pub location: &'a Location,
+    /// What is the same in every mail.
+    pub letterhead: Letterhead<'a>,
+    /// When it was decided.
+    pub now: Timestamp,
+}
+
 impl<'a> LastingNews<'a> {
     /// The same news, as of a case of several channels.
     fn as_group(&self) -> GroupNews<'a> {
@@ -270,6 +300,12 @@ impl Content {
             _ => letter::reminder::lay_out(news),
         };
         Self::write(letter, Facts::of_group(&news.as_group()))
+    }
+
+    /// Writes what is to be said of a channel that flaps.
+    #[must_use]
+    pub fn compose_flapping(news: &FlappingNews<'_>) -> Self {
+        Self::write(letter::flapping::lay_out(news), Facts::of_flapping(news))
     }
 
     /// Writes that nobody looks for a recovery any more.

@@ -46,6 +46,8 @@ pub struct Entrance {
     pub team: Option<TeamId>,
     /// The labels that the operator gave it.
     pub labels: BTreeMap<String, String>,
+    /// How long it takes to confirm that it is dark.
+    pub confirmation: Duration,
     /// What it depends on.
     pub depends_on: BTreeSet<ChannelId>,
     /// The hosts that its probes burden.
@@ -283,6 +285,10 @@ impl World for Stage {
 
     fn recipients(&self, team: &TeamId) -> Vec<Recipient> {
         self.scene.recipients.get(team).cloned().unwrap_or_default()
+    }
+
+    fn confirmation(&self, channel: &ChannelId) -> Duration {
+        self.scene.entrances.get(channel).map(|entrance| entrance.confirmation).unwrap_or_default()
     }
 
     fn ladder(&self, team: &TeamId) -> Option<&Ladder> {

@@ -299,6 +299,7 @@ fn the_first_five_lines_say_everything_and_fit() {
         assert_eq!(lines[5], "", "{name}");
         let is_other_news = name.starts_with("recovery")
             || ["group-is-over", "group-over-and-acknowledged"].contains(&name)
+            || name.starts_with("flapping")
             || name.starts_with("blind-")
             || ["degraded", "withdrawn"].contains(&name);
         assert!(lines[0].starts_with("DARK since 03:") || is_other_news);

@@ -21,6 +21,7 @@ mod detection;
 mod dispatcher;
 mod evidence;
 mod explain;
+mod flapping;
 mod full_disk;
 mod heartbeat;
 mod hooks;

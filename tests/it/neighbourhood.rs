@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::LazyLock,
+    time::Duration,
 };
 
 use jiff::tz::TimeZone;
@@ -40,6 +41,8 @@ pub struct Neighbourhood {
     pub dependencies: BTreeMap<ChannelId, Option<bool>>,
     /// Given instead of what the doors say.
     pub neighbours: Option<Vec<Neighbour>>,
+    /// How long it takes to confirm that a door is dark.
+    pub confirmation: Duration,
     pub public_url: Option<&'static str>,
     pub zone: TimeZone,
 }
@@ -52,6 +55,7 @@ impl Default for Neighbourhood {
             ladders: BTreeMap::new(),
             dependencies: BTreeMap::new(),
             neighbours: None,
+            confirmation: Duration::from_secs(90),
             public_url: Some("https://lamplighter.example.com/"),
             zone: TimeZone::get("Europe/Berlin").unwrap(),
         }
@@ -118,6 +122,10 @@ impl World for Neighbourhood {
             is_dark: *is_dark,
             dependents: dependents.map(|(id, _)| id.clone()).collect(),
         })
+    }
+
+    fn confirmation(&self, _: &ChannelId) -> Duration {
+        self.confirmation
     }
 
     fn location(&self) -> &Location {

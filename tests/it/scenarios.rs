@@ -371,7 +371,8 @@ fn tell(second: u64, announcement: &Announcement, history: &mut Vec<String>, fro
                 .map(|mail| mail.recipient.as_str())
                 .collect();
             let recipients = recipients.join(" ");
-            let channels: Vec<&str> = case.members.iter().map(|member| member.channel.as_str()).collect();
+            let mut channels: Vec<&str> = case.members.iter().map(|member| member.channel.as_str()).collect();
+            channels.dedup();
             let decided = |line: &&mut String| {
                 line.starts_with(&format!("{second} {} ", channels[0]))
                     && line.ends_with(&format!(", {}", event.as_str()))

@@ -1,6 +1,6 @@
 //! What is known of the doors when people are told: the roster and the plan, as the casebook looks at them.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
@@ -86,6 +86,10 @@ impl World for Surroundings<'_> {
             is_dark: post.map(|post| post.state.outlook() == State::Dark),
             dependents: self.roster.posts().iter().filter(depends).map(|post| post.id.clone()).collect(),
         })
+    }
+
+    fn confirmation(&self, channel: &ChannelId) -> Duration {
+        self.plan.channels.get(channel).map(|channel| channel.confirmation()).unwrap_or_default()
     }
 
     fn location(&self) -> &Location {

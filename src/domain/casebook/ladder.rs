@@ -108,6 +108,10 @@ fn reminds_after(case: &Case, teams: &BTreeSet<TeamId>, world: &dyn World) -> Op
 
 /// Nothing where nothing is due. What has become due unseen, as while nothing ran, is told at once and once.
 fn due(case: &Case, age: Duration, world: &dyn World) -> Option<Due> {
+    // Of a door that comes and goes people have digests.
+    if case.flapping.is_some() {
+        return None;
+    }
     let ascent = &case.ascent;
     if ascent.began_at.is_none() || ascent.acknowledged.is_some() || case.closed_at.is_some() {
         return None;

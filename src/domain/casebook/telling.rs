@@ -17,6 +17,9 @@ use crate::domain::{
 
 /// When what was gathered for a case is told; none if nothing was.
 pub(super) fn next_at(case: &Case, told_at: Duration, eased_at: Option<Duration>) -> Option<Duration> {
+    if let Some(flapping) = &case.flapping {
+        return Some(flapping.next_at());
+    }
     let has_spread = case.members.iter().any(|member| !member.is_told);
     let spread = has_spread.then(|| told_at + GATHER_FOR);
     let eased = eased_at.map(|since| since + GATHER_FOR);
@@ -28,7 +31,9 @@ pub(super) fn tell(draft: Draft<'_>, world: &dyn World, now: Moment) -> (Case, V
     let is_due = next_at(&draft.case, draft.told_at, draft.eased_at).is_some_and(|at| at <= now.monotonic);
     let Draft { mut case, fresh, age, .. } = draft;
     let mut desk = Writing { world, now: now.wall, mails: Vec::new() };
-    if case.is_group() {
+    if case.flapping.is_some() {
+        desk.tell_flapping(&mut case, &fresh, now);
+    } else if case.is_group() {
         if let Some(event) = news_of_group(&case, &fresh, is_due) {
             desk.tell_group(&mut case, event);
         }
@@ -59,15 +64,16 @@ fn news_of_group(case: &Case, fresh: &[&Happening], is_due: bool) -> Option<Inci
     }
 }
 
-struct Writing<'w> {
-    world: &'w dyn World,
-    now: Timestamp,
-    mails: Vec<Notification>,
+/// Where the mails about one case are written.
+pub(super) struct Writing<'w> {
+    pub(super) world: &'w dyn World,
+    pub(super) now: Timestamp,
+    pub(super) mails: Vec<Notification>,
 }
 
 impl Writing<'_> {
     /// Tells of one incident that stands alone.
-    fn tell_one(&mut self, case: &mut Case, happening: &Happening) {
+    pub(super) fn tell_one(&mut self, case: &mut Case, happening: &Happening) {
         let event = happening.event;
         let content = |case: &Case| self.letter(case, happening);
         let mails = self.mails_of(case, event, content);
@@ -140,7 +146,7 @@ impl Writing<'_> {
 
     /// A mail to everybody who is told. The bad news goes to everybody in the teams; the end of it goes to those who had
     /// the bad news, whoever is in the teams by then, and to nobody else.
-    fn mails_of(
+    pub(super) fn mails_of(
         &self,
         case: &mut Case,
         event: IncidentEvent,
@@ -195,11 +201,14 @@ impl Writing<'_> {
 
 /// Whether it is the end of something.
 pub(super) fn is_end(event: IncidentEvent) -> bool {
-    matches!(event, IncidentEvent::Resolved | IncidentEvent::Withdrawn | IncidentEvent::Eased)
+    matches!(
+        event,
+        IncidentEvent::Resolved | IncidentEvent::Withdrawn | IncidentEvent::Eased | IncidentEvent::Steady
+    )
 }
 
 /// People have been told: of everything so far.
-fn settle(case: &mut Case, event: IncidentEvent, now: Timestamp) {
+pub(super) fn settle(case: &mut Case, event: IncidentEvent, now: Timestamp) {
     case.tellings += 1;
     case.told_at = now;
     let tells_ends = event != IncidentEvent::Opened;
@@ -209,7 +218,7 @@ fn settle(case: &mut Case, event: IncidentEvent, now: Timestamp) {
             end.is_told = true;
         }
     }
-    if tells_ends && case.members.iter().all(Member::is_over) {
+    if tells_ends && case.flapping.is_none() && case.members.iter().all(Member::is_over) {
         case.closed_at = Some(now);
     }
 }
@@ -219,6 +228,7 @@ fn word(event: IncidentEvent, case: &Case) -> String {
     let once = match event {
         IncidentEvent::Opened | IncidentEvent::Resolved | IncidentEvent::Withdrawn => true,
         IncidentEvent::Worsened => !case.is_group(),
+        IncidentEvent::Flapping | IncidentEvent::Steady => true,
         _ => false,
     };
     if once { event.as_str().to_owned() } else { format!("{}-{}", event.as_str(), case.tellings) }

@@ -12,7 +12,7 @@ use crate::domain::{
     channel::{ChannelId, ChannelKind},
     evaluation::State,
     incident::{Incident, IncidentEvent, IncidentId, Severity},
-    notification::{Absence, GroupNews, News, Plate, Subject, letter, phrases},
+    notification::{Absence, FlappingNews, GroupNews, News, Plate, Subject, letter, phrases},
     outcome::{Detail, Failure},
 };
 
@@ -156,6 +156,41 @@ impl Facts {
             link: news.letterhead.public_url.map(str::to_owned),
             evidence: case.members.iter().find_map(|member| member.bundle.clone()),
             ..Self::unknown(case.id.clone(), news.event, began_at)
+        }
+    }
+
+    /// What is said of a channel that flaps. It is not over in between, whatever its channel does: only when it is steady.
+    #[must_use]
+    pub fn of_flapping(news: &FlappingNews<'_>) -> Self {
+        let last = news.last;
+        let plate = Plate { title: news.title, kind: news.kind, labels: news.labels };
+        let mut channel = ChannelFacts::of_member(last, Some(&plate));
+        if !matches!(news.event, IncidentEvent::Sustained | IncidentEvent::Steady) {
+            channel.customers =
+                format!("get through at times only: {} comes and goes", phrases::door(news.kind));
+        }
+        let alternatives = news.neighbours.iter().filter(|neighbour| neighbour.is_alternative());
+        let alternative = |neighbour: &super::Neighbour| Alternative {
+            id: neighbour.channel.clone(),
+            title: Detail::new(&neighbour.title).as_str().to_owned(),
+        };
+        let state = match (&last.end, last.severity) {
+            _ if !news.is_watched => State::Unknown,
+            (Some(end), _) => end.state,
+            (None, Severity::Degraded) => State::Degraded,
+            (None, Severity::Dark) => State::Dark,
+        };
+        let ended_at = last.end.as_ref().map(|end| end.at);
+        Self {
+            state,
+            severity: Some(last.severity),
+            channels: vec![channel],
+            resolved_at: ended_at.filter(|_| news.event == IncidentEvent::Steady),
+            location: news.location.as_str().to_owned(),
+            alternatives: alternatives.take(ALTERNATIVES_MAX).map(alternative).collect(),
+            link: news.letterhead.public_url.map(str::to_owned),
+            evidence: last.bundle.clone(),
+            ..Self::unknown(news.case.id.clone(), news.event, news.flapping.total.since)
         }
     }
 

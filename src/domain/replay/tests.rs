@@ -31,6 +31,7 @@ fn scene(channels: &[&str], rules: &Rules) -> Scene {
     let entrance = |channel: &&str| {
         let entrance = Entrance {
             labels: BTreeMap::new(),
+            confirmation: Duration::from_secs(90),
             title: (*channel).to_owned(),
             kind: ChannelKind::Chat,
             team: Some(oncall.clone()),

@@ -195,3 +195,32 @@ async fn a_lone_outage_is_told_in_the_second_in_which_it_is_confirmed() {
     assert_eq!(play.mailbox.news(), ["opened chat"]);
     play.end().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_door_that_comes_and_goes_is_told_as_that_and_when_it_stays_dark_after_one_more_confirmation() {
+    let directory = tempfile::tempdir().unwrap();
+    let doors = doors(["chat", "hotline"]);
+    let play = Play::start(plan(&doors, |_| {}), directory.path()).await;
+    pass(60).await;
+    for _ in 0..2 {
+        doors["chat"].set(Door::Fails);
+        pass(60).await;
+        doors["chat"].set(Door::Works);
+        pass(60).await;
+    }
+    doors["chat"].set(Door::Fails);
+    while play.state("chat") != lamplighter::domain::evaluation::State::Dark {
+        pass(1).await;
+    }
+    pass(1).await;
+    let mut news = vec!["opened chat", "resolved chat", "opened chat", "resolved chat", "flapping chat"];
+    assert_eq!(play.mailbox.news(), news);
+    let rules = &plan(&doors, |_| {}).channels[&ChannelId::new("chat")].rules;
+    let confirmation = 10 * u64::from(rules.dark_after.count);
+    pass(confirmation - 5).await;
+    assert_eq!(play.mailbox.news(), news);
+    pass(6).await;
+    news.push("sustained chat");
+    assert_eq!(play.mailbox.news(), news);
+    play.end().await;
+}

@@ -106,6 +106,7 @@ pub fn mails() -> BTreeMap<&'static str, Content> {
     behind_the_crm(&mut mails);
     on_one_host(&mut mails);
     storm(&mut mails);
+    flapping(&mut mails);
     mails
 }
 
@@ -159,6 +160,35 @@ fn on_one_host(mails: &mut BTreeMap<&'static str, Content>) {
     play.becomes("web-chat", State::Up, 600, &slow());
     assert!(play.settle(620).unwrap().notifications.is_empty(), "the others may follow");
     mails.insert("group-eases", play.told(640 + GATHER_FOR.as_secs()));
+}
+
+/// A chat that comes and goes, stays away for once, and is steady in the end: well, or dark.
+fn flapping(mails: &mut BTreeMap<&'static str, Content>) {
+    let begin = || {
+        let mut play = Play::new(&[
+            ("web-chat", ChannelKind::Chat, &[]),
+            ("ticket", ChannelKind::Ticket, &[]),
+            ("support-mail", ChannelKind::Mail, &[]),
+        ]);
+        let mut told = Vec::new();
+        for fall in 0..10 {
+            for (to, at) in [(State::Dark, 240 * fall), (State::Up, 240 * fall + 90)] {
+                play.becomes("web-chat", to, at, &slow());
+                told.extend(play.settle(at + 10).unwrap().notifications);
+            }
+        }
+        (play, told.pop().unwrap().content)
+    };
+    let (mut play, mail) = begin();
+    mails.insert("flapping", mail);
+    mails.insert("flapping-digest", play.told(2_290));
+    play.becomes("web-chat", State::Dark, 3_700, &broken());
+    mails.insert("flapping-lasts", play.told(3_800));
+    play.becomes("web-chat", State::Up, 4_000, &broken());
+    mails.insert("flapping-is-over", play.told(6_600));
+    let (mut play, _) = begin();
+    play.becomes("web-chat", State::Dark, 3_700, &broken());
+    mails.insert("flapping-is-over-and-dark", play.told(6_300));
 }
 
 fn storm(mails: &mut BTreeMap<&'static str, Content>) {

@@ -130,6 +130,10 @@ fn told(telling: &Telling) -> String {
         IncidentEvent::Reminder => "reminded",
         IncidentEvent::Escalated => "told too, since nobody had acknowledged it",
         IncidentEvent::Summary => "sent a summary",
+        IncidentEvent::Flapping => "told that it comes and goes",
+        IncidentEvent::Digest => "told how often it came and went",
+        IncidentEvent::Sustained => "told that it stays dark this time",
+        IncidentEvent::Steady => "told that it does not come and go any more",
         IncidentEvent::Blind => "told that nothing was seen for a while",
         IncidentEvent::Store => "told that the monitor's store was in trouble",
     };
