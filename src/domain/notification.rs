@@ -144,6 +144,9 @@ pub struct News<'a> {
     pub now: Timestamp,
 }
 
+/// Title, kind and labels of a channel.
+pub type Plate = (String, ChannelKind, BTreeMap<String, String>);
+
 /// What has happened to a case of several channels, to be told.
 #[derive(Clone, Copy, Debug)]
 pub struct GroupNews<'a> {
@@ -152,7 +155,7 @@ pub struct GroupNews<'a> {
     /// The case after it happened.
     pub case: &'a Case,
     /// Title, kind and labels of each of its channels, where those are known.
-    pub plates: &'a [Option<(String, ChannelKind, BTreeMap<String, String>)>],
+    pub plates: &'a [Option<Plate>],
     /// Of the dependency that is the cause: its title, and whether its own probes find it broken.
     pub dependency: Option<(&'a str, Option<bool>)>,
     /// All other channels.
