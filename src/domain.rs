@@ -1,6 +1,7 @@
 //! The pure middle: what a channel, an outcome, a state, an incident and a notification are, and every rule by
 //! which one becomes the other. Nothing here does I/O, spawns, or asks for the time: time is an argument.
 
+pub mod alternatives;
 pub mod case;
 pub mod casebook;
 pub mod channel;

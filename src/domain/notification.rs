@@ -106,15 +106,17 @@ pub struct Neighbour {
     pub title: String,
     /// Its judged state, or the one about to be committed where that is worse.
     pub state: State,
-    /// Whether it stands on a host on which the channel in question stands too, and so may share its fate.
+    /// Whether it has been seen to work within two intervals.
+    pub is_proven: bool,
+    /// Whether it stands on something on which the channel in question stands too, and so may share its fate.
     pub shares_host: bool,
 }
 
 impl Neighbour {
-    /// Whether customers may be sent there: proven up, and on other hosts.
+    /// Whether customers may be sent there: proven up just now, and on nothing that may have failed.
     #[must_use]
     pub fn is_alternative(&self) -> bool {
-        self.state == State::Up && !self.shares_host
+        self.state == State::Up && self.is_proven && !self.shares_host
     }
 }
 
@@ -144,8 +146,16 @@ pub struct News<'a> {
     pub now: Timestamp,
 }
 
-/// Title, kind and labels of a channel.
-pub type Plate = (String, ChannelKind, BTreeMap<String, String>);
+/// A channel as it is configured, as far as machines are told.
+#[derive(Clone, Copy, Debug)]
+pub struct Plate<'a> {
+    /// Its title for people.
+    pub title: &'a str,
+    /// What sort of door it is.
+    pub kind: ChannelKind,
+    /// The labels that the operator gave it.
+    pub labels: &'a BTreeMap<String, String>,
+}
 
 /// What has happened to a case of several channels, to be told.
 #[derive(Clone, Copy, Debug)]
@@ -155,7 +165,7 @@ pub struct GroupNews<'a> {
     /// The case after it happened.
     pub case: &'a Case,
     /// Title, kind and labels of each of its channels, where those are known.
-    pub plates: &'a [Option<Plate>],
+    pub plates: &'a [Option<Plate<'a>>],
     /// Of the dependency that is the cause: its title, and whether its own probes find it broken.
     pub dependency: Option<(&'a str, Option<bool>)>,
     /// All other channels.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use crate::domain::{
+    alternatives::{Candidate, Standing},
     channel::{ChannelId, ChannelKind, ProbeName},
     evaluation::State,
     incident::IncidentId,
@@ -42,10 +43,28 @@ pub struct ChannelView {
     pub opens_at: Option<Timestamp>,
     /// The window of maintenance that it is under, if it is under one.
     pub maintenance: Option<Arc<Announced>>,
+    /// What its probes have seen of it, for who is to be sent there.
+    #[serde(skip)]
+    pub standing: Standing,
     /// The latest failure while the channel is not up.
     pub failure: Option<Failure>,
     /// Its probes, in the order of their names.
     pub probes: Vec<ProbeView>,
+}
+
+impl ChannelView {
+    /// The channel as a door to which customers may be sent.
+    #[must_use]
+    pub fn candidate(&self) -> Candidate<'_> {
+        Candidate {
+            id: &self.id,
+            title: &self.title,
+            kind: self.kind,
+            state: self.state,
+            is_open: self.opens_at.is_none() && self.maintenance.is_none(),
+            standing: &self.standing,
+        }
+    }
 }
 
 /// One probe at one moment.

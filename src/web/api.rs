@@ -4,13 +4,13 @@
 
 mod token;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
     body::{Body, to_bytes},
-    extract::{Path, Request, State},
-    http::{HeaderMap, StatusCode},
+    extract::{Path, Query, Request, State},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -20,10 +20,14 @@ use tokio::time::timeout;
 
 use super::{Context, drawn};
 use crate::{
+    clock::Clock,
     domain::{
-        channel::{ChannelId, TeamId, is_id},
+        alternatives::{Sentence, offers},
+        channel::{ChannelId, ChannelKind, TeamId, is_id},
         command::{Answer, Command},
         maintenance::{Begin, Refusal, Scope, WindowId},
+        outcome::Detail,
+        snapshot::ChannelView,
     },
     setting::{HELP, Span},
 };
@@ -36,6 +40,7 @@ const WITHIN: Duration = Duration::from_secs(10);
 /// What is under `/api/v1`.
 pub(super) fn router() -> Router<Context> {
     Router::new()
+        .route("/alternatives", get(alternatives))
         .route("/maintenance", get(list_maintenance).post(begin_maintenance))
         .route("/maintenance/{id}/extend", post(extend_maintenance))
         .route("/maintenance/{id}/end", post(end_maintenance))
@@ -84,6 +89,34 @@ struct BeginRequest {
 struct ExtendRequest {
     #[serde(rename = "for")]
     by: Span,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AlternativesRequest {
+    #[serde(rename = "for")]
+    of: String,
+}
+
+/// Answers anybody, a shop's page in a browser too: it says nothing that customers may not know.
+async fn alternatives(State(context): State<Context>, Query(asked): Query<AlternativesRequest>) -> Response {
+    let snapshot = drawn(&context).await;
+    let is_asked =
+        |view: &&Arc<ChannelView>| view.id.as_str() == asked.of && view.kind != ChannelKind::Dependency;
+    let Some(of) = snapshot.channels.iter().find(is_asked) else {
+        let sentence =
+            format!("there is no channel {:?}; the page / lists them", Detail::new(&asked.of).as_str());
+        return Refused::new(StatusCode::NOT_FOUND, sentence).into_response();
+    };
+    let candidates: Vec<_> = snapshot.channels.iter().map(|view| view.candidate()).collect();
+    let offers = offers(&candidates, &of.id, Clock::system().now());
+    let answer = json!({
+        "for": of.id,
+        "state": of.state,
+        "alternatives": offers,
+        "sentence": Sentence::of(&offers),
+    });
+    ([(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")], Json(answer)).into_response()
 }
 
 async fn list_maintenance(State(context): State<Context>) -> Response {

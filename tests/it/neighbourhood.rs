@@ -95,6 +95,7 @@ impl World for Neighbourhood {
             channel: id.clone(),
             title: door.title.clone(),
             state: door.state,
+            is_proven: !door.is_suspect,
             shares_host: door.stands_on.iter().any(|shared| stands_on.contains(shared)),
         };
         others.map(neighbour).collect()

@@ -166,7 +166,16 @@ struct Told {
 
 impl Target {
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_on("127.0.0.1:0").await
+    }
+
+    /// On every address of the loopback network, so that there are several hosts.
+    pub async fn start_everywhere() -> Self {
+        Self::start_on("0.0.0.0:0").await
+    }
+
+    async fn start_on(address: &str) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let told = Arc::new(Told { answered: AtomicU64::new(0), paths: Mutex::default() });
         let mut serving = JoinSet::new();

@@ -277,6 +277,7 @@ fn view(id: &str, title: &str, state: State, failure: Option<Failure>) -> Arc<Ch
         incident: None,
         opens_at: None,
         maintenance: None,
+        standing: lamplighter::domain::alternatives::Standing::default(),
         failure,
         probes: Vec::new(),
     })

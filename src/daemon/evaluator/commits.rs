@@ -155,7 +155,7 @@ impl Evaluator {
         if now.monotonic < self.telling_from || !self.casebook.has_news(now) {
             return None;
         }
-        let world = Surroundings { roster: &self.roster, plan: &self.plan };
+        let world = Surroundings { roster: &self.roster, plan: &self.plan, now: now.wall };
         let announcement = self.casebook.settle(&world, now);
         let leave = announcement.as_ref().is_some_and(|it| !it.notifications.is_empty());
         self.telling_from = if leave { Duration::ZERO } else { now.monotonic + TELLING_RESTS };

@@ -6,7 +6,10 @@ use std::{borrow::Cow, collections::HashMap, sync::Arc};
 use tokio::sync::watch;
 
 use crate::{
-    daemon::evaluator::roster::{Lookout, Post, Roster},
+    daemon::evaluator::{
+        roster::{Lookout, Post, Roster},
+        world::standing,
+    },
     domain::{
         channel::ChannelId,
         evaluation::RunWord,
@@ -61,6 +64,7 @@ fn view(post: &Post) -> ChannelView {
         incident: post.incident.as_ref().map(|incident| incident.id.clone()),
         opens_at: post.gate.opens_at(),
         maintenance: post.gate.maintenance.clone(),
+        standing: standing(post),
         failure: post.state.failure().map(Cow::into_owned),
         probes: post.probes.iter().map(|lookout| probe_view(post, lookout)).collect(),
     }

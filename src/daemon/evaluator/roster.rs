@@ -11,6 +11,8 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
+
 use crate::{
     config::plan::{Channel, Plan, ProbePlan},
     daemon::evaluator::{
@@ -79,6 +81,10 @@ pub(crate) struct Lookout {
     sight: Option<Result<(), InconclusiveReason>>,
     /// Its windows as they were shown last.
     pub(crate) shown: Windows,
+    /// When its last run began, if that worked, and until when it proves anything.
+    pub(crate) proven: Option<(Timestamp, Timestamp)>,
+    /// How long somebody took to answer when last somebody did, if it talks to people or bots.
+    pub(crate) answered_in: Option<Duration>,
     /// What is held of its runs that did not go well.
     // Boxed: of most probes there is nothing.
     pub(crate) held: Option<Box<Held>>,
@@ -168,6 +174,7 @@ impl Roster {
             Verdict::Inconclusive(inconclusive) => Err(inconclusive.reason),
             Verdict::Ok | Verdict::Degraded(_) | Verdict::Failed(_) => Ok(()),
         });
+        lookout.note_answer(outcome, now.wall);
         post.state.record(outcome, &post.plan.rules, now.monotonic);
         post.changed = true;
         Some(place)
@@ -384,8 +391,25 @@ impl Lookout {
             heard_at: now,
             sight: None,
             shown: Windows::default(),
+            proven: None,
+            answered_in: None,
             held: None,
         }
+    }
+
+    /// A success proves that it works, for two intervals; a failure that it does not.
+    fn note_answer(&mut self, outcome: &Outcome, now: Timestamp) {
+        match outcome.verdict {
+            Verdict::Ok | Verdict::Degraded(_) => {
+                let until = now.checked_add(self.plan.every * 2).unwrap_or(now);
+                self.proven = Some((outcome.started_at, until));
+            }
+            Verdict::Failed(_) => self.proven = None,
+            Verdict::Inconclusive(_) => {}
+        }
+        let contact = outcome.contact.as_ref();
+        let answered = contact.and_then(|contact| contact.person.or(contact.bot));
+        self.answered_in = answered.or(self.answered_in);
     }
 
     fn show_windows(&mut self, now: Duration, scale: &mut Scale) {

@@ -2,10 +2,13 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use jiff::Timestamp;
+
 use crate::{
     config::plan::{Plan, Team},
     daemon::evaluator::roster::{Post, Roster},
     domain::{
+        alternatives::Standing,
         casebook::{Dependency, Door, World},
         channel::{ChannelId, ChannelKind, Location, TeamId},
         evaluation::State,
@@ -20,6 +23,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) roster: &'a Roster,
     /// By what it is judged, and who is told.
     pub(crate) plan: &'a Plan,
+    /// The time of day.
+    pub(crate) now: Timestamp,
 }
 
 impl World for Surroundings<'_> {
@@ -52,13 +57,19 @@ impl World for Surroundings<'_> {
         let lost: BTreeSet<Shared> =
             concerned.flat_map(|place| stands_on(&self.roster.posts()[place])).collect();
         let others = self.roster.posts().iter().filter(|post| is_door(post) && !of.contains(&&post.id));
+        let broken =
+            self.roster.posts().iter().filter(|post| !is_door(post) && post.state.outlook() == State::Dark);
+        let broken: BTreeSet<Shared> = broken.flat_map(stands_on).collect();
         let neighbour = |post: &Post| Neighbour {
             channel: post.id.clone(),
             title: post.plan.title.clone(),
             state: post.state.outlook(),
-            shares_host: !stands_on(post).is_disjoint(&lost),
+            is_proven: standing(post).is_proven(self.now),
+            shares_host: !stands_on(post).is_disjoint(&lost) || !stands_on(post).is_disjoint(&broken),
         };
-        others.map(neighbour).collect()
+        let mut others: Vec<&Post> = others.collect();
+        others.sort_by_key(|post| standing(post).order());
+        others.into_iter().map(neighbour).collect()
     }
 
     fn dependency(&self, dependency: &ChannelId) -> Option<Dependency<'_>> {
@@ -98,6 +109,20 @@ fn stands_on(post: &Post) -> BTreeSet<Shared> {
     }
     let declared = post.plan.depends_on.iter().cloned().map(Shared::Dependency);
     declared.chain(post.hosts().map(|host| Shared::Host(Arc::clone(host)))).collect()
+}
+
+/// What its probes have seen of it: as much as the one that has seen least.
+pub(crate) fn standing(post: &Post) -> Standing {
+    let proven = || post.probes.iter().map(|lookout| lookout.proven);
+    let is_proven = !post.probes.is_empty() && proven().all(|proven| proven.is_some());
+    let answered = post.probes.iter().filter_map(|lookout| lookout.answered_in).max();
+    let half = post.probes.iter().filter_map(|lookout| lookout.shown.quantiles).map(|all| all.p50).max();
+    Standing {
+        proven_at: proven().flatten().map(|(at, _)| at).min().filter(|_| is_proven),
+        proven_until: proven().flatten().map(|(_, until)| until).min().filter(|_| is_proven),
+        answers_in: answered.or(half),
+        stands_on: stands_on(post),
+    }
 }
 
 /// Whether customers can reach it.

@@ -11,7 +11,7 @@ use crate::domain::{
     evaluation::Moment,
     happening::{Account, Happening},
     incident::{Incident, IncidentEvent, message_id},
-    notification::{Absence, Content, GroupNews, News, Notification, Proof, Recipient, Subject},
+    notification::{Absence, Content, GroupNews, News, Notification, Plate, Proof, Recipient, Subject},
     shared::Shared,
 };
 
@@ -82,14 +82,16 @@ impl Writing<'_> {
                 Shared::Dependency(id) => self.world.dependency(id),
                 _ => None,
             });
-            let labels = |channel: &ChannelId| {
-                self.world.door(channel).map(|door| (door.title.to_owned(), door.kind, door.labels.clone()))
+            let plate = |channel: &&ChannelId| {
+                let door = self.world.door(channel)?;
+                Some(Plate { title: door.title, kind: door.kind, labels: door.labels })
             };
+            let plates: Vec<_> = concerned.iter().map(plate).collect();
             Content::compose_group(&GroupNews {
                 event,
                 case,
                 dependency: dependency.as_ref().map(|dependency| (dependency.title, dependency.is_dark)),
-                plates: &concerned.iter().map(|channel| labels(channel)).collect::<Vec<_>>(),
+                plates: &plates,
                 neighbours: &neighbours,
                 location: self.world.location(),
                 letterhead: self.world.letterhead(),

@@ -12,7 +12,7 @@ use crate::domain::{
     channel::{ChannelId, ChannelKind},
     evaluation::State,
     incident::{Incident, IncidentEvent, IncidentId, Severity},
-    notification::{Absence, GroupNews, News, Subject, letter, phrases},
+    notification::{Absence, GroupNews, News, Plate, Subject, letter, phrases},
     outcome::{Detail, Failure},
 };
 
@@ -195,8 +195,8 @@ impl Facts {
 }
 
 impl ChannelFacts {
-    fn of_member(member: &Member, plate: Option<&(String, ChannelKind, BTreeMap<String, String>)>) -> Self {
-        let kind = plate.map(|(_, kind, _)| *kind);
+    fn of_member(member: &Member, plate: Option<&Plate<'_>>) -> Self {
+        let kind = plate.map(|plate| plate.kind);
         let door = kind.map_or("the door", phrases::door);
         let failure = member.failure.as_ref().filter(|_| !member.is_over());
         let customers = match (failure, kind) {
@@ -204,8 +204,8 @@ impl ChannelFacts {
             _ if member.is_over() => format!("{door} works again"),
             _ => format!("{door} does not work"),
         };
-        let title = plate.map_or(member.channel.as_str(), |(title, _, _)| title);
-        let labels = plate.into_iter().flat_map(|(_, _, labels)| labels);
+        let title = plate.map_or(member.channel.as_str(), |plate| plate.title);
+        let labels = plate.into_iter().flat_map(|plate| plate.labels);
         Self {
             id: member.channel.clone(),
             title: Detail::new(title).as_str().to_owned(),

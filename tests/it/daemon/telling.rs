@@ -57,7 +57,7 @@ async fn twenty_channels_that_fall_with_the_crm_are_one_mail_and_one_that_falls_
 }
 
 /// So many doors fall; `LAMPLIGHTER_DOORS=1000` for the figures.
-#[expect(clippy::disallowed_methods, reason = "neither a secret nor a setting of the program")]
+#[expect(clippy::disallowed_methods, reason = "a switch of the test, not a setting")]
 fn many() -> usize {
     std::env::var("LAMPLIGHTER_DOORS")
         .map_or(100, |text| text.parse().expect("LAMPLIGHTER_DOORS is a number"))

@@ -42,7 +42,13 @@ pub fn began() -> Timestamp {
 }
 
 pub fn neighbour(channel: &str, title: &str, state: State, shares_host: bool) -> Neighbour {
-    Neighbour { channel: ChannelId::new(channel), title: title.to_owned(), state, shares_host }
+    Neighbour {
+        channel: ChannelId::new(channel),
+        title: title.to_owned(),
+        state,
+        is_proven: true,
+        shares_host,
+    }
 }
 
 pub fn failure(
