@@ -4,11 +4,13 @@ pub mod check;
 pub mod completions;
 pub mod demo;
 pub mod evidence;
+pub mod explain;
 pub(crate) mod logging;
 pub mod maintenance;
 pub mod man;
 pub(crate) mod print;
 pub mod probe;
+pub mod replay;
 pub mod run;
 pub mod schema;
 pub mod test_mail;
@@ -92,6 +94,10 @@ pub enum Command {
     Maintenance(maintenance::MaintenanceArgs),
     /// List the evidence that was kept of outages, or verify that none of it was changed.
     Evidence(evidence::EvidenceArgs),
+    /// Explain an incident from the store: why it opened, what happened, who was told and what was answered.
+    Explain(explain::ExplainArgs),
+    /// Run the stored history through other rules, and print which incidents would have come, gone or moved.
+    Replay(replay::ReplayArgs),
     /// Show the whole thing at work: a small support centre, its daemon and a mailbox, on loopback ports.
     Demo(demo::DemoArgs),
     /// Print a completion script for a shell.
@@ -123,6 +129,8 @@ pub fn execute(cli: Cli) -> Exit {
         Command::TestMail(args) => test_mail::execute(&args, cli.log_format),
         Command::Maintenance(args) => maintenance::execute(&args),
         Command::Evidence(args) => evidence::execute(&args),
+        Command::Explain(args) => explain::execute(&args),
+        Command::Replay(args) => replay::execute(&args),
         Command::Demo(args) => demo::execute(&args, cli.log_format),
         Command::Completions(args) => completions::execute(&args),
         Command::Man => man::execute(),

@@ -9,6 +9,7 @@ mod assembly;
 mod channels;
 mod dependencies;
 mod endpoints;
+mod escalation;
 mod files;
 mod fingerprint;
 mod hours;

@@ -10,10 +10,12 @@ pub mod backup;
 mod blindness;
 mod casebook;
 mod examination;
+pub mod explain;
 mod history;
 mod journal;
 mod maintenance;
 mod outbox;
+pub mod replay;
 mod restoration;
 mod schema;
 mod seals;
@@ -114,6 +116,19 @@ pub enum StoreError {
         /// The layout found.
         found: i64,
         /// The latest layout this program knows.
+        known: i64,
+    },
+    /// It was written by an earlier version, and whoever only reads cannot bring it up to date.
+    #[error(
+        "failed to open the store {path}: its layout is number {found} and this version reads number {known}; start the \
+         daemon of this version on it once"
+    )]
+    TooOld {
+        /// The database file.
+        path: PathBuf,
+        /// The layout found.
+        found: i64,
+        /// The layout that this program reads.
         known: i64,
     },
     /// The file or its lock could not be opened.

@@ -12,7 +12,7 @@ use crate::{
     config::{
         Loaded, Problems,
         channels::{Drafted, DraftedDependency, Drafting},
-        dependencies, endpoints,
+        dependencies, endpoints, escalation,
         files::{Gathering, SourceText},
         mail, maintenance,
         personas::Personas,
@@ -164,6 +164,7 @@ fn assemble(
     let Drafting { drafted: channels, dependencies, .. } = drafting;
     dependencies::check(&channels, &tables, report);
     team::check(&channels, &tables, report);
+    escalation::check(&tables, report);
     let teams = teams(&tables);
     endpoints::check_teams(&tables, report);
     let mail = tables.mail.as_ref().and_then(|entry| mail::build(entry, main, report));

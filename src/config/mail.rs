@@ -129,11 +129,13 @@ pub fn check_way(tables: &Tables<'_>, report: &mut Report) {
         return;
     }
     let first = tables.teams.values().find_map(|entry| {
-        let address = entry.section.settings.as_ref()?.mail.first()?;
-        Some((entry.file, address))
+        let settings = entry.section.settings.as_ref()?;
+        let said = "a team has recipients, and no [mail] says how mail leaves";
+        let mut later = settings.escalation.iter().flat_map(|step| &step.mail);
+        let first = settings.mail.first().map(|entry| entry.problem(said));
+        Some((entry.file, first.or_else(|| later.next().map(|address| address.problem(said)))?))
     });
-    if let Some((file, address)) = first {
-        let problem = address.problem("a team has recipients, and no [mail] says how mail leaves");
+    if let Some((file, problem)) = first {
         report.error(
             file,
             problem.hint("add [mail] with from = \"...\" and smtp = \"smtps://...\" to the first file"),

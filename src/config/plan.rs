@@ -12,6 +12,7 @@ use crate::{
     domain::{
         channel::{ChannelId, ChannelKind, Location, ProbeKey, ProbeName, TeamId},
         contact::Responder,
+        escalation::Ladder,
         evaluation::Rules,
         hours::Hours,
         maintenance::Planned,
@@ -112,6 +113,8 @@ pub struct SentinelPlan {
 pub struct Team {
     /// To whom mails go, a mail for each.
     pub mail: Vec<String>,
+    /// What they want told of what stays dark.
+    pub ladder: Ladder,
     /// Which webhooks are told.
     pub webhooks: Vec<String>,
     /// Which Alertmanagers are told.

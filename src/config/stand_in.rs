@@ -29,7 +29,7 @@ pub fn stand_in<'f>(path: &[impl AsRef<str>], span: &Range<usize>) -> Option<Ent
         [.., "path" | "messages"] => "'$'",
         [.., "hear"] => "{ http = { url = 'https://unreadable.invalid/' }, messages = '$' }",
         [.., "say"] => "{ http = { url = 'https://unreadable.invalid/' } }",
-        [.., "within" | "max"] => "'400d'",
+        [.., "within" | "max" | "after"] => "'400d'",
         [.., "failures" | "successes" | "days_min"] => "1",
         [.., "any_of"] => "[200]",
         [.., "steps" | "by"] => "[]",

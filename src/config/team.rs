@@ -11,13 +11,14 @@ use serde::{
 use crate::{
     config::{
         channels::{Drafted, TeamSaid},
+        escalation::{self, EscalationSettings},
         plan::Team,
         report::Report,
         tables::Tables,
         wording::in_backticks,
     },
     domain::notification::recipient::Addressees,
-    setting::{At, MailAddress, Problem, closest, refuse, suggest},
+    setting::{At, MailAddress, Problem, SpanOrOff, closest, refuse, suggest},
 };
 
 /// `[team.ID]`: people who are told.
@@ -33,6 +34,15 @@ pub struct TeamSettings {
     /// Alertmanagers that are told, by the ids of their tables.
     #[serde(default)]
     pub alertmanager: Vec<At<String>>,
+    /// So long after they were told of an outage that lasts they are reminded, then after twice the span each time; or
+    /// "off". Default "1h".
+    pub remind_after: Option<At<SpanOrOff>>,
+    /// So long after they were told of an outage that lasts they get a summary of it, if no step sends one; or "off".
+    /// Default "24h".
+    pub summary_after: Option<At<SpanOrOff>>,
+    /// Who is told besides when nobody takes an outage in hand.
+    #[serde(default)]
+    pub escalation: Vec<EscalationSettings>,
 }
 
 impl TeamSettings {
@@ -55,6 +65,7 @@ impl TeamSettings {
             mail: self.mail.iter().map(|entry| entry.value.addressees()).collect(),
             webhooks: ids(&self.webhook),
             alertmanagers: ids(&self.alertmanager),
+            ladder: escalation::ladder(self),
         }
     }
 }

@@ -41,6 +41,7 @@ use crate::{
             rewriting::Rewriting,
             roster::Roster,
             storeless::Storeless,
+            world::Surroundings,
         },
         keeper::Keeper,
         scheduler::Observed,
@@ -164,6 +165,8 @@ pub(crate) struct Evaluator {
     casebook: Casebook,
     /// When it is next looked through what is to be told.
     telling_from: Duration,
+    /// Whether what stays dark is to be told again, by the last look.
+    has_rungs_due: bool,
     /// What is under way to the store.
     commit: Option<Commit>,
     /// The store has refused; it is asked again at the next look.
@@ -225,6 +228,7 @@ impl Evaluator {
             history: History::new(batches),
             picture: Picture::new(snapshots),
             telling_from: Duration::ZERO,
+            has_rungs_due: false,
             wanting: BTreeSet::new(),
             blindness,
             leaving: Vec::new(),
@@ -314,6 +318,8 @@ impl Evaluator {
         self.wanting =
             (0..self.roster.posts().len()).filter(|&place| self.roster.judge(place, now).is_some()).collect();
         self.leaving = self.roster.absent().overdue(now).cloned().collect();
+        let world = Surroundings { roster: &self.roster, plan: &self.plan, now: now.wall };
+        self.has_rungs_due = self.casebook.has_rungs_due(&world, now);
         self.show_blindness();
         let (probes, fresh) = self.roster.freshness(now.monotonic);
         self.vitals.show_probes(probes, fresh);

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    channel::{ChannelId, TeamId},
+    channel::{ChannelId, ProbeName, TeamId},
+    escalation::Ascent,
     evaluation::State,
     happening::{Account, Happening},
     incident::{IncidentEvent, IncidentId, Severity},
@@ -41,6 +42,9 @@ pub struct Case {
     pub tellings: u32,
     /// When they were told last.
     pub told_at: Timestamp,
+    /// How far it has been told again, and to whom.
+    #[serde(default)]
+    pub ascent: Ascent,
 }
 
 /// Somebody who has been told of a case.
@@ -79,6 +83,9 @@ pub struct Member {
     pub began_at: Timestamp,
     /// When it was confirmed.
     pub confirmed_at: Timestamp,
+    /// The probe that found it, with the persona as whom it looked.
+    #[serde(default)]
+    pub probe: Option<ProbeName>,
     /// What broke.
     pub failure: Option<Failure>,
     /// How many runs agreed, of how many.
@@ -118,6 +125,7 @@ impl Member {
             severity: incident.severity,
             began_at: incident.began_at,
             confirmed_at: incident.confirmed_at,
+            probe: incident.evidence.probe.as_ref().map(|probe| probe.probe.clone()),
             failure: incident.evidence.failure.clone(),
             agreeing: (incident.evidence.agreeing, incident.evidence.of),
             bundle: match account {
@@ -180,6 +188,7 @@ impl Case {
             told: Vec::new(),
             tellings: 0,
             told_at: now,
+            ascent: Ascent::default(),
         };
         members.into_iter().for_each(|member| case.admit(member));
         case

@@ -8,6 +8,7 @@
 //! only then adopted. Nothing here asks the time; spans are measured on the monotonic clock.
 
 mod grouping;
+mod ladder;
 mod telling;
 
 use std::{
@@ -17,8 +18,12 @@ use std::{
 
 use crate::domain::{
     case::{Case, Member},
-    casebook::grouping::{Suspects, clusters, joins},
+    casebook::{
+        grouping::{Suspects, clusters, joins},
+        ladder::Age,
+    },
     channel::{ChannelId, ChannelKind, Location, TeamId},
+    escalation::Ladder,
     evaluation::Moment,
     happening::{Happening, HappeningKey},
     incident::{IncidentEvent, IncidentId},
@@ -55,6 +60,8 @@ pub trait World {
     fn door(&self, channel: &ChannelId) -> Option<Door<'_>>;
     /// Who is told of the channels of a team.
     fn recipients(&self, team: &TeamId) -> Vec<Recipient>;
+    /// What a team wants told of what stays dark.
+    fn ladder(&self, team: &TeamId) -> Option<&Ladder>;
     /// How many channels there are.
     fn doors(&self) -> usize;
     /// The channels that look bad and are not judged to be yet, with what they stand on.
@@ -123,6 +130,8 @@ struct Kept {
     joined_at: Duration,
     /// Since when an end has been untold.
     eased_at: Option<Duration>,
+    /// For how long it has been dark.
+    age: Age,
 }
 
 /// Something that nobody has been told of.
@@ -139,16 +148,19 @@ struct Draft<'a> {
     fresh: Vec<&'a Happening>,
     told_at: Duration,
     eased_at: Option<Duration>,
+    age: Duration,
 }
 
 impl Casebook {
-    /// What was open and owed before a restart. Spans begin anew.
+    /// What was open and owed before a restart. Spans begin anew, but for how long a case has been dark.
     #[must_use]
     pub fn restore(cases: Vec<Case>, owed: Vec<Happening>, now: Moment) -> Self {
         let kept = |case: Case| {
             let untold_end = case.members.iter().any(Member::ends_untold);
             let since = now.monotonic;
-            let kept = Kept { told_at: since, joined_at: since, eased_at: untold_end.then_some(since), case };
+            let eased_at = untold_end.then_some(since);
+            let age = Age::restore(&case.ascent, now);
+            let kept = Kept { told_at: since, joined_at: since, eased_at, age, case };
             (kept.case.id.clone(), kept)
         };
         let owed = owed.into_iter().map(|happening| Owed { happening, since: now.monotonic });
@@ -200,7 +212,7 @@ impl Casebook {
     /// Decides what is to be told now, if anything. The same is proposed again until it has been adopted.
     #[must_use]
     pub fn settle(&self, world: &dyn World, now: Moment) -> Option<Announcement> {
-        if !self.has_news(now) {
+        if !self.has_news(now) && !self.has_rungs_due(world, now) {
             return None;
         }
         let mut desk = Desk { book: self, drafts: BTreeMap::new(), settled: Vec::new(), now };
@@ -230,6 +242,7 @@ impl Casebook {
                     .iter()
                     .any(Member::ends_untold)
                     .then(|| before.and_then(|before| before.eased_at).unwrap_or(now)),
+                age: Age::next(before, now),
                 case: case.clone(),
             };
             self.cases.insert(case.id.clone(), kept);
@@ -262,6 +275,7 @@ impl<'a> Desk<'a> {
                 fresh: Vec::new(),
                 told_at: kept.told_at,
                 eased_at: kept.eased_at,
+                age: kept.age.at(self.now.monotonic),
             };
             self.drafts.insert(id.clone(), draft);
         }
@@ -340,7 +354,8 @@ impl<'a> Desk<'a> {
             grouping::expect(&mut case, world);
             let fresh: Vec<&Happening> = owed.iter().map(|owed| &owed.happening).collect();
             self.settled.extend(fresh.iter().map(|happening| (happening.key(), case.id.clone())));
-            let draft = Draft { fresh, told_at: self.now.monotonic, eased_at: None, case };
+            let (told_at, age) = (self.now.monotonic, Duration::ZERO);
+            let draft = Draft { fresh, told_at, eased_at: None, age, case };
             self.drafts.insert(draft.case.id.clone(), draft);
         }
     }
@@ -384,8 +399,8 @@ impl<'a> Desk<'a> {
     /// Writes what is to be told of each case.
     fn tell(mut self, world: &dyn World) -> Option<Announcement> {
         let now = self.now.monotonic;
-        let due = self.book.cases.values().filter(|kept| kept.is_due(now)).map(|kept| &kept.case.id);
-        for id in due {
+        let due = |kept: &&Kept| kept.is_due(now) || kept.has_rungs_due(world, now);
+        for id in self.book.cases.values().filter(due).map(|kept| &kept.case.id) {
             self.draft(id);
         }
         if self.drafts.is_empty() && self.settled.is_empty() {

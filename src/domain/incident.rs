@@ -92,6 +92,12 @@ pub enum IncidentEvent {
     Spread,
     /// Some of the channels that fell for one cause work again, others do not yet.
     Eased,
+    /// It is still dark, and those who know are told again.
+    Reminder,
+    /// It has been dark for so long that others are told too.
+    Escalated,
+    /// It has been dark for so long that its whole story is told.
+    Summary,
     /// It was none of a channel: the monitor itself saw nothing for a while, and sees again.
     Blind,
     /// It is none of a channel: the monitor's own store was damaged, or takes nothing.
@@ -100,13 +106,16 @@ pub enum IncidentEvent {
 
 impl IncidentEvent {
     /// Every event.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Opened,
         Self::Worsened,
         Self::Resolved,
         Self::Withdrawn,
         Self::Spread,
         Self::Eased,
+        Self::Reminder,
+        Self::Escalated,
+        Self::Summary,
         Self::Blind,
         Self::Store,
     ];
@@ -121,6 +130,9 @@ impl IncidentEvent {
             Self::Withdrawn => "withdrawn",
             Self::Spread => "spread",
             Self::Eased => "eased",
+            Self::Reminder => "reminder",
+            Self::Escalated => "escalated",
+            Self::Summary => "summary",
             Self::Blind => "blind",
             Self::Store => "store",
         }

@@ -10,7 +10,7 @@ pub(crate) mod html;
 mod letter;
 mod phrases;
 pub mod recipient;
-mod tell;
+pub(crate) mod tell;
 mod text;
 pub mod upkeep;
 
@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{
     case::Case,
     channel::{ChannelId, ChannelKind, Location, TeamId},
+    escalation::Acknowledgement,
     evaluation::{State, Transition},
     incident::{Incident, IncidentEvent, IncidentId},
     notification::facts::Facts,
@@ -178,6 +179,53 @@ pub struct GroupNews<'a> {
     pub now: Timestamp,
 }
 
+/// A case that stays dark, to be told again.
+#[derive(Clone, Copy, Debug)]
+pub struct LastingNews<'a> {
+    /// What is told: a reminder, how things stand for somebody new, or the whole story.
+    pub event: IncidentEvent,
+    /// The case.
+    pub case: &'a Case,
+    /// For how long people have known it to be dark.
+    pub age: Duration,
+    /// After what span the next reminder follows; none if none does.
+    pub reminds_in: Option<Duration>,
+    /// Title, kind and labels of each of its channels, where those are known.
+    pub plates: &'a [Option<Plate<'a>>],
+    /// Of the dependency that is the cause: its title, and whether its own probes find it broken.
+    pub dependency: Option<(&'a str, Option<bool>)>,
+    /// All other channels.
+    pub neighbours: &'a [Neighbour],
+    /// Where the probes run.
+    pub location: &'a Location,
+    /// What is the same in every mail.
+    pub letterhead: Letterhead<'a>,
+    /// When it was decided.
+    pub now: Timestamp,
+}
+
+impl<'a> LastingNews<'a> {
+    /// The same news, as of a case of several channels.
+    fn as_group(&self) -> GroupNews<'a> {
+        GroupNews {
+            event: self.event,
+            case: self.case,
+            plates: self.plates,
+            dependency: self.dependency,
+            neighbours: self.neighbours,
+            location: self.location,
+            letterhead: self.letterhead,
+            now: self.now,
+        }
+    }
+
+    /// The title and kind of its first channel, if that is still in the configuration.
+    fn door(&self) -> Option<(&'a str, ChannelKind)> {
+        let Plate { title, kind, .. } = self.plates.first()?.as_ref()?;
+        Some((*title, *kind))
+    }
+}
+
 /// A channel that is no longer watched, as far as people are told.
 #[derive(Clone, Copy, Debug)]
 pub struct Absence<'a> {
@@ -214,6 +262,16 @@ impl Content {
         Self::write(letter::group::lay_out(news), Facts::of_group(news))
     }
 
+    /// Writes what is to be said of a case that stays dark.
+    #[must_use]
+    pub fn compose_lasting(news: &LastingNews<'_>) -> Self {
+        let letter = match news.event {
+            IncidentEvent::Summary => letter::summary::lay_out(news),
+            _ => letter::reminder::lay_out(news),
+        };
+        Self::write(letter, Facts::of_group(&news.as_group()))
+    }
+
     /// Writes that nobody looks for a recovery any more.
     #[must_use]
     pub fn withdraw(incident: &Incident, absence: &Absence<'_>, now: Timestamp) -> Self {
@@ -246,6 +304,21 @@ impl Content {
         }
     }
 
+    /// The same, with a line below the lead that says who has taken it in hand.
+    #[must_use]
+    pub fn acknowledged(&self, acknowledgement: &Acknowledgement, zone: &TimeZone) -> Self {
+        let Acknowledgement { by, at } = acknowledgement;
+        let by = letter::cut(by.as_str(), BY_MAX);
+        let line = format!("Acknowledged by {by} at {}.", tell::fully(*at, zone));
+        Self {
+            subject: self.subject.clone(),
+            text: text::with_note(&self.text, &line),
+            html: html::with_note(&self.html, &line),
+            picture: self.picture.clone(),
+            facts: self.facts.clone(),
+        }
+    }
+
     fn write(letter: letter::Letter, facts: Facts) -> Self {
         Self {
             text: text::write(&letter),
@@ -266,6 +339,9 @@ pub fn late_notice(what: &str, late: Duration) -> Option<String> {
 
 /// By this the HTML part refers to the picture of a mail.
 pub const PICTURE_ID: &str = "window@lamplighter";
+
+/// The longest name of somebody who has taken a case in hand, in characters.
+const BY_MAX: usize = 80;
 
 /// From this age on a mail says that it is late.
 pub const LATE_FROM: Duration = Duration::from_secs(60);

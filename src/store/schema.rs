@@ -187,3 +187,16 @@ fn parts(connection: &Connection) -> rusqlite::Result<BTreeSet<String>> {
     )?;
     statement.query_map([], |row| row.get(0))?.collect()
 }
+
+/// Whether the layout is the one that this version knows, for whoever only reads.
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let fail = |error| explain("read the layout", path, error);
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(fail)?;
+    let known = i64::try_from(STEPS.len()).expect("the steps are a short list");
+    let path = path.to_owned();
+    match found.cmp(&known) {
+        std::cmp::Ordering::Less => Err(StoreError::TooOld { path, found, known }),
+        std::cmp::Ordering::Equal => Ok(()),
+        std::cmp::Ordering::Greater => Err(StoreError::TooNew { path, found, known }),
+    }
+}

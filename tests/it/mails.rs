@@ -6,6 +6,7 @@ pub mod situations;
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
+use crate::ladder;
 use expect_test::expect_file;
 use lamplighter::domain::{
     channel::ChannelKind,
@@ -35,8 +36,39 @@ fn mails() -> BTreeMap<&'static str, Content> {
     mails.extend(other_doors());
     mails.extend(news());
     mails.extend(oddities());
+    mails.extend(lasting());
     mails.extend(groups::mails().into_iter().filter(|(name, _)| *name != "group-of-a-thousand"));
     mails.extend(blind::mails());
+    mails
+}
+
+/// An outage that lasts: of one door, and of two for one cause.
+fn lasting() -> BTreeMap<&'static str, Content> {
+    const HOUR: u64 = 3_600;
+    let mut mails = BTreeMap::new();
+    let mut alone = ladder::Play::new(ladder::usual());
+    alone.becomes("web-chat", State::Dark);
+    alone.pass(HOUR / 4);
+    mails.insert("escalated", alone.last_mail());
+    alone.pass(HOUR * 3 - HOUR / 4);
+    mails.insert("reminder", alone.last_mail());
+    alone.pass(HOUR * 21);
+    mails.insert("summary", alone.last_mail());
+    let mut two = ladder::Play::new(ladder::usual());
+    two.becomes("web-chat", State::Dark);
+    two.pass(120);
+    two.becomes("ticket", State::Dark);
+    two.pass(HOUR - 120);
+    mails.insert("group-escalated", two.last_mail());
+    two.pass(HOUR * 2);
+    mails.insert("group-reminder", two.last_mail());
+    two.pass(HOUR * 10);
+    two.becomes("web-chat", State::Up);
+    two.pass(HOUR * 11);
+    mails.insert("group-summary", two.last_mail());
+    two.acknowledge("Anna, shift lead");
+    two.becomes("ticket", State::Up);
+    mails.insert("group-over-and-acknowledged", two.last_mail());
     mails
 }
 
@@ -266,7 +298,7 @@ fn the_first_five_lines_say_everything_and_fit() {
         );
         assert_eq!(lines[5], "", "{name}");
         let is_other_news = name.starts_with("recovery")
-            || name == "group-is-over"
+            || ["group-is-over", "group-over-and-acknowledged"].contains(&name)
             || name.starts_with("blind-")
             || ["degraded", "withdrawn"].contains(&name);
         assert!(lines[0].starts_with("DARK since 03:") || is_other_news);

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use lamplighter::domain::{
     casebook::{Dependency, Door, World},
     channel::{ChannelId, ChannelKind, Location, TeamId},
+    escalation::Ladder,
     evaluation::State,
     happening::Doorplate,
     notification::{Letterhead, Neighbour, Recipient},
@@ -33,6 +34,8 @@ pub struct Neighbourhood {
     pub doors: BTreeMap<ChannelId, Doorway>,
     /// Who is told.
     pub teams: BTreeMap<TeamId, Vec<Recipient>>,
+    /// What they want told of what stays dark.
+    pub ladders: BTreeMap<TeamId, Ladder>,
     /// Whether a dependency is found broken, where it has probes of its own.
     pub dependencies: BTreeMap<ChannelId, Option<bool>>,
     /// Given instead of what the doors say.
@@ -46,6 +49,7 @@ impl Default for Neighbourhood {
         Self {
             doors: BTreeMap::new(),
             teams: BTreeMap::new(),
+            ladders: BTreeMap::new(),
             dependencies: BTreeMap::new(),
             neighbours: None,
             public_url: Some("https://lamplighter.example.com/"),
@@ -73,6 +77,10 @@ impl World for Neighbourhood {
 
     fn recipients(&self, team: &TeamId) -> Vec<Recipient> {
         self.teams.get(team).cloned().unwrap_or_default()
+    }
+
+    fn ladder(&self, team: &TeamId) -> Option<&Ladder> {
+        self.ladders.get(team)
     }
 
     fn doors(&self) -> usize {

@@ -18,8 +18,9 @@ use lamplighter::domain::{
     channel::{ChannelId, ChannelKind, ProbeKey, ProbeName, TeamId},
     contact::Contact,
     decision::{Decision, Kept, decide},
+    escalation::{Ladder, Step},
     evaluation::{ChannelState, Moment, Opening, Quorum, Rules, State, Waiting, Watched},
-    incident::{Incident, IncidentEvent},
+    incident::{Incident, IncidentEvent, IncidentId},
     notification::Recipient,
     outcome::{Detail, Failure, Inconclusive, InconclusiveReason, Outcome, Reason, Stage, Verdict},
     shared::Shared,
@@ -61,6 +62,11 @@ struct Scenario {
     /// Dependencies with probes of their own, and from which to which second those find it broken.
     #[serde(default)]
     dependencies: BTreeMap<String, Vec<(u64, u64)>>,
+    /// What is told of what stays dark.
+    ladder: Option<Steps>,
+    /// Seconds at which somebody takes the open cases in hand.
+    #[serde(default)]
+    acknowledged: Vec<u64>,
     /// So many seconds pass after the last run.
     #[serde(default)]
     after: u64,
@@ -72,6 +78,33 @@ struct Scenario {
     maintenance: Vec<(u64, u64)>,
     /// `second channel from -> to`, then what is told to whom.
     expected: Vec<String>,
+}
+
+/// A ladder, in seconds after the beginning.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Steps {
+    remind_after: Option<u64>,
+    /// Who is told besides.
+    #[serde(default)]
+    steps: Vec<(u64, String)>,
+    summary_after: Option<u64>,
+}
+
+impl Steps {
+    fn ladder(&self) -> Ladder {
+        let after = Duration::from_secs;
+        let step = |(secs, to): &(u64, String)| Step {
+            after: after(*secs),
+            to: vec![Recipient::mail(to)],
+            is_summary: false,
+        };
+        let summary = |secs| Step { after: after(secs), to: Vec::new(), is_summary: true };
+        Ladder {
+            remind_after: self.remind_after.map(after),
+            steps: self.steps.iter().map(step).chain(self.summary_after.map(summary)).collect(),
+        }
+    }
 }
 
 fn thirty() -> u64 {
@@ -246,6 +279,13 @@ impl Scenario {
                     decision.happening.into_iter().for_each(|happening| book.take(happening, now));
                 }
             }
+            if self.acknowledged.contains(&second) {
+                let ids: Vec<IncidentId> = book.cases().map(|case| case.id.clone()).collect();
+                for id in ids {
+                    let announcement = book.acknowledge(&id, "somebody", now).expect("it is open");
+                    book.adopt(&announcement, now);
+                }
+            }
             let world = self.neighbourhood(&seats, second);
             while let Some(announcement) = book.settle(&world, now).filter(|_| !refused) {
                 book.adopt(&announcement, now);
@@ -281,6 +321,7 @@ impl Scenario {
                 TeamId::new("oncall"),
                 self.recipients_at(second).into_iter().map(Recipient::mail).collect(),
             )]),
+            ladders: self.ladder.iter().map(|steps| (TeamId::new("oncall"), steps.ladder())).collect(),
             doors: seats.iter().map(|seat| (seat.id.clone(), doorway(seat))).collect(),
             dependencies: self.dependencies.iter().map(dependency).collect(),
             ..Neighbourhood::default()

@@ -11,6 +11,7 @@ use crate::{
         alternatives::Standing,
         casebook::{Dependency, Door, World},
         channel::{ChannelId, ChannelKind, Location, TeamId},
+        escalation::Ladder,
         evaluation::State,
         notification::{Letterhead, Neighbour, Recipient},
         shared::Shared,
@@ -41,6 +42,10 @@ impl World for Surroundings<'_> {
 
     fn recipients(&self, team: &TeamId) -> Vec<Recipient> {
         self.plan.teams.get(team).map(Team::recipients).unwrap_or_default()
+    }
+
+    fn ladder(&self, team: &TeamId) -> Option<&Ladder> {
+        self.plan.teams.get(team).map(|team| &team.ladder)
     }
 
     fn doors(&self) -> usize {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::domain::{
     case::{Case, Member, Told},
-    casebook::{Draft, GATHER_FOR, World},
+    casebook::{Draft, GATHER_FOR, World, ladder},
     channel::ChannelId,
     evaluation::Moment,
     happening::{Account, Happening},
@@ -26,7 +26,7 @@ pub(super) fn next_at(case: &Case, told_at: Duration, eased_at: Option<Duration>
 /// Writes what is to be told, if anything; gives the case as it stands then.
 pub(super) fn tell(draft: Draft<'_>, world: &dyn World, now: Moment) -> (Case, Vec<Notification>) {
     let is_due = next_at(&draft.case, draft.told_at, draft.eased_at).is_some_and(|at| at <= now.monotonic);
-    let Draft { mut case, fresh, .. } = draft;
+    let Draft { mut case, fresh, age, .. } = draft;
     let mut desk = Writing { world, now: now.wall, mails: Vec::new() };
     if case.is_group() {
         if let Some(event) = news_of_group(&case, &fresh, is_due) {
@@ -41,6 +41,8 @@ pub(super) fn tell(draft: Draft<'_>, world: &dyn World, now: Moment) -> (Case, V
             desk.tell_one(&mut case, happening);
         }
     }
+    let climbed = ladder::climb(&mut case, age, world, now);
+    desk.mails.extend(climbed);
     (case, desk.mails)
 }
 
@@ -159,7 +161,8 @@ impl Writing<'_> {
         if case.told.is_empty() {
             return Vec::new();
         }
-        let content = content(case);
+        ladder::note(case, event, self.world, self.now);
+        let content = ladder::acknowledged(content(case), case, self.world);
         let mail = |(index, told): (usize, &Told)| Notification {
             incident: case.id.clone(),
             event,
@@ -191,7 +194,7 @@ impl Writing<'_> {
 }
 
 /// Whether it is the end of something.
-fn is_end(event: IncidentEvent) -> bool {
+pub(super) fn is_end(event: IncidentEvent) -> bool {
     matches!(event, IncidentEvent::Resolved | IncidentEvent::Withdrawn | IncidentEvent::Eased)
 }
 
@@ -216,7 +219,7 @@ fn word(event: IncidentEvent, case: &Case) -> String {
     let once = match event {
         IncidentEvent::Opened | IncidentEvent::Resolved | IncidentEvent::Withdrawn => true,
         IncidentEvent::Worsened => !case.is_group(),
-        IncidentEvent::Spread | IncidentEvent::Eased | IncidentEvent::Blind | IncidentEvent::Store => false,
+        _ => false,
     };
     if once { event.as_str().to_owned() } else { format!("{}-{}", event.as_str(), case.tellings) }
 }

@@ -77,6 +77,13 @@ pub(super) fn with_notice(html: &str, notice: &str) -> String {
     html.replacen(TOP, &notice, 1)
 }
 
+/// The same page with a note between the lead and the rest.
+pub(super) fn with_note(html: &str, note: &str) -> String {
+    const SECTION: &str = "<h2 ";
+    let note = format!("<p style=\"margin:12px 0\"><i>{}</i></p>\n{SECTION}", escaped(note));
+    html.replacen(SECTION, &note, 1)
+}
+
 /// Dark enough for white letters on either ground.
 fn colour(tone: Tone) -> &'static str {
     match tone {

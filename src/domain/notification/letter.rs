@@ -3,7 +3,9 @@
 
 pub(super) mod blind;
 pub(super) mod group;
+pub(super) mod reminder;
 mod sections;
+pub(super) mod summary;
 mod timings;
 pub(super) mod upkeep;
 pub(super) mod withdrawal;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{Timestamp, tz::TimeZone};
 
 /// The time of day without its zone: `03:04:12`.
-pub(super) fn clock(at: Timestamp, zone: &TimeZone) -> String {
+pub(crate) fn clock(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string()
 }
 
@@ -16,14 +16,14 @@ pub(super) fn clock_and_day(at: Timestamp, zone: &TimeZone) -> String {
 
 /// The time of day with its zone, and the day where it is another one than that of `now`:
 /// `03:04:12 Europe/Berlin`.
-pub(super) fn moment(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+pub(crate) fn moment(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
     let there = at.to_zoned(zone.clone());
     let day = if there.date() == now.to_zoned(zone.clone()).date() { "" } else { ", %a %-d %b" };
     format!("{} {}{}", clock(at, zone), zone_name(at, zone), there.strftime(day))
 }
 
 /// Everything about a moment: `03:04:12 Europe/Berlin (02:04:12 UTC), Sat 21 Nov`.
-pub(super) fn fully(at: Timestamp, zone: &TimeZone) -> String {
+pub(crate) fn fully(at: Timestamp, zone: &TimeZone) -> String {
     let day = at.to_zoned(zone.clone()).strftime("%a %-d %b").to_string();
     let name = zone_name(at, zone);
     if name == "UTC" {
@@ -33,7 +33,7 @@ pub(super) fn fully(at: Timestamp, zone: &TimeZone) -> String {
 }
 
 /// The zone's name, or its offset where it has none.
-pub(super) fn zone_name(at: Timestamp, zone: &TimeZone) -> String {
+pub(crate) fn zone_name(at: Timestamp, zone: &TimeZone) -> String {
     match zone.iana_name() {
         Some("Etc/UTC" | "Etc/Unknown") => "UTC".to_owned(),
         Some(name) => name.to_owned(),
@@ -43,12 +43,12 @@ pub(super) fn zone_name(at: Timestamp, zone: &TimeZone) -> String {
 }
 
 /// A span between two moments of the day; zero where the clock was set back in between.
-pub(super) fn between(from: Timestamp, to: Timestamp) -> Duration {
+pub(crate) fn between(from: Timestamp, to: Timestamp) -> Duration {
     Duration::try_from(to.duration_since(from)).unwrap_or_default()
 }
 
 /// How long something lasted: `45 s`, `12 min`, `2 h 5 min`, `3 d 4 h`.
-pub(super) fn span(span: Duration) -> String {
+pub(crate) fn span(span: Duration) -> String {
     let secs = span.as_secs();
     let two = |big: u64, big_unit: &str, small: u64, small_unit: &str| {
         if small == 0 {
@@ -67,7 +67,7 @@ pub(super) fn span(span: Duration) -> String {
 }
 
 /// How long a run or a part of it took: `0.4 ms`, `212 ms`, `9.9 s`, `2 min 5 s`.
-pub(super) fn took(span_of_run: Duration) -> String {
+pub(crate) fn took(span_of_run: Duration) -> String {
     let micros = span_of_run.as_micros();
     match micros {
         0 => "0 ms".to_owned(),

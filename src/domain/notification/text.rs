@@ -34,6 +34,15 @@ pub(super) fn with_notice(text: &str, notice: &str) -> String {
     whole
 }
 
+/// The same text with a note between the first five lines and the rest.
+pub(super) fn with_note(text: &str, note: &str) -> String {
+    let lead = text.match_indices('\n').nth(4).map_or(text.len(), |(at, _)| at + 1);
+    let mut whole = format!("{}\n", &text[..lead]);
+    push_wrapped(&mut whole, "", note);
+    whole.push_str(&text[lead..]);
+    whole
+}
+
 fn push_line(text: &mut String, line: &str) {
     text.push_str(line.trim_end());
     text.push('\n');

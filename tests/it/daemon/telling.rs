@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use lamplighter::{
     config::plan::{Dependency, Plan, ProbePlan},
-    domain::channel::{ChannelId, ChannelKind},
+    domain::{
+        channel::{ChannelId, ChannelKind},
+        escalation::{Ladder, Step},
+        notification::{Recipient, Route},
+    },
 };
 
 use super::stage::{Door, Play, PlayedDoor, doors, pass, plan};
@@ -53,6 +57,62 @@ async fn twenty_channels_that_fall_with_the_crm_are_one_mail_and_one_that_falls_
     let news = play.mailbox.news();
     assert_eq!(news.len(), 4, "one end each: {news:?}");
     assert!(news[2..].contains(&"resolved other".to_owned()), "{news:?}");
+    play.end().await;
+}
+
+/// A plan whose team has the lead told after a quarter of an hour and a summary after four hours, with reminders from an
+/// hour on.
+fn with_ladder(doors: &BTreeMap<&'static str, Arc<PlayedDoor>>) -> Plan {
+    let mut plan = plan(doors, |probe: &mut ProbePlan| probe.every = Duration::from_secs(30));
+    let after = |mins: u64| Duration::from_secs(60 * mins);
+    let lead = Recipient { route: Route::Mail, address: "lead@example.com".to_owned() };
+    for team in plan.teams.values_mut() {
+        team.ladder = Ladder {
+            remind_after: Some(after(60)),
+            steps: vec![
+                Step { after: after(15), to: vec![lead.clone()], is_summary: false },
+                Step { after: after(240), to: Vec::new(), is_summary: true },
+            ],
+        };
+    }
+    plan
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_stays_dark_is_told_again_across_a_restart_until_it_works() {
+    let directory = tempfile::tempdir().unwrap();
+    let doors = doors(["chat", "hotline"]);
+    let play = Play::start(with_ladder(&doors), directory.path()).await;
+    pass(120).await;
+    doors["chat"].set(Door::Fails);
+    pass(120).await;
+    assert_eq!(play.mailbox.news(), ["opened chat"]);
+    pass(16 * 60).await;
+    assert_eq!(play.mailbox.news()[1..], ["escalated chat"]);
+    let (mailbox, clock) = (Arc::clone(&play.mailbox), play.clock);
+    play.end().await;
+    let play = Play::resume(with_ladder(&doors), directory.path(), mailbox, clock).await;
+    pass(30 * 60).await;
+    assert_eq!(play.mailbox.news().len(), 2, "nothing is told again because of a restart");
+    pass(16 * 60).await;
+    assert_eq!(play.mailbox.news()[2..], ["reminder chat", "reminder chat"], "the team and the lead");
+    let (mailbox, clock) = (Arc::clone(&play.mailbox), play.clock);
+    play.end().await;
+    // Nothing runs while the next reminder and the summary become due.
+    pass(5 * 60 * 60).await;
+    let play = Play::resume(with_ladder(&doors), directory.path(), mailbox, clock).await;
+    pass(60).await;
+    let mut news = play.mailbox.news().split_off(4);
+    news.sort();
+    assert_eq!(news, ["reminder chat", "summary chat"], "the lead and the team, one each");
+    let texts = play.mailbox.texts();
+    let words = |text: &String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let texts: Vec<String> = texts.iter().map(words).collect();
+    let summary = texts.iter().find(|text| text.contains("About this summary")).unwrap();
+    assert!(summary.contains("told too, since nobody had acknowledged it: lead@example.com"), "{summary}");
+    doors["chat"].set(Door::Works);
+    pass(120).await;
+    assert_eq!(play.mailbox.news()[6..], ["resolved chat", "resolved chat"]);
     play.end().await;
 }
 

@@ -54,12 +54,12 @@ fn since(news: &GroupNews<'_>) -> String {
     tell::moment(at, news.now, zone)
 }
 
-fn began_at(case: &Case) -> jiff::Timestamp {
+pub(super) fn began_at(case: &Case) -> jiff::Timestamp {
     case.members.iter().map(|member| member.began_at).min().unwrap_or(case.opened_at)
 }
 
 /// `20 channels that depend on crm`.
-fn headline(news: &GroupNews<'_>) -> String {
+pub(super) fn headline(news: &GroupNews<'_>) -> String {
     let case = news.case;
     let what = match case.cause() {
         Some(cause) => link(cause, news),
@@ -141,7 +141,7 @@ fn lead(news: &GroupNews<'_>) -> Vec<Fact> {
 }
 
 /// `web-chat, hotline, ticket and 17 more`.
-fn named(members: &[&Member]) -> String {
+pub(super) fn named(members: &[&Member]) -> String {
     let names: Vec<&str> = members.iter().take(NAMED_MAX).map(|member| member.channel.as_str()).collect();
     match members.len().saturating_sub(NAMED_MAX) {
         0 => names.join(", "),
@@ -149,7 +149,7 @@ fn named(members: &[&Member]) -> String {
     }
 }
 
-fn in_common(news: &GroupNews<'_>) -> String {
+pub(super) fn in_common(news: &GroupNews<'_>) -> String {
     match news.case.cause() {
         Some(Shared::Dependency(id)) => {
             let name = dependency(id.as_str(), news);
@@ -190,7 +190,7 @@ fn reasons(members: &[&Member]) -> String {
     }
 }
 
-fn still_works(neighbours: &[Neighbour]) -> String {
+pub(super) fn still_works(neighbours: &[Neighbour]) -> String {
     let mut works = neighbours.iter().filter(|neighbour| neighbour.is_alternative());
     let names: Vec<&str> =
         works.by_ref().take(NAMED_MAX).map(|neighbour| neighbour.channel.as_str()).collect();
@@ -241,14 +241,14 @@ fn all_sections(news: &GroupNews<'_>) -> Vec<Section> {
 }
 
 /// The ids that had to be cut in the tables: each channel is named in full somewhere.
-fn full_names(case: &Case) -> Option<Section> {
+pub(super) fn full_names(case: &Case) -> Option<Section> {
     let long = |member: &&Member| member.channel.as_str().chars().count() > CHANNEL_MAX;
     let lines: Vec<Line> =
         case.members.iter().filter(long).map(|member| Line::Text(member.channel.to_string())).collect();
     (!lines.is_empty()).then(|| Section { title: "In full".to_owned(), body: Body::Lines(lines) })
 }
 
-fn table(title: &str, members: &[&Member], news: &GroupNews<'_>) -> Option<Section> {
+pub(super) fn table(title: &str, members: &[&Member], news: &GroupNews<'_>) -> Option<Section> {
     let zone = news.letterhead.time_zone;
     let column = |name| Column { name, is_number: false };
     let row = |&member: &&Member| {
@@ -268,7 +268,7 @@ fn table(title: &str, members: &[&Member], news: &GroupNews<'_>) -> Option<Secti
     })
 }
 
-fn where_to_look(news: &GroupNews<'_>) -> Section {
+pub(super) fn where_to_look(news: &GroupNews<'_>) -> Section {
     let config = sections::in_shell(Detail::new(&news.letterhead.config.to_string_lossy()).as_str());
     let mut lines = Vec::new();
     if let Some(first) = news.case.standing_all().next() {

@@ -42,18 +42,13 @@ fn facts(subject: &Subject<'_>, news: &News<'_>, title: &str) -> Section {
     facts.extend(evidence.probe.as_ref().map(|probe| Fact::new("Probe", probe.to_string())));
     facts.push(Fact::new("Location", subject.location.as_str()));
     match news.event {
-        IncidentEvent::Opened
-        | IncidentEvent::Withdrawn
-        | IncidentEvent::Spread
-        | IncidentEvent::Eased
-        | IncidentEvent::Blind
-        | IncidentEvent::Store => {}
         IncidentEvent::Worsened => {
             facts.push(Fact::new("Degraded since", tell::fully(news.incident.began_at, zone)));
         }
         IncidentEvent::Resolved => {
             facts.push(Fact::new("Began", tell::fully(news.incident.began_at, zone)));
         }
+        _ => {}
     }
     let since = match news.transition.to {
         State::Dark => "Dark since",
