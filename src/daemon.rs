@@ -230,22 +230,12 @@ impl Daemon {
             plans: self.plans.subscribe(),
             trouble: Arc::clone(&trouble),
             direct: direct_in,
-            outbox: Arc::clone(&bell),
+            outbox: bell,
             metrics: Arc::clone(&self.metrics),
             clock: self.clock,
         };
         let evaluator = evaluator::Evaluator::new(evaluator, remembered);
-        let beating = heartbeat::Connections {
-            plans: self.plans.subscribe(),
-            pulse: Arc::clone(&self.pulse),
-            vitals,
-            failing: trouble.failing(),
-            metrics: Arc::clone(&self.metrics),
-        };
-        let beating = heartbeat::run(beating, self.stop.clone());
-        self.spawn_sure("heartbeat", beating);
-        let looking_after = upkeep::run(upkeep, self.stop.clone());
-        self.spawn_sure("upkeep", looking_after);
+        self.watch_over_itself(upkeep, vitals);
         let stop = self.stop.clone();
         let turning = scheduler::run(scheduler, stop.clone());
         self.loops.spawn_on(async move { ("scheduler", turning.await) }, probing);
@@ -258,6 +248,21 @@ impl Daemon {
             ("lookout", Ok(()))
         };
         self.loops.spawn_on(looking, probing);
+    }
+
+    /// Starts what looks after the store, and what says elsewhere that all of this works.
+    fn watch_over_itself(&mut self, upkeep: upkeep::Connections, vitals: Arc<Vitals>) {
+        let beating = heartbeat::Connections {
+            plans: self.plans.subscribe(),
+            pulse: Arc::clone(&self.pulse),
+            vitals,
+            failing: upkeep.trouble.failing(),
+            metrics: Arc::clone(&self.metrics),
+        };
+        let beating = heartbeat::run(beating, self.stop.clone());
+        self.spawn_sure("heartbeat", beating);
+        let looking_after = upkeep::run(upkeep, self.stop.clone());
+        self.spawn_sure("upkeep", looking_after);
     }
 
     /// Serves the pages on a socket that listens.

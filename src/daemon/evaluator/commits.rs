@@ -170,7 +170,7 @@ impl Evaluator {
                 return;
             }
             let Some(((decision, from), _)) = self.next_decision() else { break };
-            self.storeless.owe(Owed::Decision(decision.clone()));
+            self.storeless.owe(Owed::Decision(Box::new(decision.clone())));
             self.adopt_decision(decision, from);
         }
         let now = self.now();
@@ -202,7 +202,7 @@ impl Evaluator {
             Work::Verdicts(verdicts) => {
                 self.storeless.are_under_way(verdicts.len());
                 for (decision, from) in verdicts {
-                    self.storeless.owe(Owed::Decision(decision.clone()));
+                    self.storeless.owe(Owed::Decision(Box::new(decision.clone())));
                     self.adopt_decision(decision, from);
                 }
             }

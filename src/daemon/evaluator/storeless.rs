@@ -32,7 +32,7 @@ pub(crate) struct Storeless {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Owed {
     /// A verdict.
-    Decision(Decision),
+    Decision(Box<Decision>),
     /// What people have been told, and when that was decided.
     Announcement(Announcement, Timestamp),
 }
@@ -107,7 +107,7 @@ impl Storeless {
             return Some(Next::Announcement(announcement.clone(), *at));
         }
         let decision = |owed: &Owed| match owed {
-            Owed::Decision(decision) => Some(decision.clone()),
+            Owed::Decision(decision) => Some((**decision).clone()),
             Owed::Announcement(..) => None,
         };
         let decisions: Vec<Decision> = self.owed.iter().take(most).map_while(decision).collect();
@@ -182,11 +182,11 @@ mod tests {
         storeless.note_refusal(at(105));
         assert!(!storeless.is_on(at(109)));
         assert!(storeless.is_on(at(110)));
-        storeless.owe(Owed::Decision(decision("chat")));
+        storeless.owe(Owed::Decision(Box::new(decision("chat"))));
         assert_eq!(storeless.next(1), Some(Next::Decisions(vec![decision("chat")])));
         storeless.note_refusal(at(111));
         assert_eq!(storeless.next(1), Some(Next::Decisions(vec![decision("chat")])), "it is owed still");
-        storeless.owe(Owed::Decision(decision("hotline")));
+        storeless.owe(Owed::Decision(Box::new(decision("hotline"))));
         assert_eq!(storeless.note_success(), 1);
         assert!(storeless.is_on(at(112)), "nothing overtakes what is owed");
         assert_eq!(storeless.next(9), Some(Next::Decisions(vec![decision("hotline")])));
@@ -198,10 +198,10 @@ mod tests {
     fn verdicts_and_what_was_told_of_them_are_committed_in_their_order() {
         let mut storeless = Storeless::new(mpsc::channel(8).0);
         for owed in [
-            Owed::Decision(decision("chat")),
-            Owed::Decision(decision("hotline")),
+            Owed::Decision(Box::new(decision("chat"))),
+            Owed::Decision(Box::new(decision("hotline"))),
             Owed::Announcement(announcement("chat"), Timestamp::UNIX_EPOCH),
-            Owed::Decision(decision("chat")),
+            Owed::Decision(Box::new(decision("chat"))),
         ] {
             storeless.owe(owed);
         }
