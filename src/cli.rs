@@ -1,5 +1,7 @@
 //! The command line: what can be asked, one file per command, and what each exit code means.
 
+pub mod acknowledge;
+pub(crate) mod call;
 pub mod check;
 pub mod completions;
 pub mod demo;
@@ -92,6 +94,8 @@ pub enum Command {
     TestMail(test_mail::TestMailArgs),
     /// Begin, extend, end or list announced maintenance, through the running daemon.
     Maintenance(maintenance::MaintenanceArgs),
+    /// Say that somebody has taken an incident in hand: nobody is reminded of it, and nobody else is told.
+    Acknowledge(acknowledge::AcknowledgeArgs),
     /// List the evidence that was kept of outages, or verify that none of it was changed.
     Evidence(evidence::EvidenceArgs),
     /// Explain an incident from the store: why it opened, what happened, who was told and what was answered.
@@ -128,6 +132,7 @@ pub fn execute(cli: Cli) -> Exit {
         Command::Probe(args) => probe::execute(&args, cli.log_format),
         Command::TestMail(args) => test_mail::execute(&args, cli.log_format),
         Command::Maintenance(args) => maintenance::execute(&args),
+        Command::Acknowledge(args) => acknowledge::execute(&args),
         Command::Evidence(args) => evidence::execute(&args),
         Command::Explain(args) => explain::execute(&args),
         Command::Replay(args) => replay::execute(&args),

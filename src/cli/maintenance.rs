@@ -1,7 +1,5 @@
 //! `maintenance`: begins, extends, ends and lists windows of announced maintenance, through the running daemon.
 
-mod call;
-
 use std::{fmt::Write, path::Path};
 
 use clap::{Args, Subcommand};
@@ -9,7 +7,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    cli::{ConfigArgs, Exit, check::print_problems, print},
+    cli::{ConfigArgs, Exit, call, check::print_problems, print},
     config::{self, plan::Plan},
     domain::{
         channel::is_id,

@@ -5,6 +5,7 @@
 //! that refuses is asked again every second: what has been seen is still known, so a verdict comes late and is not lost.
 
 mod absent;
+mod acknowledging;
 mod blindness;
 mod commits;
 mod gates;
@@ -32,6 +33,7 @@ use crate::{
     config::plan::Plan,
     daemon::{
         evaluator::{
+            acknowledging::Acknowledging,
             blindness::Account,
             commits::{Commit, finished},
             gates::Gates,
@@ -52,6 +54,7 @@ use crate::{
     domain::{
         casebook::Casebook,
         channel::ChannelId,
+        command::Command,
         evaluation::{Moment, State},
         network::{Network, Sight},
         notification::Notification,
@@ -167,6 +170,8 @@ pub(crate) struct Evaluator {
     telling_from: Duration,
     /// Whether what stays dark is to be told again, by the last look.
     has_rungs_due: bool,
+    /// Who has taken an incident in hand, to be kept.
+    acknowledging: Acknowledging,
     /// What is under way to the store.
     commit: Option<Commit>,
     /// The store has refused; it is asked again at the next look.
@@ -229,6 +234,7 @@ impl Evaluator {
             picture: Picture::new(snapshots),
             telling_from: Duration::ZERO,
             has_rungs_due: false,
+            acknowledging: Acknowledging::default(),
             wanting: BTreeSet::new(),
             blindness,
             leaving: Vec::new(),
@@ -272,6 +278,12 @@ impl Evaluator {
     /// Does what a command asks for, or takes note of what has become of one.
     fn follow(&mut self, step: Step) {
         let now = self.now();
+        let step = match step {
+            Step::Weigh(Order { command: Command::Acknowledge { incident, by }, answer }) => {
+                return self.acknowledging.ask(incident, by, answer);
+            }
+            step => step,
+        };
         if self.orders.take(step, &mut self.gates, &self.plan, &self.store, now.wall) {
             self.look(now);
         }

@@ -3,7 +3,12 @@
 
 use std::time::Duration;
 
-use crate::domain::maintenance::{Announced, Begin, Refusal, WindowId};
+use jiff::Timestamp;
+
+use crate::domain::{
+    incident::IncidentId,
+    maintenance::{Announced, Begin, Refusal, WindowId},
+};
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +22,13 @@ pub enum Command {
         /// By how much.
         by: Duration,
     },
+    /// Somebody has taken an incident in hand.
+    Acknowledge {
+        /// Which; any of those that are told as one.
+        incident: IncidentId,
+        /// Who.
+        by: String,
+    },
     /// The one under way ends now.
     EndMaintenance {
         /// Which.
@@ -29,6 +41,15 @@ pub enum Command {
 pub enum Answer {
     /// The window as it stands now.
     Maintenance(Announced),
+    /// Nobody is reminded of it any more, and nobody else is told.
+    Acknowledged {
+        /// The incident under which it is told.
+        incident: IncidentId,
+        /// Who has taken it in hand.
+        by: String,
+        /// When.
+        at: Timestamp,
+    },
 }
 
 /// What has come of a command, or why nothing has.

@@ -25,6 +25,7 @@ use crate::{
         alternatives::{Sentence, offers},
         channel::{ChannelId, ChannelKind, TeamId, is_id},
         command::{Answer, Command},
+        incident::IncidentId,
         maintenance::{Begin, Refusal, Scope, WindowId},
         outcome::Detail,
         snapshot::ChannelView,
@@ -41,6 +42,7 @@ const WITHIN: Duration = Duration::from_secs(10);
 pub(super) fn router() -> Router<Context> {
     Router::new()
         .route("/alternatives", get(alternatives))
+        .route("/acknowledgements", post(acknowledge))
         .route("/maintenance", get(list_maintenance).post(begin_maintenance))
         .route("/maintenance/{id}/extend", post(extend_maintenance))
         .route("/maintenance/{id}/end", post(end_maintenance))
@@ -160,6 +162,25 @@ async fn end_maintenance(
     carry_out(&context, StatusCode::OK, order).await
 }
 
+/// Who has taken which incident in hand.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AcknowledgeRequest {
+    incident: String,
+    by: String,
+}
+
+async fn acknowledge(State(context): State<Context>, request: Request) -> Response {
+    let order = async {
+        let AcknowledgeRequest { incident, by } = admitted(&context, request).await?;
+        if by.trim().is_empty() {
+            return Err(Refused::new(StatusCode::BAD_REQUEST, "say by whom: `by` is empty"));
+        }
+        Ok(Command::Acknowledge { incident: IncidentId(incident), by })
+    };
+    carry_out(&context, StatusCode::CREATED, order.await).await
+}
+
 /// Refuses whoever may not give commands.
 fn admit(context: &Context, headers: &HeaderMap) -> Result<(), Refused> {
     let token = context.source.token();
@@ -193,6 +214,9 @@ async fn carry_out(context: &Context, done: StatusCode, order: Result<Command, R
     };
     match timeout(WITHIN, context.source.command(command)).await {
         Ok(Ok(Answer::Maintenance(window))) => (done, Json(window)).into_response(),
+        Ok(Ok(Answer::Acknowledged { incident, by, at })) => {
+            (done, Json(json!({ "incident": incident, "by": by, "at": at }))).into_response()
+        }
         Ok(Err(refusal)) => {
             let status = match refusal {
                 Refusal::Unknown(_) => StatusCode::NOT_FOUND,

@@ -81,12 +81,21 @@ impl Evaluator {
         if self.commit.is_some() || self.storeless.owed() > 0 {
             return;
         }
+        self.commit = self.acknowledge(now);
+        if self.commit.is_some() {
+            return;
+        }
         let waits = |since: Duration| since + TELLING_WAITS_MAX <= now.monotonic;
         let is_telling_late = self.casebook.waiting_since().is_some_and(waits);
         self.commit = match is_telling_late {
             true => self.announce(now).or_else(|| self.pass_verdicts()),
             false => self.pass_verdicts().or_else(|| self.announce(now)),
         };
+    }
+
+    fn acknowledge(&mut self, now: Moment) -> Option<Commit> {
+        let announcement = self.acknowledging.next(&self.casebook, now)?;
+        Some(self.commit_announcement(announcement, now))
     }
 
     /// So many verdicts are put to the store at once.
@@ -142,12 +151,16 @@ impl Evaluator {
 
     fn announce(&mut self, now: Moment) -> Option<Commit> {
         let announcement = self.settle(now)?;
+        Some(self.commit_announcement(announcement, now))
+    }
+
+    fn commit_announcement(&self, announcement: Announcement, now: Moment) -> Commit {
         let (store, trouble) = (self.store.clone(), Arc::clone(&self.trouble));
         let committed = announcement.clone();
         let done = Box::pin(async move {
             trouble.attend(trouble::Work::Verdict, store.announce(committed, now.wall)).await
         });
-        Some(Commit { began: now.monotonic, what: Work::Announcement(announcement), done })
+        Commit { began: now.monotonic, what: Work::Announcement(announcement), done }
     }
 
     /// What is to be told now.
@@ -241,6 +254,7 @@ impl Evaluator {
     /// Takes what was committed for its own.
     pub(super) fn conclude(&mut self, result: Result<(), StoreError>) {
         let Some(Commit { what, .. }) = self.commit.take() else { return };
+        self.acknowledging.conclude(result.as_ref().map(|()| ()).map_err(ToString::to_string));
         if result.is_err() {
             // The evidence stands, and proposes the change again.
             (self.refused, self.doubted) = (true, true);

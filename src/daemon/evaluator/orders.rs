@@ -121,6 +121,9 @@ fn weigh(command: Command, calendar: &Calendar, plan: &Plan, at: Timestamp) -> R
         }
         Command::ExtendMaintenance { id, by } => calendar.extend(&id, by, at),
         Command::EndMaintenance { id } => calendar.end(&id, at),
+        Command::Acknowledge { incident, .. } => {
+            Err(Refusal::Unknown(format!("{} is no window of maintenance", incident.0)))
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::domain::{
 };
 
 /// When no more is told.
-const END: &str = "Reminders and escalation end when somebody acknowledges the incident, or when it is over.";
+const END: &str = "Reminders and escalation end when somebody acknowledges the incident (lamplighter acknowledge), or when it is over.";
 
 /// Lays out the mail.
 pub(in crate::domain::notification) fn lay_out(news: &LastingNews<'_>) -> Letter {

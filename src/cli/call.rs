@@ -16,15 +16,15 @@ const ANSWER_BYTES_MAX: u64 = 16 << 20;
 
 /// What the daemon answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     /// The status.
-    pub(super) status: u16,
+    pub(crate) status: u16,
     /// What it said.
-    pub(super) body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// Where the daemon is reached that listens there: an address that stands for all of a machine's is not one itself.
-pub(super) fn reached_at(listen: SocketAddr) -> SocketAddr {
+pub(crate) fn reached_at(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
@@ -34,7 +34,7 @@ pub(super) fn reached_at(listen: SocketAddr) -> SocketAddr {
 }
 
 /// Asks, or tells, if there is a body.
-pub(super) fn call(
+pub(crate) fn call(
     address: SocketAddr,
     path: &str,
     body: Option<&str>,

@@ -1,0 +1,70 @@
+//! Acknowledgements from outside, one after the other: each is kept in the store like anything else that is told of a case,
+//! and only then answered.
+
+use std::collections::VecDeque;
+
+use tokio::sync::oneshot;
+
+use crate::domain::{
+    casebook::{Announcement, Casebook},
+    command::{self, Answer},
+    evaluation::Moment,
+    incident::IncidentId,
+    maintenance::Refusal,
+};
+
+/// Those that wait, and the one that is being kept.
+#[derive(Default)]
+pub(crate) struct Acknowledging {
+    waiting: VecDeque<Asked>,
+    under_way: Option<(oneshot::Sender<command::Result>, Answer)>,
+}
+
+struct Asked {
+    incident: IncidentId,
+    by: String,
+    answer: oneshot::Sender<command::Result>,
+}
+
+impl Acknowledging {
+    /// Somebody has taken an incident in hand.
+    pub(crate) fn ask(&mut self, incident: IncidentId, by: String, answer: oneshot::Sender<command::Result>) {
+        self.waiting.push_back(Asked { incident, by, answer });
+    }
+
+    /// What is to be kept next; what can never be is refused at once.
+    pub(crate) fn next(&mut self, casebook: &Casebook, now: Moment) -> Option<Announcement> {
+        while let Some(Asked { incident, by, answer }) = self.waiting.pop_front() {
+            if let Some(announcement) = casebook.acknowledge(&incident, &by, now) {
+                let case = announcement.cases.first().map_or(incident, |case| case.id.clone());
+                self.under_way = Some((answer, Answer::Acknowledged { incident: case, by, at: now.wall }));
+                return Some(announcement);
+            }
+            reply(answer, Err(refusal(casebook, &incident)));
+        }
+        None
+    }
+
+    /// What was being kept has been, or the store has refused it.
+    pub(crate) fn conclude(&mut self, kept: Result<(), String>) {
+        if let Some((answer, acknowledged)) = self.under_way.take() {
+            reply(answer, kept.map(|()| acknowledged).map_err(Refusal::NotKept));
+        }
+    }
+}
+
+/// Why an incident cannot be acknowledged.
+fn refusal(casebook: &Casebook, incident: &IncidentId) -> Refusal {
+    let case = casebook
+        .cases()
+        .find(|case| case.id == *incident || case.members.iter().any(|member| member.incident == *incident));
+    match case.and_then(|case| case.ascent.acknowledged.as_ref()) {
+        Some(known) => Refusal::Untimely(format!("it was acknowledged by {} at {}", known.by, known.at)),
+        None => Refusal::Unknown(format!("no incident {} is open", incident.0)),
+    }
+}
+
+/// Whoever asked may have gone away meanwhile; what was done is done.
+fn reply(answer: oneshot::Sender<command::Result>, what: command::Result) {
+    drop(answer.send(what));
+}
