@@ -30,7 +30,7 @@ use tokio::{process::Command, time::timeout};
 use self::{
     places::{PLACES, REFUSED_FOR, Vault, WATCHED},
     search::{CLIENT_KEY, Net, Search, canary},
-    ways::Ways,
+    ways::{Way, Ways},
 };
 use crate::{
     loopback::certificates::{Authority, Signed},
@@ -51,6 +51,7 @@ async fn no_secret_is_shown_anywhere_whatever_a_target_does() {
     let reasons = commands(&scene, &mut search).await;
     watch(&scene, &mut search).await;
     watch_in_words(&scene, &mut search).await;
+    watch_alone(&scene, &mut search).await;
     assert!(scene.ways.stranger.asked() > 0);
     assert_eq!(scene.ways.stranger.take_seen(), BTreeSet::new(), "no secret crosses to another origin");
     let values: BTreeSet<usize> = PLACES.iter().map(|(number, _)| *number).collect();
@@ -84,6 +85,9 @@ const ECHOING: [&str; 9] = [
     "a mail as read",
 ];
 
+/// So many ways are watched each by itself.
+const ALONE: usize = 6;
+
 /// What every part of the test has in common.
 struct Scene {
     net: Arc<Net>,
@@ -104,10 +108,15 @@ impl Scene {
 
     /// A directory with the configuration in it, and the mail server that it names.
     async fn furnish(&self) -> (TempDir, Sink) {
+        self.furnish_with(&self.ways.list).await
+    }
+
+    /// The same with some of the channels.
+    async fn furnish_with(&self, which: &[Way]) -> (TempDir, Sink) {
         let sink = Sink::start(Protection::None).await;
         sink.require_login("lamplighter", &canary(SMTP_PASSWORD));
         let directory = tempfile::tempdir().unwrap();
-        write_config(directory.path(), &self.vault.configuration(&self.ways, sink.port()));
+        write_config(directory.path(), &self.vault.configuration(&self.ways, which, sink.port()));
         fs::write(directory.path().join("ca.pem"), self.authority.pem()).unwrap();
         fs::write(directory.path().join("client.pem"), self.client.certificate.pem()).unwrap();
         (directory, sink)
@@ -276,6 +285,22 @@ async fn watch_in_words(scene: &Scene, search: &mut Search) {
     look_at_files(here, search);
     look_at_mails(&sink, search);
     scene.assert_all_were_sent(&sink);
+}
+
+/// Some of the ways each by itself: the mail about one channel quotes its target, the one about many does not.
+async fn watch_alone(scene: &Scene, search: &mut Search) {
+    for way in scene.ways.list.chunks(1).take(ALONE) {
+        let (directory, sink) = scene.furnish_with(way).await;
+        let environment = scene.vault.environment();
+        let environment: Vec<(&str, &str)> =
+            environment.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let mut running = Running::start_in(directory, &environment).await;
+        until("a mail about it", || async { sink.ids_count() > 0 }).await;
+        running.signal(Signal::SIGTERM);
+        assert!(running.ended().await.success());
+        look_at_mails(&sink, search);
+    }
+    scene.ways.parrot.take_seen();
 }
 
 /// Each channel fails in its way, and people are told of each, of many at once.

@@ -45,10 +45,11 @@ impl Acknowledging {
         None
     }
 
-    /// What was being kept has been, or the store has refused it.
-    pub(crate) fn conclude(&mut self, kept: Result<(), String>) {
+    /// What was being kept has been, or the store has refused it; why.
+    pub(crate) fn conclude(&mut self, refused: Option<String>) {
         if let Some((answer, acknowledged)) = self.under_way.take() {
-            reply(answer, kept.map(|()| acknowledged).map_err(Refusal::NotKept));
+            let kept = refused.map_or(Ok(acknowledged), |why| Err(Refusal::NotKept(why)));
+            reply(answer, kept);
         }
     }
 }

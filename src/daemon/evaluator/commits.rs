@@ -254,7 +254,7 @@ impl Evaluator {
     /// Takes what was committed for its own.
     pub(super) fn conclude(&mut self, result: Result<(), StoreError>) {
         let Some(Commit { what, .. }) = self.commit.take() else { return };
-        self.acknowledging.conclude(result.as_ref().map(|()| ()).map_err(ToString::to_string));
+        self.acknowledging.conclude(result.as_ref().err().map(ToString::to_string));
         if result.is_err() {
             // The evidence stands, and proposes the change again.
             (self.refused, self.doubted) = (true, true);

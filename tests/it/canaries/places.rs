@@ -111,7 +111,7 @@ impl Vault {
     }
 
     /// A configuration with every place, failing in every way.
-    pub fn configuration(&self, ways: &Ways, smtp_port: u16) -> String {
+    pub fn configuration(&self, ways: &Ways, which: &[Way], smtp_port: u16) -> String {
         let mut text = format!(
             "[monitor]\nlisten = \"127.0.0.1:0\"\nresolver = [\"{}\"]\nruns_per_host_max = 500\n\
              [mail]\nfrom = \"l@example.com\"\nsmtp = \"smtp+plain://127.0.0.1:{smtp_port}\"\n\
@@ -123,7 +123,7 @@ impl Vault {
             self.reference(11),
             self.reference(6),
         );
-        for way in &ways.list {
+        for way in which {
             self.channel(&mut text, way, &ways.echo());
         }
         text
