@@ -1,13 +1,10 @@
 //! `acknowledge`: says that somebody has taken an incident in hand, through the running daemon.
 
-use std::path::Path;
-
 use clap::Args;
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{ConfigArgs, Exit, call, check::print_problems, print},
-    config::{self, plan::Plan},
+    cli::{ConfigArgs, Exit, call, print},
     domain::outcome::Detail,
 };
 
@@ -27,7 +24,7 @@ pub struct AcknowledgeArgs {
 /// Tells the daemon, and prints what it answers: 0 if it did so, 1 if it refused, 3 if it could not be asked.
 #[must_use]
 pub fn execute(args: &AcknowledgeArgs) -> Exit {
-    let plan = match plan(&args.config.config) {
+    let plan = match call::plan(&args.config.config) {
         Ok(plan) => plan,
         Err(exit) => return exit,
     };
@@ -42,13 +39,6 @@ pub fn execute(args: &AcknowledgeArgs) -> Exit {
             Exit::CouldNot
         }
     }
-}
-
-fn plan(path: &Path) -> Result<Plan, Exit> {
-    config::load(path).map(|loaded| loaded.plan).map_err(|problems| {
-        print_problems(&problems.report);
-        Exit::NotWell
-    })
 }
 
 fn tell(status: u16, body: &[u8]) -> Exit {

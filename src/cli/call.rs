@@ -4,10 +4,15 @@
 use std::{
     io::{self, Read, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
+    path::Path,
     time::Duration,
 };
 
-use crate::secret::Secret;
+use crate::{
+    cli::{Exit, check::print_problems},
+    config::{self, plan::Plan},
+    secret::Secret,
+};
 
 /// The daemon answers within this time, or not at all.
 const WITHIN: Duration = Duration::from_secs(15);
@@ -21,6 +26,14 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// What it said.
     pub(crate) body: Vec<u8>,
+}
+
+/// What the daemon works by, if the configuration is in order; what is not has been printed.
+pub(crate) fn plan(path: &Path) -> Result<Plan, Exit> {
+    config::load(path).map(|loaded| loaded.plan).map_err(|problems| {
+        print_problems(&problems.report);
+        Exit::NotWell
+    })
 }
 
 /// Where the daemon is reached that listens there: an address that stands for all of a machine's is not one itself.

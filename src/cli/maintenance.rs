@@ -1,14 +1,13 @@
 //! `maintenance`: begins, extends, ends and lists windows of announced maintenance, through the running daemon.
 
-use std::{fmt::Write, path::Path};
+use std::fmt::Write;
 
 use clap::{Args, Subcommand};
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    cli::{ConfigArgs, Exit, call, check::print_problems, print},
-    config::{self, plan::Plan},
+    cli::{ConfigArgs, Exit, call, print},
     domain::{
         channel::is_id,
         maintenance::{Announced, Scope, Standing},
@@ -96,17 +95,19 @@ pub fn execute(args: &MaintenanceArgs) -> Exit {
     let told = match &args.what {
         What::Start(start) => {
             let path = "/api/v1/maintenance".to_owned();
-            plan(&start.config.config).map(|plan| (plan, path, Some(begin(start))))
+            call::plan(&start.config.config).map(|plan| (plan, path, Some(begin(start))))
         }
         What::Extend(ExtendArgs { window, by, config }) => {
             let path = format!("/api/v1/maintenance/{}/extend", in_path(window));
-            plan(&config.config).map(|plan| (plan, path, Some(json!({ "for": by }))))
+            call::plan(&config.config).map(|plan| (plan, path, Some(json!({ "for": by }))))
         }
         What::End(EndArgs { window, config }) => {
             let path = format!("/api/v1/maintenance/{}/end", in_path(window));
-            plan(&config.config).map(|plan| (plan, path, Some(json!({}))))
+            call::plan(&config.config).map(|plan| (plan, path, Some(json!({}))))
         }
-        What::List(config) => plan(&config.config).map(|plan| (plan, "/api/v1/maintenance".to_owned(), None)),
+        What::List(config) => {
+            call::plan(&config.config).map(|plan| (plan, "/api/v1/maintenance".to_owned(), None))
+        }
     };
     let (plan, path, body) = match told {
         Ok(told) => told,
@@ -123,13 +124,6 @@ pub fn execute(args: &MaintenanceArgs) -> Exit {
             Exit::CouldNot
         }
     }
-}
-
-fn plan(path: &Path) -> Result<Plan, Exit> {
-    config::load(path).map(|loaded| loaded.plan).map_err(|problems| {
-        print_problems(&problems.report);
-        Exit::NotWell
-    })
 }
 
 /// An id as it stands in a path; what is none is refused by the daemon, in its words.

@@ -73,7 +73,7 @@ impl World for Surroundings<'_> {
             shares_host: !stands_on(post).is_disjoint(&lost) || !stands_on(post).is_disjoint(&broken),
         };
         let mut others: Vec<&Post> = others.collect();
-        others.sort_by_key(|post| standing(post).order());
+        others.sort_by_cached_key(|post| standing(post).order());
         others.into_iter().map(neighbour).collect()
     }
 

@@ -14,7 +14,7 @@ pub(super) mod withdrawal;
 use crate::domain::{
     evaluation::{Evidence, State},
     incident::{IncidentEvent, Severity},
-    notification::{News, Subject, phrases, tell},
+    notification::{Neighbour, News, Subject, phrases, tell},
     outcome::{Detail, Failure, Phase, PhaseKind},
 };
 
@@ -148,7 +148,7 @@ fn lead(subject: &Subject<'_>, news: &News<'_>) -> Vec<Fact> {
         Fact::new("Customers", customers),
         Fact::new("Broke at", evidence.failure.as_ref().map_or_else(|| "unseen".to_owned(), broke)),
         Fact::new("Evidence", certainty(news.transition.to, evidence)),
-        Fact::new("Still works", still_works(subject)),
+        Fact::new("Still works", still_works(subject.neighbours)),
     ]
 }
 
@@ -261,9 +261,10 @@ fn phases_of_last_request(phases: &[Phase]) -> Vec<&Phase> {
     request
 }
 
-fn still_works(subject: &Subject<'_>) -> String {
+/// The first doors to which customers may be sent.
+fn still_works(neighbours: &[Neighbour]) -> String {
     const NAMED_MAX: usize = 3;
-    let mut alternatives = subject.neighbours.iter().filter(|neighbour| neighbour.is_alternative());
+    let mut alternatives = neighbours.iter().filter(|neighbour| neighbour.is_alternative());
     let named: Vec<&str> =
         alternatives.by_ref().take(NAMED_MAX).map(|neighbour| neighbour.channel.as_str()).collect();
     match (named.is_empty(), alternatives.count()) {

@@ -10,8 +10,8 @@ use crate::domain::{
     notification::{
         FlappingNews, Neighbour,
         letter::{
-            Body, Column, Fact, Letter, Line, SUBJECT_MAX, Section, TITLE_MAX, Tone, broke, cut, group,
-            sections,
+            Body, Column, Fact, Letter, Line, SUBJECT_MAX, Section, TITLE_MAX, Tone, broke, cut, sections,
+            still_works,
         },
         phrases, tell,
     },
@@ -87,7 +87,7 @@ fn lead(news: &FlappingNews<'_>) -> Vec<Fact> {
         Fact::new("Customers", format!("get through at times only: {} comes and goes", door(news))),
         Fact::new("Right now", stands(news)),
         counted,
-        Fact::new("Still works", group::still_works(news.neighbours)),
+        Fact::new("Still works", still_works(news.neighbours)),
     ]
 }
 
@@ -112,7 +112,7 @@ fn lead_while_it_lasts(news: &FlappingNews<'_>) -> Vec<Fact> {
                 since = tell::clock(news.flapping.total.since, zone)
             ),
         ),
-        Fact::new("Still works", group::still_works(news.neighbours)),
+        Fact::new("Still works", still_works(news.neighbours)),
     ]
 }
 

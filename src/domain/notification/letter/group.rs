@@ -8,7 +8,10 @@ use crate::domain::{
     incident::{IncidentEvent, Severity},
     notification::{
         GroupNews, Neighbour,
-        letter::{Body, Column, Fact, Letter, Line, SUBJECT_MAX, Section, TITLE_MAX, Tone, cut, sections},
+        letter::{
+            Body, Column, Fact, Letter, Line, SUBJECT_MAX, Section, TITLE_MAX, Tone, cut, sections,
+            still_works,
+        },
         tell,
     },
     outcome::{Detail, Reason},
@@ -190,18 +193,7 @@ fn reasons(members: &[&Member]) -> String {
     }
 }
 
-pub(super) fn still_works(neighbours: &[Neighbour]) -> String {
-    let mut works = neighbours.iter().filter(|neighbour| neighbour.is_alternative());
-    let names: Vec<&str> =
-        works.by_ref().take(NAMED_MAX).map(|neighbour| neighbour.channel.as_str()).collect();
-    match (names.is_empty(), works.count()) {
-        (true, _) => "no other door is known to work right now".to_owned(),
-        (false, 0) => names.join(", "),
-        (false, more) => format!("{} and {more} more", names.join(", ")),
-    }
-}
-
-fn all_sections(news: &GroupNews<'_>) -> Vec<Section> {
+pub(super) fn all_sections(news: &GroupNews<'_>) -> Vec<Section> {
     let mut sections = Vec::new();
     let zone = news.letterhead.time_zone;
     let zone_name = tell::zone_name(news.now, zone);

@@ -11,7 +11,7 @@ use crate::domain::{
         LastingNews, Neighbour,
         letter::{
             Body, Fact, Letter, Line, SUBJECT_MAX, Section, TITLE_MAX, Tone, broke, cut, group, sections,
-            summary,
+            still_works, summary,
         },
         phrases, tell,
     },
@@ -36,7 +36,7 @@ pub(in crate::domain::notification) fn lay_out(news: &LastingNews<'_>) -> Letter
     let mut lead = vec![
         Fact::new("Customers", customers(news)),
         what_is_known(news),
-        Fact::new("Still works", group::still_works(news.neighbours)),
+        Fact::new("Still works", still_works(news.neighbours)),
     ];
     lead.push(if is_escalated {
         Fact::new("Why you", why(news))

@@ -14,6 +14,7 @@ use crate::domain::{
         LastingNews, Neighbour,
         letter::{
             Body, Fact, Letter, Line, SUBJECT_MAX, Section, TITLE_MAX, Tone, cut, group, reminder, sections,
+            still_works,
         },
         phrases, tell,
     },
@@ -45,7 +46,7 @@ pub(in crate::domain::notification) fn lay_out(news: &LastingNews<'_>) -> Letter
             Fact::new("Customers", reminder::customers(news)),
             Fact::new("How long", format!("{lasted} so far; it has not ended")),
             Fact::new("Taken up", taken),
-            Fact::new("Still works", group::still_works(news.neighbours)),
+            Fact::new("Still works", still_works(news.neighbours)),
         ],
         has_picture: false,
         sections: all_sections(news),
