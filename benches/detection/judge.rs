@@ -46,6 +46,7 @@ impl Judge {
             phases: Vec::new(),
             certificate_expires_at: None,
             contact: None,
+            met: Vec::new(),
         };
         let failure = Failure {
             stage: Stage::Connect,

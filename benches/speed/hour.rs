@@ -36,6 +36,7 @@ pub fn main(args: &[String]) {
         phases: Vec::new(),
         certificate_expires_at: None,
         contact: None,
+        met: Vec::new(),
     };
     let mut windows: Vec<Latency> = (0..PROBES).map(|_| Latency::default()).collect();
     let runs = minutes * 60 / u32::try_from(EVERY.as_secs()).unwrap();

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::domain::{
     channel::{ChannelId, ChannelKind},
     evaluation::State,
+    outcome::Failure,
     shared::Shared,
 };
 
@@ -56,6 +57,8 @@ pub struct Candidate<'a> {
     pub is_open: bool,
     /// What its probes have seen.
     pub standing: &'a Standing,
+    /// What is wrong with it, if it is not up.
+    pub failure: Option<&'a Failure>,
 }
 
 /// A door that is offered.
@@ -76,8 +79,8 @@ pub struct Offer {
 /// The doors to which customers of one can be sent: proven within two intervals, up, open, on nothing that may have failed
 /// with it or is known to have failed; the one that answers soonest first.
 ///
-/// What has failed is everything that the door in question stands on, unless it is up, and every dependency whose own
-/// probes find it dark.
+/// What may have failed is everything that the door in question stands on and that can cause what is wrong with it, unless
+/// it is up, and every dependency whose own probes find it dark.
 #[must_use]
 pub fn offers(all: &[Candidate<'_>], of: &ChannelId, now: Timestamp) -> Vec<Offer> {
     let mut lost: BTreeSet<&Shared> = BTreeSet::new();
@@ -85,7 +88,8 @@ pub fn offers(all: &[Candidate<'_>], of: &ChannelId, now: Timestamp) -> Vec<Offe
         let is_down = candidate.state != State::Up && candidate.id == of;
         let is_broken = candidate.kind == ChannelKind::Dependency && candidate.state == State::Dark;
         if is_down || is_broken {
-            lost.extend(&candidate.standing.stands_on);
+            let stands_on = &candidate.standing.stands_on;
+            lost.extend(stands_on.iter().filter(|shared| shared.can_cause(candidate.failure)));
         }
     }
     let is_offered = |candidate: &&Candidate<'_>| {

@@ -96,7 +96,7 @@ pub struct Member {
     pub agreeing: (u32, u32),
     /// The evidence that is kept of it.
     pub bundle: Option<String>,
-    /// What its channel stands on.
+    /// What its channel stands on and may have fallen with.
     pub stands_on: BTreeSet<Shared>,
     /// Whether people have been told that it began.
     pub is_told: bool,

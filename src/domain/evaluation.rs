@@ -11,6 +11,7 @@
 mod evidence;
 mod opening;
 mod personas;
+mod suspicion;
 mod waits;
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
@@ -314,21 +315,6 @@ impl ChannelState {
             State::Dark => State::Dark,
             next => self.state.max(next),
         }
-    }
-
-    /// Whether it looks bad and is not judged to be: its last run failed, or a bad state is about to be committed.
-    #[must_use]
-    pub fn is_suspect(&self) -> bool {
-        if !matches!(self.state, State::Up | State::Unknown) {
-            return false;
-        }
-        let bad = |proposed: &Transition| matches!(proposed.to, State::Dark | State::Degraded);
-        let proposed = self.proposed.as_deref().is_some_and(bad);
-        let failed = |probe: &ProbeEvidence| {
-            let conclusive = |run: &&RecentRun| run.outcome != RunWord::Inconclusive;
-            probe.recent().rev().find(conclusive).is_some_and(|run| run.outcome == RunWord::Failed)
-        };
-        proposed || self.probes.iter().any(failed)
     }
 
     /// Since when.

@@ -227,6 +227,7 @@ mod tests {
             phases: Vec::new(),
             certificate_expires_at: None,
             contact: None,
+            met: Vec::new(),
         }
     }
 

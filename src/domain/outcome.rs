@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{channel::ProbeKey, contact::Contact};
+use crate::domain::{channel::ProbeKey, contact::Contact, shared::Shared};
 
 /// One run of one probe, as it is judged, stored and shown.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +27,9 @@ pub struct Outcome {
     // Boxed: few probes talk to anybody.
     #[serde(default)]
     pub contact: Option<Box<Contact>>,
+    /// The addresses and certificates that it met, on which others may stand too.
+    #[serde(default)]
+    pub met: Vec<Shared>,
 }
 
 /// The verdict of one run.
@@ -264,6 +267,12 @@ impl Reason {
     #[must_use]
     pub fn is_of_names(self) -> bool {
         matches!(self, Self::DnsNxdomain | Self::DnsServfail | Self::DnsTimeout | Self::DnsMalformed)
+    }
+
+    /// Whether a certificate was refused.
+    #[must_use]
+    pub fn is_of_certificates(self) -> bool {
+        matches!(self, Self::CertificateExpired | Self::CertificateName | Self::CertificateUntrusted)
     }
 
     /// Whether it lies below what a customer would put into words: in names, connections, protocols, or in a service that

@@ -17,12 +17,28 @@ pub enum Shared {
     Dependency(ChannelId),
     /// The resolution of names.
     Resolver,
-    /// A certificate, by its fingerprint.
+    /// A certificate, by the beginning of its SHA-256 fingerprint, as openssl writes it.
     Certificate(Arc<str>),
     /// A host, by its name.
     Host(Arc<str>),
     /// An address behind several names.
     Address(Arc<str>),
+}
+
+impl Shared {
+    /// Whether an outage that shows in this way can come of it. A server stands behind one address with many others, and
+    /// a certificate is worn by all hosts of a firm: what is wrong with the chat button is not their fault, so that an
+    /// address only counts where the failure is technical, and a certificate where it is what was refused.
+    #[must_use]
+    pub fn can_cause(&self, failure: Option<&Failure>) -> bool {
+        match self {
+            Self::Dependency(_) | Self::Resolver | Self::Host(_) => true,
+            Self::Address(_) => failure.is_some_and(is_technical),
+            Self::Certificate(_) => failure.is_some_and(|failure| {
+                [Some(failure.reason), failure.cause].into_iter().flatten().any(Reason::is_of_certificates)
+            }),
+        }
+    }
 }
 
 impl fmt::Display for Shared {
@@ -52,11 +68,44 @@ pub fn in_common(
 /// Whether two failures are of one kind: the same as customers meet it, or both technical.
 fn is_kin(one: Option<&Failure>, other: Option<&Failure>) -> bool {
     let (Some(one), Some(other)) = (one, other) else { return true };
-    let technical =
-        |failure: &Failure| failure.reason.is_technical() || failure.cause.is_some_and(is_of_network);
-    one.reason == other.reason || (technical(one) && technical(other))
+    one.reason == other.reason || (is_technical(one) && is_technical(other))
+}
+
+fn is_technical(failure: &Failure) -> bool {
+    failure.reason.is_technical() || failure.cause.is_some_and(is_of_network)
 }
 
 fn is_of_network(cause: Reason) -> bool {
     cause.is_technical() && !matches!(cause, Reason::Content | Reason::Status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::outcome::{Detail, Stage};
+
+    #[test]
+    fn what_stands_behind_much_else_counts_only_where_it_can_be_what_broke() {
+        let failure = |reason, cause| {
+            let detail = Detail::default();
+            Some(Failure { stage: Stage::Expect, step: None, reason, cause, detail })
+        };
+        let address = Shared::Address("192.0.2.7".into());
+        let certificate = Shared::Certificate("AB:CD".into());
+        for (failure, by_address, by_certificate) in [
+            (None, false, false),
+            (failure(Reason::Disabled, None), false, false),
+            (failure(Reason::Content, None), false, false),
+            (failure(Reason::Status, None), true, false),
+            (failure(Reason::ConnectTimeout, None), true, false),
+            (failure(Reason::Unresponsive, Some(Reason::ConnectRefused)), true, false),
+            (failure(Reason::CertificateExpired, None), true, true),
+            (failure(Reason::Unresponsive, Some(Reason::CertificateName)), true, true),
+        ] {
+            let failure = failure.as_ref();
+            assert_eq!(address.can_cause(failure), by_address, "{failure:?}");
+            assert_eq!(certificate.can_cause(failure), by_certificate, "{failure:?}");
+            assert!(Shared::Host("shop.example.com".into()).can_cause(failure));
+        }
+    }
 }

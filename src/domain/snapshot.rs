@@ -63,6 +63,7 @@ impl ChannelView {
             state: self.state,
             is_open: self.opens_at.is_none() && self.maintenance.is_none(),
             standing: &self.standing,
+            failure: self.failure.as_ref(),
         }
     }
 }

@@ -1,13 +1,13 @@
 //! What of a run is kept when it has not gone well: what was asked and answered, clipped and without what says who we
 //! are; the connection; what was said.
 
-use std::fmt::Write;
+use std::{collections::BTreeSet, fmt::Write, net::IpAddr};
 
 use http::{HeaderMap, Method, header::SET_COOKIE};
 use url::Url;
 
 use crate::{
-    domain::exhibit::Exhibit,
+    domain::{exhibit::Exhibit, shared::Shared},
     probe::{
         conversation::Transcript,
         timeline::{Fact, Reached},
@@ -68,6 +68,9 @@ pub fn connection(reached: &Reached) -> Option<Exhibit> {
                 push(&mut text, format_args!("resolved to {}", addresses.join(", ")));
             }
             Fact::Connected(address) => push(&mut text, format_args!("connected to {address}")),
+            Fact::Presented(digest) => {
+                push(&mut text, format_args!("certificate {}", fingerprint(digest)));
+            }
             Fact::Tls { version, suite, expires_at } => {
                 let until = expires_at.map(|at| format!(", certificates valid until {at}"));
                 push(&mut text, format_args!("{version}, {suite}{}", until.unwrap_or_default()));
@@ -80,6 +83,32 @@ pub fn connection(reached: &Reached) -> Option<Exhibit> {
         push(&mut text, format_args!("{offset:>9.3} s  {step}{} for {took:.3} s", phase.kind));
     }
     (!text.is_empty()).then(|| Exhibit::text("connection", &text))
+}
+
+/// The addresses and the certificates that a run met, each once.
+#[must_use]
+pub fn met(reached: &Reached) -> Vec<Shared> {
+    let address = |address: IpAddr| Shared::Address(address.to_canonical().to_string().into());
+    let shared = |fact: &Fact| match fact {
+        Fact::Resolved(addresses) => addresses.iter().map(|one| address(one.ip())).collect(),
+        Fact::Connected(one) => vec![address(*one)],
+        Fact::Presented(digest) => {
+            vec![Shared::Certificate(fingerprint(&digest[..SHOWN_OF_FINGERPRINT]).into())]
+        }
+        Fact::Tls { .. } => Vec::new(),
+    };
+    let met: BTreeSet<Shared> = reached.facts.iter().flat_map(shared).collect();
+    met.into_iter().collect()
+}
+
+/// So many bytes of a fingerprint tell certificates apart where people read it: 2^64 of them are too many to meet two by
+/// chance.
+const SHOWN_OF_FINGERPRINT: usize = 8;
+
+/// A fingerprint as openssl writes it.
+fn fingerprint(digest: &[u8]) -> String {
+    let bytes: Vec<String> = digest.iter().map(|byte| format!("{byte:02X}")).collect();
+    bytes.join(":")
 }
 
 /// What was said.

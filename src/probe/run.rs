@@ -94,9 +94,10 @@ pub async fn run(
     let is_bad = matches!(verdict, Verdict::Degraded(_) | Verdict::Failed(_));
     exhibits =
         if is_bad { exhibits_of(exhibits, &reached, &transcript, redactor, &captured) } else { Vec::new() };
+    let met = exhibits::met(&reached);
     let phases = reached.phases;
     let outcome =
-        Outcome { probe: key, started_at, duration, verdict, phases, certificate_expires_at, contact };
+        Outcome { probe: key, started_at, duration, verdict, phases, certificate_expires_at, contact, met };
     Some(Ended { outcome, checks, pictures, transcript, exhibits })
 }
 

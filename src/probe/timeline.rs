@@ -41,6 +41,8 @@ pub enum Fact {
     Resolved(Box<[SocketAddr]>),
     /// The address that answered.
     Connected(IpAddr),
+    /// The SHA-256 fingerprint of the certificate that was presented, whether or not it was taken for good.
+    Presented([u8; 32]),
     /// How the connection is protected.
     Tls {
         /// The version of TLS.

@@ -245,7 +245,7 @@ impl Transport {
         let (wire, spoken) = match &target.server_name {
             Some(name) => {
                 timeline.begin(PhaseKind::Tls);
-                let handshake = prepared.route.tls.connect(name.clone(), stream);
+                let handshake = prepared.route.tls.connect(name.clone(), stream, timeline);
                 let stream = within(limit, PhaseKind::Tls, handshake).await?;
                 let (_, session) = stream.get_ref();
                 peer.certificate_expires_at =

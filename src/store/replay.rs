@@ -112,6 +112,7 @@ fn read_outcome(row: &Row<'_>, probes: &HashMap<i64, Arc<ProbeKey>>) -> rusqlite
         phases: Vec::new(),
         certificate_expires_at: None,
         contact: contact.as_deref().map(from_json).transpose()?,
+        met: Vec::new(),
     })
 }
 

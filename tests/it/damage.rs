@@ -87,6 +87,7 @@ fn outcomes(count: usize, at: Timestamp) -> std::sync::Arc<[Outcome]> {
         phases: Vec::new(),
         certificate_expires_at: None,
         contact: None,
+        met: Vec::new(),
     };
     (0..count).map(one).collect()
 }

@@ -100,6 +100,7 @@ fn outcome(channel: &str, letter: char, turn: u64) -> Outcome {
         phases: Vec::new(),
         certificate_expires_at: None,
         contact: None,
+        met: Vec::new(),
     }
 }
 

@@ -207,6 +207,7 @@ fn outcome(key: Arc<ProbeKey>, failed: bool, ended: Moment) -> Outcome {
         phases: Vec::new(),
         certificate_expires_at: None,
         contact: None,
+        met: Vec::new(),
     }
 }
 

@@ -10,6 +10,7 @@ mod canaries;
 mod certificates;
 mod chat;
 mod cli;
+mod common_ground;
 mod config;
 mod daemon;
 mod damage;

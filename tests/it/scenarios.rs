@@ -196,6 +196,7 @@ fn outcome(key: Arc<ProbeKey>, letter: char, ended: Moment) -> Outcome {
         contact: "alq".contains(letter).then(|| {
             Box::new(Contact { person_asked: true, waited_in_vain: letter != 'a', ..Contact::default() })
         }),
+        met: Vec::new(),
     }
 }
 

@@ -250,6 +250,7 @@ fn outcome(probe: &Arc<ProbeKey>, started_at: Timestamp, verdict: Verdict) -> Ou
         phases: vec![phase(PhaseKind::Connect, 0, 400), phase(PhaseKind::Wait, 400, 1_100)],
         certificate_expires_at: None,
         contact: None,
+        met: Vec::new(),
     }
 }
 

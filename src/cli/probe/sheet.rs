@@ -221,6 +221,7 @@ mod tests {
             verdict,
             phases,
             contact: None,
+            met: Vec::new(),
             certificate_expires_at: Some("2026-12-24T18:00:00Z".parse().unwrap()),
         }
     }

@@ -28,6 +28,7 @@ use crate::{
         incident::{Incident, IncidentEvent},
         latency::{Latency, Quantiles, Scale, Window},
         outcome::{Inconclusive, InconclusiveReason, Outcome, Verdict},
+        shared::Shared,
     },
     metrics::{
         Series,
@@ -85,6 +86,8 @@ pub(crate) struct Lookout {
     pub(crate) proven: Option<(Timestamp, Timestamp)>,
     /// How long somebody took to answer when last somebody did, if it talks to people or bots.
     pub(crate) answered_in: Option<Duration>,
+    /// The addresses and certificates that it met last.
+    pub(crate) met: Vec<Shared>,
     /// What is held of its runs that did not go well.
     // Boxed: of most probes there is nothing.
     pub(crate) held: Option<Box<Held>>,
@@ -175,6 +178,7 @@ impl Roster {
             Verdict::Ok | Verdict::Degraded(_) | Verdict::Failed(_) => Ok(()),
         });
         lookout.note_answer(outcome, now.wall);
+        lookout.note_met(&outcome.met);
         post.state.record(outcome, &post.plan.rules, now.monotonic);
         post.changed = true;
         Some(place)
@@ -393,6 +397,7 @@ impl Lookout {
             shown: Windows::default(),
             proven: None,
             answered_in: None,
+            met: Vec::new(),
             held: None,
         }
     }
@@ -410,6 +415,19 @@ impl Lookout {
         let contact = outcome.contact.as_ref();
         let answered = contact.and_then(|contact| contact.person.or(contact.bot));
         self.answered_in = answered.or(self.answered_in);
+    }
+
+    /// What a run that came less far did not meet is still there.
+    fn note_met(&mut self, met: &[Shared]) {
+        let kinds: [fn(&Shared) -> bool; 2] =
+            [|one| matches!(one, Shared::Address(_)), |one| matches!(one, Shared::Certificate(_))];
+        for is_of_kind in kinds {
+            let now = || met.iter().filter(|one| is_of_kind(one));
+            if now().next().is_some() && !now().eq(self.met.iter().filter(|one| is_of_kind(one))) {
+                self.met.retain(|one| !is_of_kind(one));
+                self.met.extend(now().cloned());
+            }
+        }
     }
 
     fn show_windows(&mut self, now: Duration, scale: &mut Scale) {

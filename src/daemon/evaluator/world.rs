@@ -54,13 +54,13 @@ impl World for Surroundings<'_> {
 
     fn suspects(&self) -> Vec<(ChannelId, BTreeSet<Shared>)> {
         let suspects = self.roster.posts().iter().filter(|post| post.state.is_suspect());
-        suspects.map(|post| (post.id.clone(), stands_on(post))).collect()
+        suspects.map(|post| (post.id.clone(), may_have_lost(post))).collect()
     }
 
     fn neighbours(&self, of: &[&ChannelId]) -> Vec<Neighbour> {
         let concerned = of.iter().filter_map(|id| self.roster.place(id));
         let lost: BTreeSet<Shared> =
-            concerned.flat_map(|place| stands_on(&self.roster.posts()[place])).collect();
+            concerned.flat_map(|place| may_have_lost(&self.roster.posts()[place])).collect();
         let others = self.roster.posts().iter().filter(|post| is_door(post) && !of.contains(&&post.id));
         let broken =
             self.roster.posts().iter().filter(|post| !is_door(post) && post.state.outlook() == State::Dark);
@@ -117,7 +117,17 @@ fn stands_on(post: &Post) -> BTreeSet<Shared> {
         return BTreeSet::from([Shared::Dependency(post.id.clone())]);
     }
     let declared = post.plan.depends_on.iter().cloned().map(Shared::Dependency);
-    declared.chain(post.hosts().map(|host| Shared::Host(Arc::clone(host)))).collect()
+    let hosts = post.hosts().map(|host| Shared::Host(Arc::clone(host)));
+    let met = post.probes.iter().flat_map(|lookout| &lookout.met).cloned();
+    declared.chain(hosts).chain(met).collect()
+}
+
+/// What of that may be what is wrong with it.
+fn may_have_lost(post: &Post) -> BTreeSet<Shared> {
+    let failure = post.state.last_failure();
+    let mut stands_on = stands_on(post);
+    stands_on.retain(|shared| shared.can_cause(failure.as_ref()));
+    stands_on
 }
 
 /// What its probes have seen of it: as much as the one that has seen least.

@@ -1,6 +1,7 @@
 //! Every combination of what a door may be, against whether it may be offered.
 
 use super::*;
+use crate::domain::outcome::{Detail, Reason, Stage};
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -12,6 +13,7 @@ struct Door {
     state: State,
     is_open: bool,
     standing: Standing,
+    failure: Option<Failure>,
 }
 
 impl Door {
@@ -22,7 +24,8 @@ impl Door {
             answers_in: Some(Duration::from_secs(2)),
             stands_on: BTreeSet::from([Shared::Host(format!("{id}.example.com").into())]),
         };
-        Self { id: ChannelId::new(id), kind: ChannelKind::Chat, state: State::Up, is_open: true, standing }
+        let (id, kind) = (ChannelId::new(id), ChannelKind::Chat);
+        Self { id, kind, state: State::Up, is_open: true, standing, failure: None }
     }
 
     fn on(mut self, shared: Shared) -> Self {
@@ -38,6 +41,7 @@ impl Door {
             state: self.state,
             is_open: self.is_open,
             standing: &self.standing,
+            failure: self.failure.as_ref(),
         }
     }
 }
@@ -87,6 +91,27 @@ fn what_depends_on_something_that_is_found_broken_is_never_offered() {
     assert_eq!(offered(&[chat.clone(), form.clone(), broken.clone()], "chat"), Vec::<String>::new());
     let works = Door { state: State::Up, ..broken };
     assert_eq!(offered(&[chat, form, works], "chat"), ["form"], "the dependency itself is no door");
+}
+
+#[test]
+fn an_address_or_a_certificate_in_common_keeps_a_door_out_only_if_it_may_be_what_broke() {
+    let address = Shared::Address("192.0.2.7".into());
+    let certificate = Shared::Certificate("AB:CD".into());
+    for (reason, expected) in [
+        (Reason::Disabled, vec!["form", "hotline"]),
+        (Reason::ConnectTimeout, vec!["hotline"]),
+        (Reason::CertificateExpired, vec![]),
+    ] {
+        let detail = Detail::default();
+        let failure = Failure { stage: Stage::Expect, step: None, reason, cause: None, detail };
+        let chat = Door { state: State::Dark, failure: Some(failure), ..Door::working("chat") };
+        let doors = [
+            chat.on(address.clone()).on(certificate.clone()),
+            Door::working("form").on(address.clone()),
+            Door::working("hotline").on(certificate.clone()),
+        ];
+        assert_eq!(offered(&doors, "chat"), expected, "{reason}");
+    }
 }
 
 #[test]

@@ -10,11 +10,13 @@ use crate::domain::{
     shared::Shared,
 };
 
-/// What a channel that fell stands on, as configured and as its failure shows.
+/// What a channel that fell stands on and may have fallen with, as configured and as its failure shows.
 pub(super) fn stands_on(happening: &Happening, world: &dyn World) -> BTreeSet<Shared> {
     let door = world.door(&happening.incident.channel);
+    let failure = happening.incident.evidence.failure.as_ref();
     let mut stands_on = door.map(|door| door.stands_on).unwrap_or_default();
-    if let Some(failure) = &happening.incident.evidence.failure
+    stands_on.retain(|shared| shared.can_cause(failure));
+    if let Some(failure) = failure
         && (failure.reason.is_of_names() || failure.cause.is_some_and(|cause| cause.is_of_names()))
     {
         stands_on.insert(Shared::Resolver);

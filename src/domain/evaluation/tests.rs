@@ -64,6 +64,7 @@ fn outcome(probe: &str, letter: char, second: u64) -> Outcome {
         phases: vec![phase],
         certificate_expires_at: None,
         contact: None,
+        met: Vec::new(),
     }
 }
 

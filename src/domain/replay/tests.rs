@@ -71,6 +71,7 @@ fn history(channel: &str, letters: &str) -> Vec<Outcome> {
             phases: Vec::new(),
             certificate_expires_at: None,
             contact: None,
+            met: Vec::new(),
         })
         .collect()
 }

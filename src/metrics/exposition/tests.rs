@@ -47,6 +47,7 @@ fn outcome(verdict: Verdict) -> Outcome {
         phases: vec![phase(PhaseKind::Connect, 50), phase(PhaseKind::Wait, 200), phase(PhaseKind::Wait, 10)],
         certificate_expires_at: Some("2027-01-01T00:00:00Z".parse().unwrap()),
         contact: None,
+        met: Vec::new(),
     }
 }
 

@@ -41,7 +41,7 @@ use crate::{
         },
         conversation::Transcript,
         persona::Session,
-        timeline::Timeline,
+        timeline::{Fact, Timeline},
         transport::{fault::Broken, never_reached},
     },
 };
@@ -168,6 +168,8 @@ impl<'b> Course<'b> {
     /// Leaves the page, and reports.
     async fn report(self, ended: Result<(), Broken>, leave_by: Instant) -> Report {
         let certificate_expires_at = self.certificate();
+        let addresses = self.visit.log.documents.values().filter_map(|document| document.address);
+        addresses.for_each(|address| self.timeline.learn(Fact::Connected(address)));
         let Self { visit, checks, pictures, blemish, contact, transcript, exhibits, captured, .. } = self;
         visit.leave(leave_by).await;
         let verdict = match (ended, blemish) {

@@ -76,6 +76,8 @@ pub struct Document {
     pub is_challenge: bool,
     /// When the certificate of its connection expires.
     pub certificate_expires_at: Option<Timestamp>,
+    /// The address that it came from.
+    pub address: Option<IpAddr>,
 }
 
 impl Log {
@@ -194,7 +196,8 @@ impl Log {
                 })
             };
             let is_challenge = header("cf-mitigated") == Some("challenge");
-            let document = Document { status, is_challenge, certificate_expires_at };
+            let address = address_of(response);
+            let document = Document { status, is_challenge, certificate_expires_at, address };
             self.documents.insert(text(&params["frameId"]).into(), document);
         }
         if status >= 400 && is_told(kind) {
@@ -239,14 +242,18 @@ impl Log {
 
     /// The browser has connected by itself; what it says of where to is looked at afterwards.
     fn judge_address(&mut self, response: &Value) {
-        let address = text(&response["remoteIPAddress"]).trim_matches(['[', ']']);
-        if let Ok(address) = address.parse::<IpAddr>()
+        if let Some(address) = address_of(response)
             && let Some(why) = never_reached(address)
         {
             let url = shown_text(text(&response["url"]));
             self.forbidden.get_or_insert_with(|| format!("{url} is at {address}, {why}"));
         }
     }
+}
+
+/// From where an answer came.
+fn address_of(response: &Value) -> Option<IpAddr> {
+    text(&response["remoteIPAddress"]).trim_matches(['[', ']']).parse().ok()
 }
 
 /// The beginning of an address: one may hold a whole picture.

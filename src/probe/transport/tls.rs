@@ -7,17 +7,23 @@ use std::{
 };
 
 use rustls::{
-    ClientConfig, RootCertStore,
-    client::Resumption,
-    crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
+    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    client::{
+        Resumption, WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    crypto::{CryptoProvider, ring},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
 };
 use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::fault::{Broken, of_io};
-use crate::domain::outcome::Stage;
+use crate::{
+    domain::outcome::Stage,
+    probe::timeline::{Fact, Timeline},
+};
 
 /// Which versions of HTTP are offered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -97,7 +103,7 @@ pub struct Client {
     client: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
     version: Version,
     system: Arc<OnceLock<RootCertStore>>,
-    connector: OnceLock<Result<TlsConnector, String>>,
+    prepared: OnceLock<Result<(ClientConfig, Arc<WebPkiServerVerifier>), String>>,
 }
 
 impl std::fmt::Debug for Client {
@@ -122,7 +128,7 @@ impl Client {
                 .map_err(|_| IdentityError::ClientKey)?;
             Ok((chain, key))
         });
-        let client = Self { roots, client: client.transpose()?, version, system, connector: OnceLock::new() };
+        let client = Self { roots, client: client.transpose()?, version, system, prepared: OnceLock::new() };
         // A key that does not fit is a mistake in the configuration: say so while that is read.
         if client.client.is_some() && client.config(RootCertStore::empty()).is_err() {
             return Err(IdentityError::ClientKey);
@@ -132,38 +138,45 @@ impl Client {
 
     /// Does now what the first connection would otherwise wait for: reads the system's trust anchors.
     pub fn warm_up(&self) {
-        let _ready = self.connector();
+        let _ready = self.prepared();
     }
 
     pub(super) fn version(&self) -> Version {
         self.version
     }
 
-    /// Shakes hands.
+    /// Shakes hands. What certificate was presented is learned also where it is refused.
     pub(super) async fn connect(
         &self,
         name: ServerName<'static>,
         stream: TcpStream,
+        timeline: &Timeline,
     ) -> Result<TlsStream<TcpStream>, Broken> {
-        let connector = self.connector().map_err(Broken::local)?;
+        let (config, verifier) = self.prepared().map_err(Broken::local)?;
+        let mut config = config.clone();
+        let (verifier, timeline) = (Arc::clone(verifier), timeline.clone());
+        config.dangerous().set_certificate_verifier(Arc::new(Noting { verifier, timeline }));
+        let connector = TlsConnector::from(Arc::new(config));
         connector.connect(name, stream).await.map_err(|error| of_io(Stage::Tls, &error))
     }
 
-    fn connector(&self) -> Result<&TlsConnector, &str> {
-        let made = self.connector.get_or_init(|| {
+    fn prepared(&self) -> Result<&(ClientConfig, Arc<WebPkiServerVerifier>), &str> {
+        let made = self.prepared.get_or_init(|| {
             let mut roots = self.system.get_or_init(system_roots).clone();
             roots.add_parsable_certificates(self.roots.iter().cloned());
             if roots.is_empty() {
                 return Err("no trusted root certificate on this machine: install ca-certificates".to_owned());
             }
+            let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots.clone()), provider());
+            let verifier = verifier.build().map_err(|error| format!("failed to set up TLS: {error}"))?;
             let config = self.config(roots).map_err(|error| format!("failed to set up TLS: {error}"))?;
-            Ok(TlsConnector::from(Arc::new(config)))
+            Ok((config, verifier))
         });
         made.as_ref().map_err(String::as_str)
     }
 
     fn config(&self, roots: RootCertStore) -> Result<ClientConfig, rustls::Error> {
-        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots);
         let mut config = match &self.client {
@@ -177,6 +190,53 @@ impl Client {
             Version::Http2 => vec![b"h2".to_vec()],
         };
         Ok(config)
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+/// Verifies as ever, and notes what was presented on one connection.
+#[derive(Debug)]
+struct Noting {
+    verifier: Arc<WebPkiServerVerifier>,
+    timeline: Timeline,
+}
+
+impl ServerCertVerifier for Noting {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        self.timeline.learn(Fact::Presented(Sha256::digest(end_entity).into()));
+        self.verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier.supported_verify_schemes()
     }
 }
 
