@@ -32,6 +32,8 @@ mod process;
 mod rate;
 #[path = "speed/start.rs"]
 mod start;
+#[path = "speed/storm.rs"]
+mod storm;
 #[path = "speed/table.rs"]
 mod table;
 
@@ -41,7 +43,7 @@ use table::Table;
 /// A figure's name and what measures it.
 type Figure = (&'static str, fn(&Nginx, &mut Table));
 
-const FIGURES: [Figure; 10] = [
+const FIGURES: [Figure; 11] = [
     ("cpu", load::cpu),
     ("calls", load::system_calls),
     ("rate", rate::figures),
@@ -52,6 +54,7 @@ const FIGURES: [Figure; 10] = [
     ("browser", browser::figures),
     ("mail", alarm::quick),
     ("mail-at-defaults", alarm::defaults),
+    ("storm", storm::figures),
 ];
 
 fn main() {

@@ -356,6 +356,7 @@ impl Evaluator {
         self.blindness.follow(&self.roster, &self.plan, self.clock.now());
         self.show_blindness();
         self.blindness.write_next(&self.store, &self.trouble);
+        self.blindness.tell_past_the_store(&self.storeless);
     }
 
     /// What was to be written about it has been, or is tried again at the next look.

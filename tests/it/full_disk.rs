@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use mail_parser::MessageParser;
 use tokio::{
     io::AsyncWriteExt,
     process::Command,
@@ -26,6 +27,7 @@ use crate::{
 };
 
 const BEAT: &str = "/beat";
+const TOKEN: &str = "a-token-of-some-length";
 
 async fn door(broken: &Arc<AtomicBool>) -> Server {
     let broken = Arc::clone(broken);
@@ -44,7 +46,7 @@ async fn door(broken: &Arc<AtomicBool>) -> Server {
 /// Starts it with its store on a disk of three megabytes of its own; gives where we find that disk.
 async fn start(sink: &Sink, door: &Server, switch: &Target) -> (Running, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
-    let config = format!(
+    let mut config = format!(
         r#"
 [monitor]
 location = "test"
@@ -62,20 +64,29 @@ smtp = "smtp+plain://127.0.0.1:{}"
 [team.oncall]
 mail = ["anna@example.com"]
 
-[channel.chat]
+[api]
+token = {{ file = "token" }}
+"#,
+        switch.address,
+        sink.port(),
+    );
+    for id in ["chat", "form"] {
+        config += &format!(
+            r#"
+[channel.{id}]
 kind = "chat"
 team = "oncall"
 dark_after = {{ failures = 2 }}
 
-[channel.chat.probe.door]
+[channel.{id}.probe.door]
 every = "500ms"
 timeout = "400ms"
 http = {{ url = "http://{}/" }}
 "#,
-        switch.address,
-        sink.port(),
-        door.address
-    );
+            door.address
+        );
+    }
+    fs::write(directory.path().join("token"), TOKEN).unwrap();
     write_config(directory.path(), &config);
     fs::create_dir(directory.path().join("disk")).unwrap();
     let script = "mount -t tmpfs -o size=3m tmpfs disk && exec \"$0\" run --log-format json";
@@ -102,6 +113,27 @@ fn fill(disk: &std::path::Path) {
     }
 }
 
+/// Takes the outage in hand: the one mail that names both doors says which it is.
+async fn acknowledge(running: &Running, sink: &Sink) {
+    let taken = sink.taken();
+    let texts = taken.iter().map(|mail| {
+        let message = MessageParser::default().parse(&mail.data).unwrap();
+        message.body_text(0).unwrap().into_owned()
+    });
+    let texts: Vec<String> = texts.collect();
+    let of_both = texts.iter().find(|text| text.contains("\n  chat") && text.contains("\n  form"));
+    let text = of_both.unwrap_or_else(|| panic!("one mail names both: {texts:?}"));
+    let incident = text.split("Incident ").nth(1).unwrap().split_whitespace().next().unwrap();
+    let answer = reqwest::Client::new()
+        .post(format!("{}/api/v1/acknowledgements", running.url))
+        .bearer_auth(TOKEN)
+        .json(&serde_json::json!({ "incident": incident, "by": "Anna" }))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status().as_u16(), 201, "{}", answer.text().await.unwrap());
+}
+
 #[tokio::test]
 async fn on_a_full_disk_people_are_told_heartbeats_stop_and_all_heals_when_there_is_room() {
     let broken = Arc::new(AtomicBool::new(false));
@@ -113,7 +145,8 @@ async fn on_a_full_disk_people_are_told_heartbeats_stop_and_all_heals_when_there
     fill(&disk);
     let full = Instant::now();
     broken.store(true, Relaxed);
-    until("a mail about the outage and one about the store", async || sink.ids_count() == 2).await;
+    until("a mail about the outage of both doors and one about the store", async || sink.ids_count() == 2)
+        .await;
     let told = full.elapsed();
     assert!(running.sum("lamplighter_store_degraded").await == 1.0);
     assert!(
@@ -126,6 +159,7 @@ async fn on_a_full_disk_people_are_told_heartbeats_stop_and_all_heals_when_there
     let before = switch.answered_on(BEAT);
     sleep(Duration::from_secs(3)).await;
     assert_eq!(switch.answered_on(BEAT), before, "none is sent");
+    acknowledge(&running, &sink).await;
     broken.store(false, Relaxed);
     until("the recovery is told", async || sink.ids_count() == 3).await;
 

@@ -2,7 +2,8 @@
 //! to everybody when sight is back.
 //!
 //! A time without sight is written down when it is noticed, so that a restart does not forget it, and again together with
-//! its mails when it is over. What the store refuses is put to it again.
+//! its mails when it is over. What the store refuses is put to it again; mails do not wait for it for longer than those
+//! about channels do.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -19,7 +20,11 @@ use tracing::{info, warn};
 use crate::{
     config::plan::{Plan, Team},
     daemon::{
-        evaluator::{roster::Roster, world::letterhead},
+        evaluator::{
+            roster::Roster,
+            storeless::{self, Storeless},
+            world::letterhead,
+        },
         trouble::{Trouble, Work},
     },
     domain::{
@@ -51,6 +56,8 @@ pub(crate) struct Account {
     open: Option<Open>,
     owed: VecDeque<Entry>,
     writing: Option<Writing>,
+    /// Since when the store has taken nothing of what is owed.
+    waiting_since: Option<Instant>,
 }
 
 type Writing = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
@@ -78,6 +85,8 @@ struct Entry {
     blindness: Blindness,
     /// When it was over, and what people are told; none while it is not.
     over: Option<(Timestamp, Vec<Notification>)>,
+    /// Its mails have left already, past the store.
+    has_left: bool,
 }
 
 impl Account {
@@ -85,16 +94,16 @@ impl Account {
     pub(crate) fn new(network: watch::Receiver<Network>, remembered: Option<Blindness>) -> Self {
         let open =
             remembered.map(|kept| Open { kept, began: None, unwatched: BTreeMap::new(), is_doubtful: false });
-        Self { network, open, owed: VecDeque::new(), writing: None }
+        Self { network, open, owed: VecDeque::new(), writing: None, waiting_since: None }
     }
 
     /// Waits for the next thing to be dealt with.
     pub(crate) async fn news(&mut self) -> News {
-        let Self { network, owed, writing, .. } = self;
+        let Self { network, owed, writing, waiting_since, .. } = self;
         tokio::select! {
             // Where nobody looks any more, the daemon ends.
             Ok(()) = network.changed() => News::Found,
-            written = written(writing, owed) => News::Written(written),
+            written = written(writing, owed, waiting_since) => News::Written(written),
         }
     }
 
@@ -159,7 +168,7 @@ impl Account {
         let failed = spell.failed.iter().filter_map(|place| plan.network.sentinels.get(*place));
         open.kept.sentinels.extend(failed.map(|one| format!("{} ({})", one.name, one.kind.as_str())));
         if is_new || open.kept != before {
-            self.owed.push_back(Entry { blindness: open.kept.clone(), over: None });
+            self.owed.push_back(Entry { blindness: open.kept.clone(), over: None, has_left: false });
         }
     }
 
@@ -181,7 +190,7 @@ impl Account {
             mails = mails.len(),
             "sight is back"
         );
-        self.owed.push_back(Entry { blindness: open.kept, over: Some((until, mails)) });
+        self.owed.push_back(Entry { blindness: open.kept, over: Some((until, mails)), has_left: false });
     }
 
     /// Begins to write what is owed next, if nothing is being written.
@@ -194,16 +203,30 @@ impl Account {
         if self.writing.is_some() {
             return;
         }
-        let Some(Entry { blindness, over }) = self.owed.front().cloned() else { return };
+        let Some(Entry { blindness, over, .. }) = self.owed.front().cloned() else { return };
+        self.waiting_since.get_or_insert_with(Instant::now);
         let (store, trouble) = (store.clone(), Arc::clone(trouble));
         self.writing = Some(Box::pin(async move {
             trouble.attend(Work::Verdict, store.keep_blindness(blindness, over)).await
         }));
     }
 
+    /// Has mails leave past a store that has taken nothing for long. They are put into the outbox all the same, where they
+    /// are known by their Message-IDs and not sent again.
+    pub(crate) fn tell_past_the_store(&mut self, storeless: &Storeless) {
+        if self.waiting_since.is_none_or(|since| since.elapsed() < storeless::AFTER) {
+            return;
+        }
+        for entry in self.owed.iter_mut().filter(|entry| !entry.has_left) {
+            if let Some((_, mails)) = &entry.over {
+                entry.has_left = storeless.send(mails);
+            }
+        }
+    }
+
     /// Waits for what is being written; for ever if there is nothing. Says whether mails have been put into the outbox.
     pub(crate) async fn written(&mut self) -> Result<bool, StoreError> {
-        written(&mut self.writing, &mut self.owed).await
+        written(&mut self.writing, &mut self.owed, &mut self.waiting_since).await
     }
 
     /// Whether something is being written.
@@ -212,11 +235,16 @@ impl Account {
     }
 }
 
-async fn written(writing: &mut Option<Writing>, owed: &mut VecDeque<Entry>) -> Result<bool, StoreError> {
+async fn written(
+    writing: &mut Option<Writing>,
+    owed: &mut VecDeque<Entry>,
+    waiting_since: &mut Option<Instant>,
+) -> Result<bool, StoreError> {
     let Some(under_way) = writing else { return std::future::pending().await };
     let result = under_way.await;
     *writing = None;
     result?;
+    *waiting_since = None;
     Ok(owed.pop_front().is_some_and(|entry| entry.has_mails()))
 }
 

@@ -193,9 +193,19 @@ impl Evaluator {
         if let Some(announcement) = self.settle(now)
             && self.storeless.send(&announcement.notifications)
         {
-            self.storeless.owe(Owed::Announcement(announcement.clone(), now.wall));
-            self.adopt_announcement(&announcement, now);
+            self.owe_announcement(&announcement, now);
         }
+        while self.storeless.has_room()
+            && let Some(announcement) = self.acknowledging.next(&self.casebook, now)
+        {
+            self.owe_announcement(&announcement, now);
+            self.acknowledging.conclude(None);
+        }
+    }
+
+    fn owe_announcement(&mut self, announcement: &Announcement, now: Moment) {
+        self.storeless.owe(Owed::Announcement(announcement.clone(), now.wall));
+        self.adopt_announcement(announcement, now);
     }
 
     /// A commit that has been under way for too long is waited for no more: what is in it is the first that is owed, and
@@ -226,8 +236,8 @@ impl Evaluator {
                     return;
                 }
                 self.storeless.are_under_way(1);
-                self.storeless.owe(Owed::Announcement(announcement.clone(), now.wall));
-                self.adopt_announcement(&announcement, now);
+                self.owe_announcement(&announcement, now);
+                self.acknowledging.conclude(None);
             }
         }
     }

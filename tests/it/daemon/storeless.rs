@@ -6,7 +6,10 @@ use std::path::Path;
 use lamplighter::domain::evaluation::State;
 use rusqlite::Connection;
 
-use super::stage::{Door, Play, doors, pass, plan};
+use super::{
+    stage::{Door, Play, doors, pass, plan},
+    telling::behind_a_crm,
+};
 
 fn saboteur(directory: &Path) -> Connection {
     Connection::open(directory.join("play.db")).unwrap()
@@ -73,6 +76,35 @@ async fn outages_and_recoveries_are_told_while_the_store_takes_nothing_and_not_a
     doors["chat"].set(Door::Works);
     pass(60).await;
     assert_eq!(play.mailbox.news()[6..], ["resolved chat"], "and it goes on as ever");
+    play.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_cause_is_one_mail_while_the_store_takes_nothing_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let doors = doors(["crm", "chat", "form", "hotline", "portal", "other"]);
+    let play = Play::start(behind_a_crm(&doors, &["other"]), directory.path()).await;
+    pass(120).await;
+    let saboteur = saboteur(directory.path());
+    saboteur.execute_batch(REFUSE).unwrap();
+    let behind = || doors.iter().filter(|(name, _)| **name != "other").map(|(_, door)| door);
+    behind().for_each(|door| door.set(Door::Fails));
+    pass(300).await;
+    assert_eq!(play.sum("lamplighter_store_degraded"), 1.0);
+    let news = play.mailbox.news();
+    assert_eq!(news.len(), 2, "one about the store, one about the CRM: {news:?}");
+    let texts = play.mailbox.texts();
+    let text = texts.iter().find(|text| text.contains("In common: The CRM (crm)")).expect("one about it");
+    for name in ["chat", "form", "hotline", "portal"] {
+        assert_eq!(text.matches(&format!("\n  {name}")).count(), 1, "{name}: {text}");
+    }
+    behind().for_each(|door| door.set(Door::Works));
+    pass(300).await;
+    assert_eq!(play.mailbox.news().len(), 3, "one end: {:?}", play.mailbox.news());
+    saboteur.execute_batch(HEAL).unwrap();
+    pass(60).await;
+    assert_eq!(play.mailbox.news().len(), 3, "nothing is told twice");
+    assert_eq!(outbox(directory.path()), ["delivered opened", "delivered resolved"]);
     play.end().await;
 }
 

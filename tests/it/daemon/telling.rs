@@ -14,7 +14,7 @@ use lamplighter::{
 use super::stage::{Door, Play, PlayedDoor, doors, pass, plan};
 
 /// Doors of which all but the first depend on the first, which is no door.
-fn behind_a_crm(doors: &BTreeMap<&str, Arc<PlayedDoor>>, except: &[&str]) -> Plan {
+pub fn behind_a_crm(doors: &BTreeMap<&str, Arc<PlayedDoor>>, except: &[&str]) -> Plan {
     let mut plan = plan(doors, |probe: &mut ProbePlan| probe.every = Duration::from_secs(30));
     let crm = ChannelId::new("crm");
     plan.dependencies.insert(crm.clone(), Dependency { title: "The CRM".to_owned() });
