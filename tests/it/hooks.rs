@@ -75,6 +75,10 @@ impl Hooks {
             let state = Arc::clone(&shared);
             async move {
                 let text = read_request(&mut stream).await;
+                // Whoever asks may be killed in the middle of it.
+                if !text.contains("\r\n\r\n") {
+                    return;
+                }
                 let manner = {
                     let mut state = state.lock().unwrap();
                     state.requests.push(Request::read(&text));

@@ -1,6 +1,7 @@
-//! Kills the real daemon, again and again, and counts the mails. Every outage and every recovery of two doors must be
-//! told to two people, whatever the moment at which the process dies; a kill may cost one extra copy of one mail, which
-//! carries the same Message-ID.
+//! Kills the real daemon, again and again, and counts what people are told. Every outage and every recovery of two doors
+//! must be told to two people by mail and to one endpoint, whatever the moment at which the process dies; a kill may cost
+//! one extra copy by each way, which carries the same id. Sentinels look, heartbeats leave, a fallback, reminders and a
+//! ladder stand by.
 //!
 //! The small run is part of the tests. The large one, with figures per point of death:
 //! `LAMPLIGHTER_KILLS=1400 cargo nextest run --no-capture -E 'test(kill::)'`
@@ -33,13 +34,18 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::smtp_sink::{Protection, Sink, Step};
+use crate::{
+    hooks::Hooks,
+    smtp_sink::{Protection, Sink, Step},
+};
 
 /// Kills of the small run, over all seeds.
 const KILLS: u32 = 32;
 const SEEDS: [u64; 2] = [1, 2];
 const DOORS: [&str; 2] = ["web-chat", "hotline"];
 const RECIPIENTS: usize = 2;
+const HOOK: &str = "/ops";
+const BEAT: &str = "/beat";
 /// A mail that has not come by then counts as lost. Generous, since the machine may be busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// A kill at a random moment comes within this time of a change: before, while and after it is judged and told.
@@ -153,10 +159,13 @@ struct Harness {
     directory: TempDir,
     target: Target,
     sink: Sink,
+    /// The endpoint, and the switch outside that hears the heartbeats.
+    hooks: Hooks,
     /// Distinct mails that must have arrived by now.
     expected: usize,
     kills: BTreeMap<Death, u32>,
-    extra_copies: usize,
+    /// Copies beyond the first, of mails and to the endpoint.
+    extra_copies: (usize, usize),
 }
 
 impl Harness {
@@ -165,10 +174,11 @@ impl Harness {
         let harness = Self {
             target: Target::start().await,
             sink: Sink::start(Protection::None).await,
+            hooks: Hooks::start().await,
             directory,
             expected: 0,
             kills: BTreeMap::new(),
-            extra_copies: 0,
+            extra_copies: (0, 0),
         };
         let mut config = format!(
             r#"
@@ -179,12 +189,43 @@ store = "lamplighter.db"
 
 [mail]
 from = "Lamplighter <lamplighter@example.com>"
-smtp = "smtp+plain://127.0.0.1:{}"
+smtp = "smtp+plain://127.0.0.1:{mail}"
+
+[mail.fallback]
+smtp = "smtp+plain://127.0.0.2:{mail}"
+after = "10m"
+
+[webhook.ops]
+url = "{hook}"
+
+[heartbeat]
+url = "{beat}"
+every = "1s"
+
+[[sentinel]]
+name = "router"
+gateway = "127.0.0.1:{port}"
+
+[[sentinel]]
+name = "far"
+address = "127.0.0.3:{port}"
+
+[[sentinel]]
+name = "other"
+address = "127.0.0.4:{port}"
 
 [team.oncall]
 mail = ["anna@example.com", "bert@example.com"]
+webhook = ["ops"]
+
+[[team.oncall.escalation]]
+after = "15m"
+mail = ["lead@example.com"]
 "#,
-            harness.sink.port()
+            mail = harness.sink.port(),
+            hook = harness.hooks.url(HOOK),
+            beat = harness.hooks.url(BEAT),
+            port = harness.target.port,
         );
         for (door, host) in DOORS.iter().zip(["127.0.0.1", "127.0.0.2"]) {
             config += &format!(
@@ -275,18 +316,38 @@ http = {{ url = "http://{host}:{}/{door}" }}
         timeout(PATIENCE, all_there).await.unwrap_or_else(|_| {
             panic!("lost: {} of {} mails came, death {death}", self.sink.ids_count(), self.expected)
         });
+        let calls_owed = self.expected / RECIPIENTS;
+        let called = async {
+            while self.calls().len() < calls_owed {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(PATIENCE, called).await.unwrap_or_else(|_| {
+            panic!("lost: {} of {calls_owed} calls came, death {death}", self.calls().len())
+        });
         *self.kills.entry(death).or_default() += 1;
         let (extra, kills) = (self.sink.taken_count() - self.expected, self.kills.values().sum::<u32>());
         assert!(extra <= kills as usize, "{extra} extra copies after {kills} kills, the last {death}");
         daemon
     }
 
+    /// How often the endpoint was called, by the id of what it was told.
+    fn calls(&self) -> BTreeMap<String, usize> {
+        let mut calls = BTreeMap::new();
+        for request in self.hooks.requests().iter().filter(|request| request.line.contains(HOOK)) {
+            *calls.entry(request.header("webhook-id").to_owned()).or_default() += 1;
+        }
+        calls
+    }
+
     /// What must hold at the end, once the daemon has stopped.
     async fn check(&self) {
         assert_eq!(self.sink.ids_count(), self.expected, "nothing is announced twice");
+        assert_eq!(self.calls().len(), self.expected / RECIPIENTS, "nothing is called twice");
+        assert!(self.hooks.requests().iter().any(|request| request.line.contains(BEAT)));
         assert_eq!(self.sink.violations(), [""; 0]);
         let store = Store::open(&self.directory.path().join("lamplighter.db")).unwrap();
-        assert_eq!(store.backlog().await.unwrap()[0].pending, 0);
+        assert!(store.backlog().await.unwrap().iter().all(|backlog| backlog.pending == 0));
         let far = "2100-01-01T00:00:00Z".parse().unwrap();
         assert!(store.due(Route::Mail, far, 1).await.unwrap().is_empty());
 
@@ -330,7 +391,9 @@ async fn run(seed: u64, kills: u32) -> Harness {
         }
     }
     daemon.stop().await;
-    harness.extra_copies = harness.sink.taken_count() - harness.expected;
+    let calls: usize = harness.calls().values().sum();
+    harness.extra_copies =
+        (harness.sink.taken_count() - harness.expected, calls - harness.expected / RECIPIENTS);
     harness
 }
 
@@ -340,7 +403,7 @@ async fn a_kill_at_any_point_loses_no_mail() {
     let wanted = std::env::var("LAMPLIGHTER_KILLS").ok();
     let kills: u32 = wanted.map_or(KILLS, |text| text.parse().expect("LAMPLIGHTER_KILLS is a number"));
     let mut by_death: BTreeMap<Death, u32> = BTreeMap::new();
-    let (mut mails, mut extra) = (0, 0);
+    let (mut mails, mut extra, mut extra_calls) = (0, 0, 0);
     for seed in SEEDS {
         let harness = run(seed, kills.div_ceil(2)).await;
         harness.check().await;
@@ -348,11 +411,15 @@ async fn a_kill_at_any_point_loses_no_mail() {
             *by_death.entry(*death).or_default() += count;
         }
         mails += harness.expected;
-        extra += harness.extra_copies;
+        extra += harness.extra_copies.0;
+        extra_calls += harness.extra_copies.1;
     }
     let total: u32 = by_death.values().sum();
     for (death, count) in &by_death {
         println!("{count:5} kills {death}");
     }
-    println!("{total} kills, {mails} mails owed, 0 lost, {extra} extra copies (seeds {SEEDS:?})");
+    let calls = mails / RECIPIENTS;
+    println!(
+        "{total} kills, {mails} mails and {calls} calls owed, 0 lost, {extra} and {extra_calls} extra copies (seeds {SEEDS:?})"
+    );
 }
