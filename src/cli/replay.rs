@@ -3,7 +3,7 @@
 
 mod text;
 
-use std::{path::PathBuf, str::FromStr, time::Duration};
+use std::{path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use serde::{
@@ -20,6 +20,7 @@ use crate::{
     domain::{
         evaluation::Watched,
         incident::Incident,
+        maintenance::Stint,
         replay::{Entrance, Replay, Replayed, Scene, compare},
     },
     setting::Span,
@@ -95,7 +96,7 @@ fn replay(archive: &Archive, plan: &Plan, back: Duration) -> Result<String, Stor
     let from = newest.checked_sub(back).map_or(oldest, |from| from.max(oldest));
     let origin = from.checked_sub(WARM_UP).map_or(oldest, |origin| origin.max(oldest));
     let standing = archive.past(origin)?.standing;
-    let mut replay = Replay::new(scene(plan), &standing, origin);
+    let mut replay = Replay::new(scene(plan, archive.begun_by_command()?), &standing, origin);
     archive.outcomes(origin, |outcome| replay.record(outcome))?;
     let replayed = replay.finish();
     let is_compared = |incident: &&Incident| incident.confirmed_at >= from;
@@ -107,7 +108,7 @@ fn replay(archive: &Archive, plan: &Plan, back: Duration) -> Result<String, Stor
 }
 
 /// What a configuration says of channels, apart from what only probing needs.
-fn scene(plan: &Plan) -> Scene {
+fn scene(plan: &Plan, stints: Vec<Stint>) -> Scene {
     let entrance = |channel: &Channel| Entrance {
         title: channel.title.clone(),
         kind: channel.kind,
@@ -115,6 +116,7 @@ fn scene(plan: &Plan) -> Scene {
         labels: channel.labels.clone(),
         confirmation: channel.confirmation(),
         depends_on: channel.depends_on.clone(),
+        hours: channel.hours.clone(),
         hosts: channel.probes.values().flat_map(|probe| probe.hosts.iter().cloned()).collect(),
         rules: channel.rules.clone(),
         probes: channel
@@ -132,6 +134,8 @@ fn scene(plan: &Plan) -> Scene {
         recipients: plan.teams.iter().map(|(id, team)| (id.clone(), team.recipients())).collect(),
         ladders: plan.teams.iter().map(|(id, team)| (id.clone(), team.ladder.clone())).collect(),
         dependencies: plan.dependencies.iter().map(|(id, it)| (id.clone(), it.title.clone())).collect(),
+        maintenance: Arc::clone(&plan.maintenance),
+        stints,
         location: plan.boot.location.clone(),
     }
 }

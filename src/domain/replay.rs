@@ -2,9 +2,11 @@
 //! that they themselves tell. Nothing but the outcomes and the rules goes in, so the same two give the same answer.
 //!
 //! Time goes on from the end of one run to the end of the next, and in steps of a second where something waits to be
-//! told. What only time brings about, the silence of a probe, is judged at the moment at which it is due.
+//! told. What only time brings about, the silence of a probe and the hours of a channel, is judged at the moment at which it
+//! is due.
 
 pub mod compare;
+mod opening;
 
 use std::{
     cmp::Reverse,
@@ -23,9 +25,12 @@ use crate::domain::{
     escalation::Ladder,
     evaluation::{ChannelState, Moment, Rules, State, Watched},
     happening::Doorplate,
+    hours::Hours,
     incident::{Incident, IncidentId},
+    maintenance::{Planned, Stint},
     notification::{Letterhead, Neighbour, Recipient},
     outcome::{Outcome, Verdict},
+    replay::opening::Openings,
     shared::Shared,
 };
 
@@ -52,6 +57,8 @@ pub struct Entrance {
     pub depends_on: BTreeSet<ChannelId>,
     /// The hosts that its probes burden.
     pub hosts: BTreeSet<Arc<str>>,
+    /// Its published hours, if it has any.
+    pub hours: Option<Arc<Hours>>,
     /// By what it is judged.
     pub rules: Rules,
     /// Its probes.
@@ -69,6 +76,10 @@ pub struct Scene {
     pub ladders: BTreeMap<TeamId, Ladder>,
     /// The titles of what channels depend on.
     pub dependencies: BTreeMap<ChannelId, String>,
+    /// Announced maintenance.
+    pub maintenance: Arc<[Planned]>,
+    /// Maintenance that was begun by command.
+    pub stints: Vec<Stint>,
     /// Where the runs were made.
     pub location: Location,
 }
@@ -78,6 +89,7 @@ pub struct Scene {
 pub struct Replay {
     stage: Stage,
     casebook: Casebook,
+    openings: Openings,
     /// When a probe falls silent, and whose.
     silences: BinaryHeap<Reverse<(Duration, usize)>>,
     origin: Timestamp,
@@ -132,9 +144,11 @@ impl Replay {
             posts.push(Post { id: id.clone(), state, incident: incident.cloned() });
         }
         let places = posts.iter().enumerate().map(|(place, post)| (post.id.clone(), place)).collect();
-        Self {
+        let openings = Openings::new(&scene);
+        let mut replay = Self {
             stage: Stage { scene, posts, places },
             casebook: Casebook::default(),
+            openings,
             silences,
             origin,
             now: Duration::ZERO,
@@ -142,7 +156,9 @@ impl Replay {
             mails: BTreeMap::new(),
             runs: 0,
             left_out: 0,
-        }
+        };
+        replay.open_and_close();
+        replay
     }
 
     /// Takes in what a run saw, in the order in which the runs were over.
@@ -193,8 +209,11 @@ impl Replay {
             let is_telling =
                 self.casebook.waiting_since().is_some() || self.casebook.cases().next().is_some();
             let look = is_telling.then(|| self.now + LOOK);
-            let Some(next) = silent.into_iter().chain(look).min().filter(|next| *next <= to) else { break };
+            let turn = Duration::try_from(self.openings.next().duration_since(self.origin)).ok();
+            let due = silent.into_iter().chain(look).chain(turn).min();
+            let Some(next) = due.filter(|next| *next <= to) else { break };
             self.now = next.max(self.now);
+            self.open_and_close();
             while let Some(&Reverse((_, place))) = self.silences.peek().filter(|due| due.0.0 <= self.now) {
                 self.silences.pop();
                 self.judge(place);
@@ -202,6 +221,22 @@ impl Replay {
             self.tell();
         }
         self.now = to;
+    }
+
+    /// Opens and closes the doors whose time it is. Where one opens, its probes begin anew.
+    fn open_and_close(&mut self) {
+        let now = self.moment();
+        if now.wall < self.openings.next() {
+            return;
+        }
+        for (place, opening) in self.openings.turn(&self.stage.scene.entrances, now.wall) {
+            let post = &mut self.stage.posts[place];
+            post.state.attend(opening, now);
+            let probes = &self.stage.scene.entrances[&post.id].probes;
+            self.silences
+                .extend(probes.iter().map(|probe| Reverse((self.now.saturating_add(probe.silence), place))));
+            self.judge(place);
+        }
     }
 
     /// Judges a channel until it stays as it is.

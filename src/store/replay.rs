@@ -8,11 +8,13 @@ use rusqlite::{OptionalExtension, Row, params};
 use super::{
     StoreError,
     explain::{Archive, place},
+    maintenance,
     state::{from_json, moment, unreadable},
 };
 use crate::domain::{
     channel::{ChannelId, ProbeKey, ProbeName},
     incident::Incident,
+    maintenance::Stint,
     outcome::{Detail, Failure, Inconclusive, InconclusiveReason, Outcome, Reason, Stage, Verdict},
 };
 
@@ -58,6 +60,16 @@ impl Archive {
                 incidents.into_iter().partition(|incident: &Incident| incident.confirmed_at < since);
             Ok(Past { standing, opened })
         })
+    }
+
+    /// The windows of maintenance that were begun by command and stand for no planned one, as far as they are kept.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn begun_by_command(&self) -> Result<Vec<Stint>, StoreError> {
+        let mut stints = self.read("read the windows of maintenance", maintenance::load)?;
+        stints.retain(|stint| stint.covers.is_none());
+        Ok(stints)
     }
 
     /// How many messages were put into the outbox about incidents that opened since a moment, as far as it remembers.

@@ -4,9 +4,13 @@ use super::{
     compare::{Fate, Pair, compare},
     *,
 };
+use jiff::civil::Weekday;
+
 use crate::domain::{
     channel::{ProbeKey, ProbeName},
     evaluation::Quorum,
+    hours::WeeklySpan,
+    maintenance::{Scope, WindowId},
     notification::Route,
     outcome::{Detail, Failure, Reason, Stage as At},
 };
@@ -37,6 +41,7 @@ fn scene(channels: &[&str], rules: &Rules) -> Scene {
             team: Some(oncall.clone()),
             depends_on: BTreeSet::from([ChannelId::new("crm")]),
             hosts: BTreeSet::new(),
+            hours: None,
             rules: rules.clone(),
             probes: vec![Watched { key: key(channel), silence: Duration::from_secs(100), fingerprint: 1 }],
         };
@@ -48,6 +53,8 @@ fn scene(channels: &[&str], rules: &Rules) -> Scene {
         entrances: channels.iter().map(entrance).collect(),
         recipients: BTreeMap::from([(oncall, vec![somebody])]),
         dependencies: BTreeMap::from([(ChannelId::new("crm"), "CRM".to_owned())]),
+        maintenance: Arc::default(),
+        stints: Vec::new(),
         location: Location::new("fra-1"),
     }
 }
@@ -121,6 +128,47 @@ fn a_silence_in_an_outage_neither_ends_it_nor_opens_another() {
     let incidents = by(&rules(3, 5), "ooooffff                    ffffooo");
     assert_eq!(incidents.len(), 1);
     assert!(incidents[0].resolved_at.is_some());
+}
+
+/// A window of so many seconds on both ends, begun by command.
+fn stint(from: i64, until: i64) -> Stint {
+    let at = |second| Timestamp::from_second(second).unwrap();
+    Stint {
+        id: WindowId::new("move"),
+        from: at(from),
+        until: at(until),
+        scope: Scope::default(),
+        text: String::new(),
+        covers: None,
+    }
+}
+
+#[test]
+fn outside_its_hours_a_channel_has_no_outage_and_one_that_outlives_them_begins_with_the_opening() {
+    let letters = "oooooffffffffffffffffffffffff";
+    let span = WeeklySpan { day: Weekday::Thursday, from: 5, until: 24 * 60 };
+    let hours = Hours::new(vec![span], Arc::default(), TimeZone::UTC);
+    let mut scene = scene(&["web-chat"], &rules(3, 5));
+    for entrance in scene.entrances.values_mut() {
+        entrance.hours = Some(Arc::new(hours.clone()));
+    }
+    // The first of January 1970 was a Thursday; at five minutes past midnight it opens.
+    let incidents = replay(scene, &history("web-chat", letters)).incidents;
+    assert_eq!(incidents.len(), 1);
+    assert_eq!(incidents[0].began_at.as_second(), 300);
+    assert_eq!(incidents[0].confirmed_at.as_second(), 361);
+}
+
+#[test]
+fn under_maintenance_nothing_opens_and_what_outlives_it_opens_at_its_end() {
+    let letters = "oooooffffffoooooffffffffff";
+    let mut scene = scene(&["web-chat"], &rules(3, 5));
+    scene.stints = vec![stint(100, 600)];
+    let incidents = replay(scene.clone(), &history("web-chat", letters)).incidents;
+    assert_eq!(incidents.iter().map(|it| it.confirmed_at.as_second()).collect::<Vec<_>>(), [600]);
+    scene.stints = vec![stint(100, 500)];
+    let incidents = replay(scene, &history("web-chat", letters)).incidents;
+    assert_eq!(incidents.iter().map(|it| it.confirmed_at.as_second()).collect::<Vec<_>>(), [541]);
 }
 
 #[test]
