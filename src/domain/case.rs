@@ -37,7 +37,7 @@ pub struct Case {
     /// Channels that were named as about to fall, since they stand on what has failed.
     #[serde(default)]
     pub expected: BTreeSet<ChannelId>,
-    /// Set while its channel flaps: then all of its incidents are of that one channel, the last of them the latest.
+    /// Set while it flaps. Of one channel its incidents are then its latest falls; of several, the latest of each.
     #[serde(default)]
     pub flapping: Option<Flapping>,
     /// Who has been told, in the order of telling. They and nobody else hear of the recovery.
@@ -222,13 +222,20 @@ impl Case {
     /// What explains it best, if it is of several channels.
     #[must_use]
     pub fn cause(&self) -> Option<&Shared> {
-        self.common.first().filter(|_| self.is_group() && !self.is_storm)
+        self.common.first().filter(|_| (self.is_group() || self.is_several()) && !self.is_storm)
     }
 
     /// Whether it is of several channels, or about to be.
     #[must_use]
     pub fn is_group(&self) -> bool {
         self.flapping.is_none() && (self.members.len() > 1 || !self.expected.is_empty())
+    }
+
+    /// Whether its incidents are of several channels.
+    #[must_use]
+    pub fn is_several(&self) -> bool {
+        let first = self.members.first();
+        first.is_some_and(|first| self.members.iter().any(|member| member.channel != first.channel))
     }
 
     /// The incident of a channel that is not over.

@@ -39,6 +39,9 @@ pub const HOLD_MAX: Duration = Duration::from_secs(30);
 /// So long what belongs to a case that has been told is gathered before it is told too.
 pub const GATHER_FOR: Duration = Duration::from_secs(5 * 60);
 
+/// What comes and goes again and again in one case is told ever further apart, and so far at most.
+pub const GATHER_MAX: Duration = Duration::from_secs(30 * 60);
+
 /// So long after its last fall a case takes in more that have something in common with it, where it is not a declared
 /// dependency.
 const JOINS_WITHIN: Duration = Duration::from_secs(10 * 60);
@@ -235,12 +238,17 @@ impl Casebook {
     pub fn adopt(&mut self, announcement: &Announcement, now: Moment) {
         self.owed.retain(|owed| !announcement.settled.iter().any(|(key, _)| *key == owed.happening.key()));
         for case in &announcement.cases {
+            let tellings = self.cases.get(&case.id).map_or(0, |before| before.case.tellings);
+            if tellings < case.tellings {
+                self.count_telling(case, now);
+            }
             if case.closed_at.is_some() {
                 self.cases.remove(&case.id);
                 continue;
             }
             let before = self.cases.get(&case.id);
-            let grew = before.is_none_or(|before| before.case.members.len() < case.members.len());
+            let latest = |case: &Case| case.members.last().map(|member| member.incident.clone());
+            let grew = before.is_none_or(|before| latest(&before.case) != latest(case));
             let was_told = before.is_none_or(|before| before.case.tellings < case.tellings);
             let now = now.monotonic;
             let kept = Kept {
@@ -310,11 +318,22 @@ impl<'a> Desk<'a> {
             let old = book.cases.values().filter(|kept| kept.joined_at + JOINS_WITHIN <= self.now.monotonic);
             let recent = open.map(|kept| (&kept.case, true));
             let cases = recent.chain(old.map(|kept| (&kept.case, false)));
+            let takes = |case: &Case| match case.flapping {
+                Some(_) => book.flaps_with(case, &member),
+                None => case.severity().is_some(),
+            };
             let joined = cases
-                .filter(|(case, _)| case.severity().is_some() && case.flapping.is_none())
+                .filter(|(case, _)| takes(case))
                 .find(|(case, is_recent)| joins(case, &member, *is_recent));
             match joined.map(|(case, _)| case.id.clone()) {
-                Some(id) => self.admit(&id, happening, member),
+                Some(id) => {
+                    self.admit(&id, happening, member);
+                    if let Some(draft) =
+                        self.drafts.get_mut(&id).filter(|draft| draft.case.flapping.is_some())
+                    {
+                        book.flaps_down(&mut draft.case, happening, world);
+                    }
+                }
                 None => rest.push((owed, member)),
             }
         }

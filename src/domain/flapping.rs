@@ -6,7 +6,7 @@
 //! often as six mails an hour would tell does so by its third fall. Nothing here asks the time; spans are measured on the
 //! monotonic clock.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -79,15 +79,15 @@ pub struct Score {
     /// When that was.
     changed_at: Duration,
     tally: Tally,
-    /// The latest changes, each of which is a mail where the channel does not flap.
-    changes: Vec<Timestamp>,
+    /// The latest times at which people were told of it.
+    told: Vec<Timestamp>,
 }
 
 impl Score {
     /// Of a channel that has not changed yet.
     #[must_use]
     pub fn new(now: Moment) -> Self {
-        Self { value: 0.0, changed_at: now.monotonic, tally: Tally::from(now.wall), changes: Vec::new() }
+        Self { value: 0.0, changed_at: now.monotonic, tally: Tally::from(now.wall), told: Vec::new() }
     }
 
     /// What is left of it.
@@ -115,7 +115,11 @@ impl Score {
     fn change(&mut self, now: Moment) {
         self.value = (self.at(now.monotonic) + 1.0).min(SCORE_MAX);
         self.changed_at = now.monotonic;
-        keep(&mut self.changes, now.wall);
+    }
+
+    /// People have been told of it.
+    pub fn told(&mut self, now: Timestamp) {
+        keep(&mut self.told, now);
     }
 
     /// Whether a fall that was its last change begins the flapping.
@@ -171,17 +175,21 @@ struct Clocks {
 }
 
 impl Flapping {
-    /// It has just fallen once too often.
+    /// It has just fallen once too often. Of several channels these are the scores of those that have, one at least.
+    ///
+    /// # Panics
+    /// Without a score.
     #[must_use]
-    pub fn begin(score: &Score, door: Doorplate, confirmation: Duration, now: Moment) -> Self {
+    pub fn begin(scores: &[&Score], door: Doorplate, confirmation: Duration, now: Moment) -> Self {
+        let score = scores[0];
+        let told: BTreeSet<Timestamp> = scores.iter().flat_map(|score| score.told.iter().copied()).collect();
+        let surplus = told.len().saturating_sub(MAILS_PER_HOUR);
         let clocks = Clocks {
             leaves_at: score.leaves_at(),
             digest_at: now.monotonic + DIGEST_EVERY,
             fell_at: Some(score.changed_at),
             ..Clocks::default()
         };
-        // The last change is the fall that is about to be told.
-        let told = score.changes.iter().rev().skip(1).rev().copied().collect();
         Self {
             total: score.tally,
             latest: Tally::from(now.wall),
@@ -189,7 +197,7 @@ impl Flapping {
             confirmation,
             is_sustained: false,
             sustained_at: None,
-            told,
+            told: told.into_iter().skip(surplus).collect(),
             score: thousandths(score),
             clocks,
         }
@@ -200,8 +208,8 @@ impl Flapping {
     pub fn resume(&mut self, told_at: Timestamp, is_dark: bool, now: Moment) -> Score {
         let left = |every: Duration, at| every.saturating_sub(between(at, now.wall));
         let tally = self.total;
-        let (value, changes) = (f64::from(self.score) / 1e3, self.told.clone());
-        let score = Score { value, changed_at: now.monotonic, tally, changes };
+        let (value, told) = (f64::from(self.score) / 1e3, self.told.clone());
+        let score = Score { value, changed_at: now.monotonic, tally, told };
         self.clocks = Clocks {
             leaves_at: score.leaves_at(),
             digest_at: now.monotonic + left(DIGEST_EVERY, told_at),
@@ -220,6 +228,16 @@ impl Flapping {
         self.latest.falls += 1;
         self.worsened(score.changed_at);
         self.change(score);
+    }
+
+    /// One of several channels changed while others of them are dark: that is neither a fall of all of it nor its end.
+    pub fn stirred(&mut self, score: &Score) {
+        self.change(score);
+    }
+
+    /// None of it is dark any more, since nobody looks.
+    pub fn lost_sight(&mut self) {
+        self.clocks.fell_at = None;
     }
 
     /// The fall that stands is worse than it was: that it lasts has to be told anew.
@@ -359,7 +377,7 @@ mod tests {
     fn it_is_over_after_half_an_hour_to_three_quarters_without_a_change() {
         for value in [ENTERS_AT, SCORE_MAX] {
             let tally = Tally::from(Timestamp::UNIX_EPOCH);
-            let calm = Score { value, changed_at: Duration::ZERO, tally, changes: Vec::new() }.leaves_at();
+            let calm = Score { value, changed_at: Duration::ZERO, tally, told: Vec::new() }.leaves_at();
             assert!(calm >= minutes(30.0) && calm < minutes(43.0), "{calm:?}");
         }
     }

@@ -308,6 +308,13 @@ impl Content {
         Self::write(letter::flapping::lay_out(news), Facts::of_flapping(news))
     }
 
+    /// Writes what is to be said of several channels that flap for one cause.
+    #[must_use]
+    pub fn compose_flapping_group(news: &GroupNews<'_>, flapping: &Flapping) -> Self {
+        let letter = letter::flapping_group::lay_out(news, flapping);
+        Self::write(letter, Facts::of_flapping_group(news, flapping))
+    }
+
     /// Writes that nobody looks for a recovery any more.
     #[must_use]
     pub fn withdraw(incident: &Incident, absence: &Absence<'_>, now: Timestamp) -> Self {

@@ -247,6 +247,85 @@ fn a_day_of_square_waves_of_any_length_is_six_mails_an_hour_at_most() {
     println!("flap/worst hour of all: {worst} mails");
 }
 
+/// Which of three doors that stand on one thing fails when, as the wave does: all at once, or each some seconds later.
+fn late_by(door: &str, apart: u64) -> u64 {
+    let place = DOORS.iter().position(|name| *name == door).unwrap() as u64;
+    place * apart
+}
+
+const DOORS: [&str; 3] = ["help", "ticket", "web-chat"];
+
+#[test]
+fn several_channels_that_flap_for_one_cause_are_told_no_more_often_than_one() {
+    let mut worst = 0;
+    for watch in WATCHES {
+        // Less apart than a wave lasts: of doors that are never dark together each has outages of its own.
+        let waves = [10, 60, 120, 180, 300, 420, 600];
+        for (half, apart) in waves.into_iter().flat_map(|half| [(half, 0), (half, 20), (half, half / 2)]) {
+            let mut play = Play::new(watch, &DOORS);
+            play.run(0, 12 * HOUR, |door, second| {
+                second.checked_sub(late_by(door, apart)).is_some_and(|second| is_down(half, second))
+            });
+            println!(
+                "flap/every {} s, {} of {}, three doors, waves of {half} s, {apart} s apart: {} changes, {} mails, \
+                 {} in the worst hour",
+                watch.every,
+                watch.failures,
+                watch.of,
+                play.changes.len(),
+                play.mails.len(),
+                play.worst_hour(),
+            );
+            worst = worst.max(play.worst_hour());
+            // Two falls of which each spreads on its way are six mails, and the third begins the flapping.
+            let most = if apart == 0 { 6 } else { 7 };
+            assert!(play.worst_hour() <= most, "{half} {apart}: {:?}", play.told());
+        }
+    }
+    println!("flap/worst hour of several: {worst} mails");
+}
+
+#[test]
+fn several_that_flap_are_told_as_one_at_the_start_in_digests_and_at_the_end() {
+    let mut play = Play::new(WATCHES[1], &DOORS);
+    play.run(0, 3 * HOUR, |_, second| six_waves(second));
+    use IncidentEvent::{Digest, Flapping, Opened, Resolved, Steady, Sustained};
+    let events: Vec<IncidentEvent> = play.told().into_iter().map(|(_, event)| event).collect();
+    assert_eq!(
+        events,
+        [Opened, Resolved, Opened, Resolved, Flapping, Sustained, Digest, Steady],
+        "{:?}",
+        play.told()
+    );
+    assert_eq!(play.book.cases().count(), 0);
+    let end = &play.mails.last().unwrap().1.content.text;
+    assert!(end.contains("In all: it fell 6 times, dark for 12 min\n"), "{end}");
+    for door in DOORS {
+        assert!(end.contains(&format!("\n  {door} ")), "{door}: {end}");
+    }
+}
+
+#[test]
+fn several_that_flap_flap_on_after_a_restart_and_one_that_stays_dark_is_told() {
+    let waves = |_: &str, second: u64| second < HOUR && is_down(180, second);
+    let mut play = Play::new(WATCHES[1], &DOORS);
+    play.run(0, 1_000, waves);
+    play.restart(1_000);
+    // One stays dark from the last wave on.
+    play.run(1_000, 4 * HOUR, |door, second| {
+        waves(door, second) || (door == "ticket" && second >= HOUR - 180)
+    });
+    assert_eq!(play.count(IncidentEvent::Flapping), 1, "{:?}", play.told());
+    let (_, last) = play.mails.last().unwrap();
+    assert_eq!(last.event, IncidentEvent::Steady, "{:?}", play.told());
+    assert!(last.content.subject.starts_with("[DARK] "), "{}", last.content.subject);
+    assert!(last.content.text.contains("do not get through: ticket\n"), "{}", last.content.text);
+    assert!(play.worst_hour() <= 6, "{:?}", play.told());
+    play.run(4 * HOUR, 4 * HOUR + 60, |_, _| false);
+    assert_eq!(play.mails.last().unwrap().1.event, IncidentEvent::Resolved);
+    assert_eq!(play.book.cases().count(), 0);
+}
+
 /// Six waves of two minutes, which are flapping from the third on.
 fn six_waves(second: u64) -> bool {
     second < 24 * 60 && is_down(120, second)

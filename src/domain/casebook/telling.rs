@@ -6,11 +6,11 @@ use jiff::Timestamp;
 
 use crate::domain::{
     case::{Case, Member, Told},
-    casebook::{Draft, GATHER_FOR, World, ladder},
+    casebook::{Draft, GATHER_FOR, GATHER_MAX, World, ladder},
     channel::ChannelId,
     evaluation::Moment,
     happening::{Account, Happening},
-    incident::{Incident, IncidentEvent, message_id},
+    incident::{Incident, IncidentEvent, Severity, message_id},
     notification::{Absence, Content, GroupNews, News, Notification, Plate, Proof, Recipient, Subject},
     shared::Shared,
 };
@@ -20,10 +20,17 @@ pub(super) fn next_at(case: &Case, told_at: Duration, eased_at: Option<Duration>
     if let Some(flapping) = &case.flapping {
         return Some(flapping.next_at());
     }
-    let has_spread = case.members.iter().any(|member| !member.is_told);
-    let spread = has_spread.then(|| told_at + GATHER_FOR);
-    let eased = eased_at.map(|since| since + GATHER_FOR);
-    spread.into_iter().chain(eased).min()
+    // Of a channel that people have not heard of they hear soon; of those that come and go ever more rarely.
+    let doubled =
+        GATHER_FOR.saturating_mul(1_u32.checked_shl(case.tellings.saturating_sub(2)).unwrap_or(u32::MAX));
+    let again_at = told_at + doubled.min(GATHER_MAX);
+    let untold = || case.members.iter().filter(|member| !member.is_told);
+    let is_known =
+        |member: &Member| case.members.iter().any(|other| other.is_told && other.channel == member.channel);
+    let spread = untold().any(|member| !is_known(member)).then(|| told_at + GATHER_FOR);
+    let again = untold().next().is_some().then_some(again_at);
+    let eased = eased_at.map(|since| (since + GATHER_FOR).max(again_at));
+    [spread, again, eased].into_iter().flatten().min()
 }
 
 /// Writes what is to be told, if anything; gives the case as it stands then.
@@ -53,7 +60,7 @@ pub(super) fn tell(draft: Draft<'_>, world: &dyn World, now: Moment) -> (Case, V
 
 /// What is told of several channels at once.
 fn news_of_group(case: &Case, fresh: &[&Happening], is_due: bool) -> Option<IncidentEvent> {
-    let worsened = fresh.iter().any(|happening| happening.event == IncidentEvent::Worsened);
+    let worsened = worsens(case, fresh);
     match () {
         () if case.tellings == 0 => Some(IncidentEvent::Opened),
         () if case.members.iter().all(Member::is_over) => Some(IncidentEvent::Resolved),
@@ -62,6 +69,16 @@ fn news_of_group(case: &Case, fresh: &[&Happening], is_due: bool) -> Option<Inci
         () if case.members.iter().any(|member| !member.is_told) => Some(IncidentEvent::Spread),
         () => Some(IncidentEvent::Eased),
     }
+}
+
+/// Whether all of it is worse than people know. That one more is dark of several is told with the next news.
+fn worsens(case: &Case, fresh: &[&Happening]) -> bool {
+    let has_worsened = |member: &Member| {
+        let of_it = |happening: &&&Happening| happening.incident.id == member.incident;
+        fresh.iter().filter(of_it).any(|happening| happening.event == IncidentEvent::Worsened)
+    };
+    let dark = || case.standing_all().filter(|member| member.severity == Severity::Dark && member.is_told);
+    dark().next().is_some() && dark().all(has_worsened)
 }
 
 /// Where the mails about one case are written.
@@ -83,32 +100,40 @@ impl Writing<'_> {
 
     /// Tells of several channels at once.
     fn tell_group(&mut self, case: &mut Case, event: IncidentEvent) {
-        let content = |case: &Case| {
-            let concerned: Vec<&ChannelId> = case.members.iter().map(|member| &member.channel).collect();
-            let neighbours = self.world.neighbours(&concerned);
-            let dependency = case.cause().and_then(|shared| match shared {
-                Shared::Dependency(id) => self.world.dependency(id),
-                _ => None,
-            });
-            let plate = |channel: &&ChannelId| {
-                let door = self.world.door(channel)?;
-                Some(Plate { title: door.title, kind: door.kind, labels: door.labels })
-            };
-            let plates: Vec<_> = concerned.iter().map(plate).collect();
-            Content::compose_group(&GroupNews {
-                event,
-                case,
-                dependency: dependency.as_ref().map(|dependency| (dependency.title, dependency.is_dark)),
-                plates: &plates,
-                neighbours: &neighbours,
-                location: self.world.location(),
-                letterhead: self.world.letterhead(),
-                now: self.now,
-            })
-        };
+        let content = |case: &Case| self.group_letter(case, event, Content::compose_group);
         let mails = self.mails_of(case, event, content);
         self.mails.extend(mails);
         settle(case, event, self.now);
+    }
+
+    /// A letter about several channels, as `compose` writes it.
+    pub(super) fn group_letter(
+        &self,
+        case: &Case,
+        event: IncidentEvent,
+        compose: impl Fn(&GroupNews<'_>) -> Content,
+    ) -> Content {
+        let concerned: Vec<&ChannelId> = case.members.iter().map(|member| &member.channel).collect();
+        let neighbours = self.world.neighbours(&concerned);
+        let dependency = case.cause().and_then(|shared| match shared {
+            Shared::Dependency(id) => self.world.dependency(id),
+            _ => None,
+        });
+        let plate = |channel: &&ChannelId| {
+            let door = self.world.door(channel)?;
+            Some(Plate { title: door.title, kind: door.kind, labels: door.labels })
+        };
+        let plates: Vec<_> = concerned.iter().map(plate).collect();
+        compose(&GroupNews {
+            event,
+            case,
+            dependency: dependency.as_ref().map(|dependency| (dependency.title, dependency.is_dark)),
+            plates: &plates,
+            neighbours: &neighbours,
+            location: self.world.location(),
+            letterhead: self.world.letterhead(),
+            now: self.now,
+        })
     }
 
     /// The letter about one incident.

@@ -11,6 +11,7 @@ use crate::domain::{
     case::Member,
     channel::{ChannelId, ChannelKind},
     evaluation::State,
+    flapping::Flapping,
     incident::{Incident, IncidentEvent, IncidentId, Severity},
     notification::{Absence, FlappingNews, GroupNews, News, Plate, Subject, letter, phrases},
     outcome::{Detail, Failure},
@@ -129,9 +130,7 @@ impl Facts {
     #[must_use]
     pub fn of_group(news: &GroupNews<'_>) -> Self {
         let case = news.case;
-        let plates = news.plates.iter().chain(std::iter::repeat(&None));
         let is_over = case.severity().is_none();
-        let concerned = case.members.iter().zip(plates).filter(|(member, _)| is_over || !member.is_over());
         let alternatives = news.neighbours.iter().filter(|neighbour| neighbour.is_alternative());
         let alternative = |neighbour: &super::Neighbour| Alternative {
             id: neighbour.channel.clone(),
@@ -146,9 +145,7 @@ impl Facts {
                 Some(Severity::Dark) => State::Dark,
             },
             severity: case.members.iter().map(|member| member.severity).max(),
-            channels: concerned
-                .map(|(member, plate)| ChannelFacts::of_member(member, plate.as_ref()))
-                .collect(),
+            channels: ChannelFacts::of_all(news, |member| is_over || !member.is_over()),
             shared: letter::group::shared(news),
             resolved_at: ended_at.filter(|_| is_over),
             location: news.location.as_str().to_owned(),
@@ -157,6 +154,17 @@ impl Facts {
             evidence: case.members.iter().find_map(|member| member.bundle.clone()),
             ..Self::unknown(case.id.clone(), news.event, began_at)
         }
+    }
+
+    /// What is said of several channels that flap for one cause. Neither of them is over before all of it is steady.
+    #[must_use]
+    pub fn of_flapping_group(news: &GroupNews<'_>, flapping: &Flapping) -> Self {
+        let all = Self::of_group(news);
+        if news.event == IncidentEvent::Steady {
+            return Self { began_at: flapping.total.since, ..all };
+        }
+        let channels = ChannelFacts::of_all(news, |_| true);
+        Self { channels, resolved_at: None, began_at: flapping.total.since, ..all }
     }
 
     /// What is said of a channel that flaps. It is not over in between, whatever its channel does: only when it is steady.
@@ -230,6 +238,13 @@ impl Facts {
 }
 
 impl ChannelFacts {
+    /// Those channels of several of whose incidents it holds.
+    fn of_all(news: &GroupNews<'_>, holds: impl Fn(&Member) -> bool) -> Vec<Self> {
+        let plates = news.plates.iter().chain(std::iter::repeat(&None));
+        let concerned = news.case.members.iter().zip(plates).filter(|(member, _)| holds(member));
+        concerned.map(|(member, plate)| Self::of_member(member, plate.as_ref())).collect()
+    }
+
     fn of_member(member: &Member, plate: Option<&Plate<'_>>) -> Self {
         let kind = plate.map(|plate| plate.kind);
         let door = kind.map_or("the door", phrases::door);

@@ -3,6 +3,7 @@
 
 pub(super) mod blind;
 pub(super) mod flapping;
+pub(super) mod flapping_group;
 pub(super) mod group;
 pub(super) mod reminder;
 mod sections;

@@ -107,6 +107,7 @@ pub fn mails() -> BTreeMap<&'static str, Content> {
     on_one_host(&mut mails);
     storm(&mut mails);
     flapping(&mut mails);
+    flapping_together(&mut mails);
     mails
 }
 
@@ -189,6 +190,32 @@ fn flapping(mails: &mut BTreeMap<&'static str, Content>) {
     let (mut play, _) = begin();
     play.becomes("web-chat", State::Dark, 3_700, &broken());
     mails.insert("flapping-is-over-and-dark", play.told(6_300));
+}
+
+/// Doors of a CRM that come and go with it, stay away for once, and are steady in the end.
+fn flapping_together(mails: &mut BTreeMap<&'static str, Content>) {
+    let crm = [Shared::Dependency(ChannelId::new("crm"))];
+    let mut play = Play::new(&[
+        ("web-chat", ChannelKind::Chat, &crm),
+        ("ticket", ChannelKind::Ticket, &crm),
+        ("hotline", ChannelKind::Hotline, &crm),
+        ("support-mail", ChannelKind::Mail, &[]),
+    ]);
+    play.world.dependencies.insert(ChannelId::new("crm"), None);
+    let names = ["web-chat", "ticket", "hotline"];
+    let mut told = Vec::new();
+    for fall in 0..10 {
+        for (to, at) in [(State::Dark, 240 * fall), (State::Up, 240 * fall + 90)] {
+            names.iter().for_each(|name| play.becomes(name, to, at, &broken()));
+            told.extend(play.settle(at + 10).unwrap().notifications);
+        }
+    }
+    mails.insert("flapping-together", told.pop().unwrap().content);
+    mails.insert("flapping-together-digest", play.told(2_290));
+    names[..2].iter().for_each(|name| play.becomes(name, State::Dark, 3_700, &slow()));
+    mails.insert("flapping-together-lasts", play.told(3_800));
+    names[..2].iter().for_each(|name| play.becomes(name, State::Up, 4_000, &slow()));
+    mails.insert("flapping-together-is-over", play.told(6_600));
 }
 
 fn storm(mails: &mut BTreeMap<&'static str, Content>) {

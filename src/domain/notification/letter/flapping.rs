@@ -1,6 +1,8 @@
 //! The mails about a channel that comes and goes: that it does, what it did of late, that it stays dark this time, and
 //! that it is over. Each says how the channel stands, so that the latest mail alone is enough.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::domain::{
@@ -161,14 +163,19 @@ fn stands(news: &FlappingNews<'_>) -> String {
 /// `fell 7 times, dark for 12 min`.
 fn tally(news: &FlappingNews<'_>, tally: &Tally) -> String {
     let fell_at = (!news.last.is_over()).then_some(news.last.began_at);
-    let dark = tell::span(tally.dark_by(fell_at, news.now));
+    counted(tally, fell_at, news.now)
+}
+
+/// The same; `fell_at` is when the fall that stands began.
+pub(super) fn counted(tally: &Tally, fell_at: Option<Timestamp>, now: Timestamp) -> String {
+    let dark = tell::span(tally.dark_by(fell_at, now));
     match tally.falls {
         0 => format!("did not fall again, dark for {dark}"),
         falls => format!("fell {}, dark for {dark}", times(falls)),
     }
 }
 
-fn times(count: u32) -> String {
+pub(super) fn times(count: u32) -> String {
     match count {
         1 => "once".to_owned(),
         count => format!("{count} times"),
@@ -237,17 +244,23 @@ fn what_now(news: &FlappingNews<'_>) -> Section {
         }
         (IncidentEvent::Steady, Some(_)) => &["The next fall is told at once, as a new incident.".to_owned()],
         (IncidentEvent::Steady, None) => &["You hear when it works again.".to_owned()],
-        _ => &[
-            "Not told: single falls and recoveries.".to_owned(),
-            format!("Every {}, while it goes on: what it did.", tell::span(DIGEST_EVERY)),
-            format!(
-                "At once: a fall that stands {} after it was confirmed,",
-                tell::span(news.flapping.confirmation)
-            ),
-            format!("though not two such within {}.", tell::span(SUSTAINED_EVERY)),
-            "At the end: that it is steady again.".to_owned(),
-        ],
+        _ => &while_it_goes_on(news.flapping.confirmation),
     };
+    hear_next(lines)
+}
+
+/// What is told of something that flaps.
+pub(super) fn while_it_goes_on(confirmation: Duration) -> [String; 5] {
+    [
+        "Not told: single falls and recoveries.".to_owned(),
+        format!("Every {}, while it goes on: what it did.", tell::span(DIGEST_EVERY)),
+        format!("At once: a fall that stands {} after it was confirmed,", tell::span(confirmation)),
+        format!("though not two such within {}.", tell::span(SUSTAINED_EVERY)),
+        "At the end: that it is steady again.".to_owned(),
+    ]
+}
+
+pub(super) fn hear_next(lines: &[String]) -> Section {
     let lines = lines.iter().cloned().map(Line::Text).collect();
     Section { title: "What you hear next".to_owned(), body: Body::Lines(lines) }
 }

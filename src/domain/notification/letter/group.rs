@@ -111,7 +111,7 @@ fn dependency(id: &str, news: &GroupNews<'_>) -> String {
     }
 }
 
-fn channels(count: usize) -> String {
+pub(super) fn channels(count: usize) -> String {
     if count == 1 { "1 channel".to_owned() } else { format!("{count} channels") }
 }
 
