@@ -56,10 +56,7 @@ impl Acknowledging {
 
 /// Why an incident cannot be acknowledged.
 fn refusal(casebook: &Casebook, incident: &IncidentId) -> Refusal {
-    let case = casebook
-        .cases()
-        .find(|case| case.id == *incident || case.members.iter().any(|member| member.incident == *incident));
-    match case.and_then(|case| case.ascent.acknowledged.as_ref()) {
+    match casebook.case_of(incident).and_then(|case| case.ascent.acknowledged.as_ref()) {
         Some(known) => Refusal::Untimely(format!("it was acknowledged by {} at {}", known.by, known.at)),
         None => Refusal::Unknown(format!("no incident {} is open", incident.0)),
     }

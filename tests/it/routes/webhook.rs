@@ -68,6 +68,8 @@ async fn send(route: &WebhookRoute, notification: &Notification) -> Delivery {
 #[tokio::test]
 async fn what_is_sent_is_what_the_other_side_reads() {
     let (opened, resolved) = outage(&situation());
+    let content = opened.content.with_acknowledge("https://lamplighter.example.com/acknowledge/ID/SIGNATURE");
+    let linked = Notification { content, ..opened.clone() };
     for (template, name) in [
         (Template::Json, "json"),
         (Template::Slack, "slack"),
@@ -76,7 +78,8 @@ async fn what_is_sent_is_what_the_other_side_reads() {
     ] {
         let hooks = Hooks::start().await;
         let route = route(webhook(&hooks, template));
-        for (notification, event) in [(&opened, "opened"), (&resolved, "resolved")] {
+        for (notification, event) in [(&opened, "opened"), (&linked, "acknowledge"), (&resolved, "resolved")]
+        {
             assert_eq!(send(&route, notification).await, Delivery::Accepted("200 ok".to_owned()));
             let request = hooks.requests().pop().unwrap();
             assert_eq!(request.line, "POST /hook?token=1 HTTP/1.1");
