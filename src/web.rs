@@ -1,6 +1,6 @@
-//! The HTTP edge: metrics, health, a plain page with the state of every channel, and what programs ask and tell ([`api`]).
-//! Everything shown comes through [`Source`], and every command leaves through it; of whoever may not give any, no body is
-//! ever read.
+//! The HTTP edge: metrics, health, a plain page with the state of every channel, what programs ask and tell ([`api`]), and
+//! what is behind the links in mails ([`acknowledge`]). Everything shown comes through [`Source`], and every command leaves
+//! through it; of whoever may not give any, no body is ever read.
 //!
 //! `/healthz` says whether the process should be restarted, `/readyz` whether it does its work.
 

@@ -1,5 +1,6 @@
 //! What is said to whom: one message about an incident to one recipient by one route, rendered once, when it is
-//! decided, and kept unchanged in the outbox until it has been delivered.
+//! decided, and kept unchanged in the outbox until it has been delivered. What is added on the way out is kept nowhere: that it
+//! is late, and the link by which its incident is acknowledged.
 //!
 //! Whatever is said is first laid out as a letter, then written as text and as HTML, so that the two parts of a mail
 //! never differ in what they say. Its first five lines tell somebody at night, on a phone, all that is needed to act.

@@ -249,6 +249,16 @@ async fn an_incident_that_is_over_or_unknown_has_a_page_that_says_so() {
 }
 
 #[tokio::test]
+async fn of_very_many_channels_the_button_stays_within_reach() {
+    let channels =
+        (0..1_000).map(|number| channel(&format!("door-{number}"), "A door", "the chat is closed"));
+    let view = IncidentView { channels: channels.collect(), ..view() };
+    let served = serve(Desk { view: Ok(Some(view)), ..Desk::default() }).await;
+    let page = served.ask(Method::GET, &served.link).await.text().await.unwrap();
+    assert!(page.contains("<dt>and 995 more</dt>") && page.matches("<dt>").count() == 6, "{page}");
+}
+
+#[tokio::test]
 async fn what_cannot_be_kept_or_said_is_not_taken_for_done() {
     let full = Refusal::NotKept("the disk at /var/lib is full".to_owned());
     let served = serve(Desk { refusal: Some(full), ..Desk::default() }).await;

@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn a_link_stands_below_the_public_address_and_its_signature_never_changes() {
-        let signed = "20261121T020612Z-web-chat-e9bf/Z9";
+        let signed = "20261121T020612Z-web-chat-e9bf/v61Ynf4DSCxCV9ayZVcoMPJ2hG9vkpoRmGcy1opjMxo";
         for (public_url, begins) in [
             ("https://lamplighter.example.com/", "https://lamplighter.example.com/acknowledge/"),
             ("https://example.com/ops/lamplighter", "https://example.com/ops/lamplighter/acknowledge/"),

@@ -11,8 +11,8 @@ use crate::domain::{
     snapshot::IncidentView,
 };
 
-/// So many channels are shown of one incident.
-const CHANNELS_MAX: usize = 20;
+/// So many channels are shown of one incident: the button below them stays on the screen of a phone.
+const CHANNELS_MAX: usize = 5;
 
 /// The longest name that the form takes, in characters.
 const NAME_MAX: usize = 80;
@@ -30,9 +30,9 @@ input{font:inherit;padding:8px;width:100%;box-sizing:border-box}\
 button{font:inherit;font-weight:bold;padding:14px 24px;width:100%;border:0;border-radius:6px;\
 background:#1d4f91;color:#fff}</style>\n";
 
-/// What is told whatever happens, once somebody has taken an incident in hand.
-const STILL_TOLD: &str = "Nobody is reminded of it any more, and nobody else is told. You still hear when it gets worse, \
-when more channels fall, and when it is over. A new incident is told from the beginning.";
+/// What is told whatever happens, also of what somebody has in hand.
+const STILL_TOLD: &str = "You still hear when it gets worse, when more channels fall, and when it is over. A new incident is \
+told from the beginning.";
 
 /// An incident that is open and that nobody has taken in hand, with the form to do so.
 pub(super) fn open(view: &IncidentView) -> String {
@@ -44,7 +44,7 @@ pub(super) fn open(view: &IncidentView) -> String {
              <p><label for=\"by\">Your name (without one, \"{NAMELESS}\" is put down)</label><br>\n\
              <input id=\"by\" name=\"by\" maxlength=\"{NAME_MAX}\" autocomplete=\"name\"></p>\n\
              <p><button>{ACKNOWLEDGE}</button></p>\n</form>\n\
-             <p>{STILL_TOLD}</p>\n"
+             <p>From then on nobody is reminded of it, and nobody else is told. {STILL_TOLD}</p>\n"
         ),
     );
     whole("Take this incident in hand?", &body)
@@ -55,7 +55,10 @@ pub(super) fn acknowledged(view: &IncidentView, by: &Acknowledgement, heading: &
     let mut body = String::new();
     let at = tell::fully(by.at, &view.time_zone);
     push(&mut body, format_args!("<p><b>By {}</b> at {}.</p>\n", escaped(by.by.as_str()), escaped(&at)));
-    push(&mut body, format_args!("<p>{STILL_TOLD}</p>\n"));
+    push(
+        &mut body,
+        format_args!("<p>Nobody is reminded of it any more, and nobody else is told. {STILL_TOLD}</p>\n"),
+    );
     body += &facts(view);
     whole(heading, &body)
 }
