@@ -268,13 +268,18 @@ impl Daemon {
         self.spawn_sure("upkeep", looking_after);
     }
 
+    /// The pages, to be served.
+    pub fn router(&self) -> axum::Router {
+        web::router(Arc::new(self.face()))
+    }
+
     /// Serves the pages on a socket that listens.
     ///
     /// # Errors
     /// When the socket has no address.
     pub fn serve(&mut self, listener: TcpListener) -> anyhow::Result<()> {
         self.listen = Some(listener.local_addr().context("failed to read the address listened on")?);
-        let router = web::router(Arc::new(self.face()));
+        let router = self.router();
         let stop = self.stop.clone();
         self.spawn_sure("listener", listener::serve(listener, router, stop));
         Ok(())

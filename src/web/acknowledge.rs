@@ -125,7 +125,7 @@ async fn name(request: Request) -> Result<String, Page> {
     })?;
     let given = form_urlencoded::parse(&form).find(|(key, _)| key == "by").map(|(_, value)| value);
     let given = given.as_deref().map(str::trim).filter(|name| !name.is_empty());
-    Ok(given.unwrap_or(page::NAMELESS).to_owned())
+    Ok(given.unwrap_or(page::NAMELESS).chars().take(page::NAME_MAX).collect())
 }
 
 /// How an incident stands.

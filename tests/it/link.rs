@@ -222,7 +222,10 @@ async fn the_button_acknowledges_once_and_says_by_whom() {
 }
 
 #[tokio::test]
-async fn without_a_name_somebody_with_the_link_is_put_down() {
+async fn without_a_name_somebody_with_the_link_is_put_down_and_a_long_one_is_cut() {
+    let served = serve(Desk::default()).await;
+    assert_eq!(served.press(&format!("by={}", "%C3%A4".repeat(100))).await.0, 200);
+    assert_eq!(served.heard(), [acknowledged_by(&"ä".repeat(80))]);
     for form in ["", "by=", "by=+++", "other=1", "%ff%fe"] {
         let served = serve(Desk::default()).await;
         let (status, page) = served.press(form).await;

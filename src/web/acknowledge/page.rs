@@ -14,8 +14,8 @@ use crate::domain::{
 /// So many channels are shown of one incident: the button below them stays on the screen of a phone.
 const CHANNELS_MAX: usize = 5;
 
-/// The longest name that the form takes, in characters.
-const NAME_MAX: usize = 80;
+/// The longest name that is taken, in characters.
+pub(super) const NAME_MAX: usize = 80;
 
 /// Who is put down where no name is given.
 pub(super) const NAMELESS: &str = "somebody with the link";

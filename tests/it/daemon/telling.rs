@@ -9,7 +9,6 @@ use lamplighter::{
         escalation::{Ladder, Step},
         notification::{Recipient, Route},
     },
-    secret::Secret,
 };
 
 use super::stage::{Door, Play, PlayedDoor, doors, pass, plan};
@@ -63,7 +62,7 @@ async fn twenty_channels_that_fall_with_the_crm_are_one_mail_and_one_that_falls_
 
 /// A plan whose team has the lead told after a quarter of an hour and a summary after four hours, with reminders from an
 /// hour on.
-fn with_ladder(doors: &BTreeMap<&'static str, Arc<PlayedDoor>>) -> Plan {
+pub(super) fn with_ladder(doors: &BTreeMap<&'static str, Arc<PlayedDoor>>) -> Plan {
     let mut plan = plan(doors, |probe: &mut ProbePlan| probe.every = Duration::from_secs(30));
     let after = |mins: u64| Duration::from_secs(60 * mins);
     let lead = Recipient { route: Route::Mail, address: "lead@example.com".to_owned() };
@@ -223,54 +222,5 @@ async fn a_door_that_comes_and_goes_is_told_as_that_and_when_it_stays_dark_after
     pass(6).await;
     news.push("sustained chat");
     assert_eq!(play.mailbox.news(), news);
-    play.end().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_lasts_leaves_with_a_link_that_nothing_keeps_and_that_is_the_same_after_a_restart() {
-    let with_links = |doors: &_, token: Option<&str>, url: Option<&str>| {
-        let mut plan = with_ladder(doors);
-        plan.api_token = token.map(|token| Secret::new(token.to_owned()));
-        plan.public_url = url.map(str::to_owned);
-        plan
-    };
-    let (token, url) = (Some("a-token-of-some-length"), Some("https://lamplighter.example.com/"));
-    let directory = tempfile::tempdir().unwrap();
-    let doors = doors(["chat"]);
-    let play = Play::start(with_links(&doors, token, url), directory.path()).await;
-    pass(120).await;
-    doors["chat"].set(Door::Fails);
-    pass(120).await;
-    let (mailbox, clock) = (Arc::clone(&play.mailbox), play.clock);
-    play.end().await;
-    let links = mailbox.links();
-    let first = links[0].clone().expect("the mail about the outage has a link");
-    assert!(mailbox.texts()[0].contains(&format!("\nAcknowledge this incident\n  {first}\n")));
-    for file in std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().path()) {
-        let kept = std::fs::read(&file).unwrap_or_default();
-        let holds = kept.windows(12).any(|window| window == b"/acknowledge");
-        assert!(!holds, "{}", file.display());
-    }
-    let play = Play::resume(with_links(&doors, token, url), directory.path(), mailbox, clock).await;
-    pass(16 * 60).await;
-    assert_eq!(play.mailbox.links()[1], Some(first.clone()), "the escalation");
-    play.daemon.adopt(with_links(&doors, Some("another-token"), url));
-    pass(60 * 60).await;
-    let reminders = play.mailbox.links().split_off(2);
-    assert!(
-        reminders.len() == 2 && reminders.iter().all(|link| link.is_some() && *link != Some(first.clone()))
-    );
-    for (token, url) in [(None, url), (token, None)] {
-        let before = play.mailbox.links().len();
-        play.daemon.adopt(with_links(&doors, token, url));
-        pass(3 * 60 * 60).await;
-        let later = play.mailbox.links().split_off(before);
-        assert!(!later.is_empty() && later.iter().all(Option::is_none), "{later:?}");
-    }
-    play.daemon.adopt(with_links(&doors, token, url));
-    let before = play.mailbox.links().len();
-    doors["chat"].set(Door::Works);
-    pass(120).await;
-    assert_eq!(play.mailbox.links().split_off(before), [None, None], "it is over");
     play.end().await;
 }
