@@ -1,4 +1,4 @@
-//! The page behind the [`link`] in a mail, by which whoever reads the mail takes its incident in hand. To look at it
+//! The page behind the [`link()`] in a mail, by which whoever reads the mail takes its incident in hand. To look at it
 //! changes nothing, since mail servers and chats follow links by themselves; only the button does. Of a link that is not
 //! ours no body is read, and nothing is said of what there is.
 

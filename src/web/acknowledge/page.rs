@@ -30,6 +30,9 @@ input{font:inherit;padding:8px;width:100%;box-sizing:border-box}\
 button{font:inherit;font-weight:bold;padding:14px 24px;width:100%;border:0;border-radius:6px;\
 background:#1d4f91;color:#fff}</style>\n";
 
+/// From the page of an incident to the first page, wherever that is.
+const ALL_CHANNELS: &str = "<p><a href=\"../../\">All channels</a></p>\n";
+
 /// What is told whatever happens, also of what somebody has in hand.
 const STILL_TOLD: &str = "You still hear when it gets worse, when more channels fall, and when it is over. A new incident is \
 told from the beginning.";
@@ -44,7 +47,7 @@ pub(super) fn open(view: &IncidentView) -> String {
              <p><label for=\"by\">Your name (without one, \"{NAMELESS}\" is put down)</label><br>\n\
              <input id=\"by\" name=\"by\" maxlength=\"{NAME_MAX}\" autocomplete=\"name\"></p>\n\
              <p><button>{ACKNOWLEDGE}</button></p>\n</form>\n\
-             <p>From then on nobody is reminded of it, and nobody else is told. {STILL_TOLD}</p>\n"
+             <p>From then on nobody is reminded of it, and nobody else is told. {STILL_TOLD}</p>\n{ALL_CHANNELS}"
         ),
     );
     whole("Take this incident in hand?", &body)
@@ -60,6 +63,7 @@ pub(super) fn acknowledged(view: &IncidentView, by: &Acknowledgement, heading: &
         format_args!("<p>Nobody is reminded of it any more, and nobody else is told. {STILL_TOLD}</p>\n"),
     );
     body += &facts(view);
+    body.push_str(ALL_CHANNELS);
     whole(heading, &body)
 }
 
@@ -83,6 +87,7 @@ pub(super) fn closed(view: &IncidentView, at: Timestamp) -> String {
     }
     body.push_str("<p>What has fallen since is another incident, with a mail and a link of its own.</p>\n");
     body += &facts(view);
+    body.push_str(ALL_CHANNELS);
     whole("This incident is over", &body)
 }
 

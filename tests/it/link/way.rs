@@ -85,6 +85,8 @@ async fn press(link: &str, name: &str) -> String {
     button.click().await.unwrap();
     until("the answer", async || browser.text("h1").await == "Acknowledged").await;
     let said = browser.text("body").await;
+    browser.client.find(Locator::LinkText("All channels")).await.unwrap().click().await.unwrap();
+    until("the first page", async || browser.text("h1").await.starts_with("Lamplighter: ")).await;
     browser.client.close().await.unwrap();
     said
 }
