@@ -193,6 +193,22 @@ async fn what_is_refused_is_final_and_what_is_broken_is_tried_again() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_repeats_the_link_does_not_get_it_into_our_words() {
+    let link = "https://lamplighter.example.com/acknowledge/ID/v61Ynf4DSCxCV9ayZVcoMPJ2hG9vkpoRmGcy1opjMxo";
+    let (opened, _) = outage(&situation());
+    let content = opened.content.with_acknowledge(link);
+    let linked = Notification { content, ..opened.clone() };
+    let hooks = Hooks::start().await;
+    let route = route(webhook(&hooks, Template::Json));
+    for (status, repeated) in [("404 Not Found", link.to_owned()), ("503 Oops", STANDARD.encode(link))] {
+        hooks.behave(Manner::Say(status, "", format!("I know no {repeated}")));
+        let said = format!("{:?}", send(&route, &linked).await);
+        assert!(said.contains("I know no") && said.contains("***"), "{said}");
+        assert!(!said.contains("v61Y") && !said.contains(&STANDARD.encode(link)[60..]), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn an_endpoint_that_is_away_or_silent_is_down() {
     let (opened, _) = outage(&situation());
     let hooks = Hooks::start().await;
