@@ -42,8 +42,8 @@ use crate::{
     clock::Clock,
     config::{Loaded, plan::Plan},
     daemon::{
-        dispatcher::Dispatcher, evaluator::orders::Order, face::Face, keeper::Keeper, pulse::Pulse,
-        reloader::Reloader, trouble::Trouble, vitals::Vitals,
+        dispatcher::Dispatcher, evaluator::orders::Order, keeper::Keeper, pulse::Pulse, reloader::Reloader,
+        trouble::Trouble, vitals::Vitals,
     },
     domain::snapshot::Snapshot,
     evidence::Archive,
@@ -98,6 +98,7 @@ pub struct Daemon {
     plans: watch::Sender<Arc<Plan>>,
     routes: watch::Sender<Routes>,
     orders: mpsc::Sender<Order>,
+    store: Store,
     pulse: Arc<Pulse>,
     clock: Clock,
     stop: CancellationToken,
@@ -160,6 +161,7 @@ impl Daemon {
             plans: watch::Sender::new(plan),
             routes: watch::Sender::new(routes),
             orders: orders_in,
+            store: store.clone(),
             pulse: Arc::new(Pulse::new()),
             clock,
             stop,
@@ -224,6 +226,7 @@ impl Daemon {
             Arc::clone(&self.metrics),
         )
         .with_direct(direct)
+        .with_plans(self.plans.subscribe())
         .with_vitals(Arc::clone(&vitals));
         let upkeep = upkeep::Connections {
             store: store.clone(),
@@ -265,28 +268,21 @@ impl Daemon {
         self.spawn_sure("upkeep", looking_after);
     }
 
+    /// The pages, to be served.
+    pub fn router(&self) -> axum::Router {
+        web::router(Arc::new(self.face()))
+    }
+
     /// Serves the pages on a socket that listens.
     ///
     /// # Errors
     /// When the socket has no address.
     pub fn serve(&mut self, listener: TcpListener) -> anyhow::Result<()> {
         self.listen = Some(listener.local_addr().context("failed to read the address listened on")?);
-        let router = web::router(Arc::new(self.face()));
+        let router = self.router();
         let stop = self.stop.clone();
         self.spawn_sure("listener", listener::serve(listener, router, stop));
         Ok(())
-    }
-
-    /// What the web may see.
-    fn face(&self) -> Face {
-        Face {
-            metrics: Arc::clone(&self.metrics),
-            pulse: Arc::clone(&self.pulse),
-            snapshots: self.snapshots.clone(),
-            plans: self.plans.subscribe(),
-            orders: self.orders.clone(),
-            stop: self.stop.clone(),
-        }
     }
 
     /// Reloads the configuration at `path` on SIGHUP and when one of its sources changes.
@@ -409,6 +405,7 @@ mod tests {
 
     /// A daemon with nothing to do and one loop.
     fn daemon(turning: impl Future<Output = anyhow::Result<()>> + Send + 'static) -> Daemon {
+        let directory = tempfile::tempdir().unwrap();
         let boot = Boot {
             location: Location::new("fra-1"),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -438,6 +435,7 @@ mod tests {
             plans: watch::Sender::new(Arc::new(plan)),
             routes: watch::Sender::new(Routes::new()),
             orders: mpsc::channel(1).0,
+            store: Store::open_or_restore(&directory.path().join("a.db"), Clock::system().now()).unwrap(),
             pulse: Arc::new(Pulse::new()),
             clock: Clock::system(),
             stop: CancellationToken::new(),

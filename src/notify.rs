@@ -21,6 +21,7 @@ use self::{
 use crate::{
     clock::Clock,
     domain::notification::{Notification, Route, Way},
+    secret::{Redactor, Secret},
 };
 
 /// The ways of telling people that a plan has.
@@ -66,6 +67,23 @@ pub enum Delivery {
     Busy(String, Duration),
     /// It will never work for this recipient; why.
     Permanent(String),
+}
+
+impl Delivery {
+    /// The same without the signature of the link in a notification, which the other side may have repeated.
+    fn without_link(self, notification: &Notification) -> Self {
+        let link = notification.content.facts.acknowledge.as_deref();
+        let Some((_, signature)) = link.and_then(|link| link.rsplit_once('/')) else { return self };
+        let redactor = Redactor::new([&Secret::new(signature.to_owned())]);
+        let clean = |words: String| redactor.redact(&words).into_owned();
+        match self {
+            Self::Accepted(words) => Self::Accepted(clean(words)),
+            Self::Deferred(words) => Self::Deferred(clean(words)),
+            Self::Transient(words) => Self::Transient(clean(words)),
+            Self::Busy(words, rest) => Self::Busy(clean(words), rest),
+            Self::Permanent(words) => Self::Permanent(clean(words)),
+        }
+    }
 }
 
 /// The endpoints besides the mail server.

@@ -1,10 +1,12 @@
-//! The HTTP edge: metrics, health, a plain page with the state of every channel, and what programs ask and tell ([`api`]).
-//! Everything shown comes through [`Source`], and every command leaves through it; of whoever may not give any, no body is
-//! ever read.
+//! The HTTP edge: metrics, health, a plain page with the state of every channel, what programs ask and tell ([`api`]), and
+//! what is behind the links in mails ([`acknowledge`]). Everything shown comes through [`Source`], and every command leaves
+//! through it; of whoever may not give any, no body is ever read.
 //!
 //! `/healthz` says whether the process should be restarted, `/readyz` whether it does its work.
 
+pub mod acknowledge;
 mod api;
+mod body;
 pub(crate) mod connection;
 mod page;
 mod scrape;
@@ -25,7 +27,8 @@ use tokio::{sync::watch, time::timeout};
 use crate::{
     domain::{
         command::{self, Command},
-        snapshot::Snapshot,
+        incident::IncidentId,
+        snapshot::{IncidentView, Snapshot},
     },
     secret::Secret,
     web::scrape::{Pace, PacedBody},
@@ -34,7 +37,10 @@ use crate::{
 /// What has come of a command, once it is known.
 pub type AnswerFuture = Pin<Box<dyn Future<Output = command::Result> + Send>>;
 
-/// What the web asks of the daemon. Each answer is given at once, without waiting, but that to a command.
+/// How an incident stands, once it is known: none where there is no such incident, a sentence where it cannot be said.
+pub type IncidentFuture = Pin<Box<dyn Future<Output = Result<Option<IncidentView>, String>> + Send>>;
+
+/// What the web asks of the daemon. Each answer is given at once, without waiting, but those that are futures.
 pub trait Source: Send + Sync + 'static {
     /// All metrics in the Prometheus text format, in pieces.
     fn metrics(&self) -> Box<dyn Iterator<Item = Bytes> + Send>;
@@ -54,6 +60,8 @@ pub trait Source: Send + Sync + 'static {
     fn token(&self) -> Option<Secret>;
     /// Has a command carried out.
     fn command(&self, command: Command) -> AnswerFuture;
+    /// How an incident stands, whether it is open or closed; any of those that are told as one.
+    fn incident(&self, incident: IncidentId) -> IncidentFuture;
 }
 
 #[derive(Clone)]
@@ -69,6 +77,7 @@ pub fn router(source: Arc<dyn Source>) -> Router {
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
+        .nest("/acknowledge", acknowledge::router())
         .nest("/api/v1", api::router())
         .fallback((StatusCode::NOT_FOUND, "nothing here; see /\n"))
         .with_state(Context { source, pace: Arc::new(Pace::default()) })

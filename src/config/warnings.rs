@@ -16,11 +16,15 @@ use crate::{
 /// A configuration that makes more time series than this deserves a second thought.
 const SERIES_MAX: usize = 100_000;
 
+/// A shorter token, in bytes, can be found out by trying.
+const LINK_TOKEN_BYTES_MIN: usize = 16;
+
 /// Adds every warning that only the whole can show.
 pub fn add(tables: &Tables<'_>, plan: &Plan, channels: &BTreeMap<String, Drafted>, report: &mut Report) {
     teams(tables, plan, channels, report);
     mail_host(tables, plan, channels, report);
     sentinels::warn(tables, || probes(channels), report);
+    links(tables, plan, report);
     series(tables, channels, report);
 }
 
@@ -103,6 +107,20 @@ fn mail_host(tables: &Tables<'_>, plan: &Plan, channels: &BTreeMap<String, Draft
             entry.file,
             problem.hint("if that host goes down, nobody is told; add a way that leads elsewhere"),
         );
+    }
+}
+
+/// The links in mails are signed by the token: whoever has one can try out at leisure which token made it.
+fn links(tables: &Tables<'_>, plan: &Plan, report: &mut Report) {
+    let is_short = plan.api_token.as_ref().is_some_and(|token| token.expose().len() < LINK_TOKEN_BYTES_MIN);
+    let entry = tables.api.as_ref().filter(|_| is_short && plan.public_url.is_some());
+    if let Some(entry) = entry
+        && let Some(settings) = &entry.section.settings
+    {
+        let problem = settings
+            .token
+            .problem("this token is so short that whoever reads a mail can find it out from the link in it");
+        report.warning(entry.file, problem.hint("take one such as `openssl rand -hex 32` prints"));
     }
 }
 

@@ -11,6 +11,7 @@ mod direct;
 mod lane;
 
 use std::{
+    borrow::Cow,
     collections::BTreeSet,
     convert::Infallible,
     future::poll_fn,
@@ -28,11 +29,13 @@ use tokio_util::sync::CancellationToken;
 use self::{direct::Direct, lane::Lane};
 use crate::{
     clock::Clock,
+    config::plan::Plan,
     daemon::vitals::Vitals,
     domain::notification::{Notification, Route, Way},
     metrics::Metrics,
     notify::Routes,
     store::{Store, StoreError},
+    web::acknowledge,
 };
 
 /// For how long a notification is tried before it is given up.
@@ -76,11 +79,31 @@ struct Shared {
     metrics: Arc<Metrics>,
     direct: Mutex<Direct>,
     vitals: Arc<Vitals>,
+    /// By what plan links are made; none makes none.
+    plans: Option<watch::Receiver<Arc<Plan>>>,
 }
 
 impl Shared {
     fn direct(&self) -> MutexGuard<'_, Direct> {
         self.direct.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A notification as it leaves: where somebody is still to take its incident in hand, with the link for it. The link is
+    /// made for each try and kept nowhere.
+    fn leaving<'a>(&self, notification: &'a Notification) -> Cow<'a, Notification> {
+        let link = || {
+            let plan = self.plans.as_ref()?.borrow();
+            let (url, token) = (plan.public_url.as_ref()?, plan.api_token.as_ref()?);
+            acknowledge::link(url, token, &notification.incident)
+        };
+        let is_wanted = notification.content.facts.is_up_for_somebody();
+        match is_wanted.then(link).flatten() {
+            Some(link) => {
+                let content = notification.content.with_acknowledge(&link);
+                Cow::Owned(Notification { content, ..notification.clone() })
+            }
+            None => Cow::Borrowed(notification),
+        }
     }
 
     /// Shows what waits, by route.
@@ -127,13 +150,24 @@ impl Dispatcher {
             }
         }
         let (direct, vitals) = (Mutex::default(), Arc::default());
-        Self { shared: Arc::new(Shared { store, clock, metrics, direct, vitals }), routes, bell }
+        let shared = Shared { store, clock, metrics, direct, vitals, plans: None };
+        Self { shared: Arc::new(shared), routes, bell }
     }
 
     /// Takes what the store does not from `input`, and sends it past the outbox.
     #[must_use]
     pub fn with_direct(self, input: mpsc::Receiver<Notification>) -> Self {
         *self.shared.direct() = Direct::new(input);
+        self
+    }
+
+    /// Adds the links by which incidents are acknowledged, as the present plan has them.
+    #[must_use]
+    pub fn with_plans(mut self, plans: watch::Receiver<Arc<Plan>>) -> Self {
+        // Nobody shares it before it runs.
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.plans = Some(plans);
+        }
         self
     }
 

@@ -279,12 +279,12 @@ impl Evaluator {
     fn follow(&mut self, step: Step) {
         let now = self.now();
         let step = match step {
-            Step::Weigh(Order { command: Command::Acknowledge { incident, by }, answer }) => {
+            Step::Weigh(Order::Command(Command::Acknowledge { incident, by }, answer)) => {
                 return self.acknowledging.ask(incident, by, answer);
             }
             step => step,
         };
-        if self.orders.take(step, &mut self.gates, &self.plan, &self.store, now.wall) {
+        if self.orders.take(step, &mut self.gates, &self.plan, &self.store, &self.casebook, now.wall) {
             self.look(now);
         }
     }

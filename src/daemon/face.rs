@@ -5,19 +5,26 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use crate::{
     config::plan::Plan,
-    daemon::{evaluator::orders::Order, pulse::Pulse},
+    daemon::{Daemon, evaluator::orders::Order, pulse::Pulse},
     domain::{
+        channel::ChannelId,
         command::{self, Command},
+        incident::IncidentId,
         maintenance::Refusal,
-        snapshot::Snapshot,
+        notification::Plate,
+        snapshot::{IncidentView, Snapshot},
     },
     metrics::Metrics,
     secret::Secret,
-    web::{self, AnswerFuture},
+    store::Store,
+    web::{self, AnswerFuture, IncidentFuture},
 };
+
+const ENDING: &str = "the daemon is ending";
 
 /// What it sees.
 pub(crate) struct Face {
@@ -26,7 +33,23 @@ pub(crate) struct Face {
     pub(crate) snapshots: watch::Sender<Arc<Snapshot>>,
     pub(crate) plans: watch::Receiver<Arc<Plan>>,
     pub(crate) orders: mpsc::Sender<Order>,
+    pub(crate) store: Store,
     pub(crate) stop: CancellationToken,
+}
+
+impl Daemon {
+    /// What the web may see of it.
+    pub(super) fn face(&self) -> Face {
+        Face {
+            metrics: Arc::clone(&self.metrics),
+            pulse: Arc::clone(&self.pulse),
+            snapshots: self.snapshots.clone(),
+            plans: self.plans.subscribe(),
+            orders: self.orders.clone(),
+            store: self.store.clone(),
+            stop: self.stop.clone(),
+        }
+    }
 }
 
 impl web::Source for Face {
@@ -60,10 +83,32 @@ impl web::Source for Face {
         let orders = self.orders.clone();
         Box::pin(async move {
             let (answer, answered) = oneshot::channel();
-            let ending = || Refusal::NotKept("the daemon is ending".to_owned());
-            orders.send(Order { command, answer }).await.map_err(|_| ending())?;
+            let ending = || Refusal::NotKept(ENDING.to_owned());
+            orders.send(Order::Command(command, answer)).await.map_err(|_| ending())?;
             let answered: command::Result = answered.await.map_err(|_| ending())?;
             answered
+        })
+    }
+
+    fn incident(&self, incident: IncidentId) -> IncidentFuture {
+        let (orders, store) = (self.orders.clone(), self.store.clone());
+        let plan = Arc::clone(&self.plans.borrow());
+        Box::pin(async move {
+            let (answer, answered) = oneshot::channel();
+            orders.send(Order::Show(incident.clone(), answer)).await.map_err(|_| ENDING.to_owned())?;
+            // What is decided while the store takes nothing is known to the evaluator alone, what is closed to the store.
+            let case = match answered.await.map_err(|_| ENDING.to_owned())? {
+                Some(case) => Some(case),
+                None => store.case_of(&incident).await.map_err(|error| {
+                    warn!(%incident, %error, "an incident could not be shown");
+                    "the store cannot be read".to_owned()
+                })?,
+            };
+            let plate = |channel: &ChannelId| {
+                let channel = plan.channels.get(channel)?;
+                Some(Plate { title: &channel.title, kind: channel.kind, labels: &channel.labels })
+            };
+            Ok(case.map(|case| IncidentView::of(&case, plate, plan.time_zone.clone())))
         })
     }
 }

@@ -189,6 +189,13 @@ impl Casebook {
         self.cases.values().map(|kept| &kept.case)
     }
 
+    /// The open case under which an incident is told.
+    #[must_use]
+    pub fn case_of(&self, incident: &IncidentId) -> Option<&Case> {
+        let is_of = |case: &Case| case.members.iter().any(|member| member.incident == *incident);
+        self.cases().find(|case| case.id == *incident || is_of(case))
+    }
+
     /// What nobody has been told of yet, in the order in which it happened.
     pub fn owed(&self) -> impl Iterator<Item = &Happening> {
         self.owed.iter().map(|owed| &owed.happening)

@@ -1,5 +1,6 @@
 //! What is said to whom: one message about an incident to one recipient by one route, rendered once, when it is
-//! decided, and kept unchanged in the outbox until it has been delivered.
+//! decided, and kept unchanged in the outbox until it has been delivered. What is added on the way out is kept nowhere: that it
+//! is late, and the link by which its incident is acknowledged.
 //!
 //! Whatever is said is first laid out as a letter, then written as text and as HTML, so that the two parts of a mail
 //! never differ in what they say. Its first five lines tell somebody at night, on a phone, all that is needed to act.
@@ -358,7 +359,19 @@ impl Content {
             text: text::with_note(&self.text, &line),
             html: html::with_note(&self.html, &line),
             picture: self.picture.clone(),
-            facts: self.facts.clone(),
+            facts: Facts { acknowledged: Some(acknowledgement.clone()), ..self.facts.clone() },
+        }
+    }
+
+    /// The same, with a link below the lead by which whoever reads it takes it in hand.
+    #[must_use]
+    pub fn with_acknowledge(&self, link: &str) -> Self {
+        Self {
+            subject: self.subject.clone(),
+            text: text::with_link(&self.text, ACKNOWLEDGE, link),
+            html: html::with_button(&self.html, ACKNOWLEDGE, link),
+            picture: self.picture.clone(),
+            facts: Facts { acknowledge: Some(link.to_owned()), ..self.facts.clone() },
         }
     }
 
@@ -379,6 +392,9 @@ pub fn late_notice(what: &str, late: Duration) -> Option<String> {
     let notice = || format!("This {what} is {} late; it says how things stood back then.", tell::span(late));
     (late >= LATE_FROM).then(notice)
 }
+
+/// What a link is called by which an incident is taken in hand.
+pub const ACKNOWLEDGE: &str = "Acknowledge this incident";
 
 /// By this the HTML part refers to the picture of a mail.
 pub const PICTURE_ID: &str = "window@lamplighter";

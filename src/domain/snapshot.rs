@@ -3,15 +3,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 use serde::{Serialize, Serializer};
 
 use crate::domain::{
     alternatives::{Candidate, Standing},
+    case::Case,
     channel::{ChannelId, ChannelKind, ProbeName},
+    escalation::Acknowledgement,
     evaluation::State,
     incident::IncidentId,
     maintenance::Announced,
+    notification::{Plate, facts::ChannelFacts},
     outcome::{Failure, Reason},
 };
 
@@ -90,6 +93,37 @@ pub struct ProbeView {
     pub p95: Option<Duration>,
     /// Which part of the runs of the last hour ran out of time, 0 to 1.
     pub timeout_ratio: Option<f64>,
+}
+
+/// An incident at one moment, for whoever may take it in hand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IncidentView {
+    /// By what people know it.
+    pub id: IncidentId,
+    /// When it began.
+    pub began_at: Timestamp,
+    /// When it was closed; none while it is open.
+    pub closed_at: Option<Timestamp>,
+    /// Who has taken it in hand.
+    pub acknowledged: Option<Acknowledgement>,
+    /// Its channels: those that are still concerned, or all of them when it is closed.
+    pub channels: Vec<ChannelFacts>,
+    /// In which time it is told.
+    pub time_zone: TimeZone,
+}
+
+impl IncidentView {
+    /// A case as it stands; `plate` says what is known of a channel besides.
+    pub fn of<'a>(case: &Case, plate: impl Fn(&ChannelId) -> Option<Plate<'a>>, time_zone: TimeZone) -> Self {
+        Self {
+            id: case.id.clone(),
+            began_at: case.members.iter().map(|member| member.began_at).min().unwrap_or(case.opened_at),
+            closed_at: case.closed_at,
+            acknowledged: case.ascent.acknowledged.clone(),
+            channels: ChannelFacts::of_case(case, plate),
+            time_zone,
+        }
+    }
 }
 
 fn seconds<S: Serializer>(span: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {

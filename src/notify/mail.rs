@@ -238,7 +238,7 @@ impl Notifier for MailRoute {
             let result = timeout(self.limits.whole, self.try_once(notification, late))
                 .await
                 .unwrap_or_else(|_| Err(Trouble::unfinished(self.limits.whole)));
-            result.unwrap_or_else(|trouble| self.delivery_of(&trouble))
+            result.unwrap_or_else(|trouble| self.delivery_of(&trouble)).without_link(notification)
         })
     }
 

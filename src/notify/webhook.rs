@@ -132,7 +132,7 @@ impl WebhookRoute {
 
 impl Notifier for WebhookRoute {
     fn send<'a>(&'a self, notification: &'a Notification, late: Duration) -> SendFuture<'a> {
-        Box::pin(self.try_once(notification, late))
+        Box::pin(async move { self.try_once(notification, late).await.without_link(notification) })
     }
 }
 

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Row, Transaction, TransactionBehavior, params};
 
 use super::{
-    Store, StoreError, outbox,
+    Store, StoreError, explain, outbox,
     state::{from_json, to_json},
 };
 use crate::domain::{
@@ -31,6 +31,15 @@ impl Store {
             Ok(())
         })
         .await
+    }
+
+    /// The case in which an incident was told, open or closed; none where there is none.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn case_of(&self, incident: &IncidentId) -> Result<Option<Case>, StoreError> {
+        let incident = incident.clone();
+        self.call("read an incident", move |handle| explain::case_of(&handle.connection, &incident)).await
     }
 }
 

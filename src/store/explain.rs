@@ -213,7 +213,7 @@ fn read_listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
 }
 
 /// The case in which an incident was told, or that has its id.
-fn case_of(connection: &Connection, id: &IncidentId) -> rusqlite::Result<Option<Case>> {
+pub(super) fn case_of(connection: &Connection, id: &IncidentId) -> rusqlite::Result<Option<Case>> {
     let told_in: Option<String> = connection
         .query_row(
             "SELECT told_in FROM happening WHERE incident = ? AND told_in IS NOT NULL",

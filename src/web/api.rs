@@ -8,7 +8,6 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
-    body::{Body, to_bytes},
     extract::{Path, Query, Request, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
@@ -18,7 +17,11 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::{Context, drawn};
+use super::{
+    Context,
+    body::{self, Unread},
+    drawn,
+};
 use crate::{
     clock::Clock,
     domain::{
@@ -35,7 +38,7 @@ use crate::{
 
 /// The longest request, in bytes.
 const REQUEST_BYTES_MAX: usize = 16 * 1024;
-/// A request arrives, and a command is carried out, within this time.
+/// A command is carried out within this time.
 const WITHIN: Duration = Duration::from_secs(10);
 
 /// What is under `/api/v1`.
@@ -196,11 +199,11 @@ fn admit(context: &Context, headers: &HeaderMap) -> Result<(), Refused> {
 /// What somebody asks who may give commands. Of anybody else nothing is read.
 async fn admitted<T: DeserializeOwned>(context: &Context, request: Request) -> Result<T, Refused> {
     admit(context, request.headers())?;
-    let body = timeout(WITHIN, to_bytes(Body::new(request.into_body()), REQUEST_BYTES_MAX)).await;
-    let body =
-        body.map_err(|_| Refused::new(StatusCode::REQUEST_TIMEOUT, "the request took too long to arrive"))?;
-    let body = body.map_err(|_| {
-        Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "the request is longer than 16 KiB, or broke off")
+    let body = body::read(request, REQUEST_BYTES_MAX).await.map_err(|unread| match unread {
+        Unread::Late => Refused::new(StatusCode::REQUEST_TIMEOUT, "the request took too long to arrive"),
+        Unread::TooLong => {
+            Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "the request is longer than 16 KiB, or broke off")
+        }
     })?;
     serde_json::from_slice(&body)
         .map_err(|error| Refused::new(StatusCode::BAD_REQUEST, error.to_string().replace(HELP, "; ")))

@@ -6,6 +6,7 @@ mod clocks;
 mod evaluation;
 mod heartbeat;
 mod hours;
+mod links;
 mod plans;
 mod schedule;
 pub mod stage;

@@ -443,6 +443,18 @@ async fn a_server_that_echoes_the_password_does_not_get_it_into_our_words() {
 }
 
 #[tokio::test]
+async fn a_server_that_finds_fault_with_the_link_does_not_get_it_into_our_words() {
+    let link = "https://l.example.com/acknowledge/ID/v61Ynf4DSCxCV9ayZVcoMPJ2hG9vkpoRmGcy1opjMxo";
+    let sink = Sink::start(Protection::None).await;
+    sink.fault(Step::Dot, Fault::say(&format!("554 5.7.1 listed: {link}")));
+    let opened = opened(ANNA);
+    let content = opened.content.with_acknowledge(link);
+    let said = send(&plain(&sink, PATIENT), &Notification { content, ..opened.clone() }).await;
+    let said = format!("{said:?}");
+    assert!(said.contains("listed: https://l.example.com/acknowledge/ID/***\""), "{said}");
+}
+
+#[tokio::test]
 async fn what_a_server_says_is_one_harmless_line() {
     let sink = Sink::start(Protection::None).await;
     let evil = format!("550 \u{1b}[31mred\u{202e} {}", "a".repeat(800));

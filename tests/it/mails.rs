@@ -2,6 +2,7 @@
 
 mod blind;
 mod groups;
+mod links;
 pub mod situations;
 
 use std::{collections::BTreeMap, path::Path, time::Duration};

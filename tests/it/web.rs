@@ -9,13 +9,14 @@ use lamplighter::{
         channel::{ChannelId, ChannelKind},
         command::Command as Order,
         evaluation::State,
+        incident::IncidentId,
         maintenance::{Announced, Scope, Standing, WindowId},
         outcome::{Detail, Failure, Reason, Stage},
         snapshot::{ChannelView, Snapshot},
     },
     metrics::{FAMILIES, Family, Kind},
     secret::Secret,
-    web::{AnswerFuture, Source, router},
+    web::{AnswerFuture, IncidentFuture, Source, router},
 };
 use reqwest::StatusCode;
 use serde_json::json;
@@ -238,6 +239,10 @@ impl Source for Told {
 
     fn command(&self, command: Order) -> AnswerFuture {
         panic!("nobody can give a command here: {command:?}")
+    }
+
+    fn incident(&self, incident: IncidentId) -> IncidentFuture {
+        panic!("nobody has a link here: {incident}")
     }
 }
 

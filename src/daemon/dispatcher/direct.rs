@@ -215,7 +215,7 @@ impl Lane {
     async fn attempt_directly(&mut self, notifier: &dyn Notifier, waiting: Waiting) {
         let age = age(waiting.notification.created_at, self.shared.clock.now());
         self.beat();
-        let delivery = notifier.send(&waiting.notification, age).await;
+        let delivery = notifier.send(&self.shared.leaving(&waiting.notification), age).await;
         let is_too_old = age > GIVE_UP_AFTER && waiting.tries + 1 >= TRIES_MIN;
         let (how, words, result) = match delivery {
             Delivery::Accepted(words) => (How::Delivered, words, DELIVERED),

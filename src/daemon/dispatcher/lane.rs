@@ -256,7 +256,7 @@ impl Lane {
         }
         let age = age(due.notification.created_at, self.shared.clock.now());
         self.beat();
-        let delivery = notifier.send(&due.notification, age).await;
+        let delivery = notifier.send(&self.shared.leaving(&due.notification), age).await;
         let now = self.shared.clock.now();
         match delivery {
             Delivery::Accepted(words) => {

@@ -13,6 +13,9 @@ use crate::domain::{
     maintenance::Refusal,
 };
 
+/// So many wait at most while the store takes nothing: whoever has a link can ask again and again.
+const WAITING_MAX: usize = 64;
+
 /// Those that wait, and the one that is being kept.
 #[derive(Default)]
 pub(crate) struct Acknowledging {
@@ -29,6 +32,10 @@ struct Asked {
 impl Acknowledging {
     /// Somebody has taken an incident in hand.
     pub(crate) fn ask(&mut self, incident: IncidentId, by: String, answer: oneshot::Sender<command::Result>) {
+        if self.waiting.len() >= WAITING_MAX {
+            let why = "too many acknowledgements wait for the store already".to_owned();
+            return reply(answer, Err(Refusal::NotKept(why)));
+        }
         self.waiting.push_back(Asked { incident, by, answer });
     }
 
@@ -56,10 +63,7 @@ impl Acknowledging {
 
 /// Why an incident cannot be acknowledged.
 fn refusal(casebook: &Casebook, incident: &IncidentId) -> Refusal {
-    let case = casebook
-        .cases()
-        .find(|case| case.id == *incident || case.members.iter().any(|member| member.incident == *incident));
-    match case.and_then(|case| case.ascent.acknowledged.as_ref()) {
+    match casebook.case_of(incident).and_then(|case| case.ascent.acknowledged.as_ref()) {
         Some(known) => Refusal::Untimely(format!("it was acknowledged by {} at {}", known.by, known.at)),
         None => Refusal::Unknown(format!("no incident {} is open", incident.0)),
     }

@@ -11,22 +11,25 @@ use crate::{
     config::plan::Plan,
     daemon::evaluator::gates::Gates,
     domain::{
+        case::Case,
+        casebook::Casebook,
         command::{self, Answer, Command},
+        incident::IncidentId,
         maintenance::{Begin, Calendar, Refusal, Scope, Stint},
     },
     store::{Store, StoreError},
 };
 
-/// A command, and where its answer is awaited.
+/// What comes in, and where its answer is awaited.
 #[derive(Debug)]
-pub(crate) struct Order {
-    /// What is to be done.
-    pub(crate) command: Command,
-    /// Where to say what has come of it.
-    pub(crate) answer: oneshot::Sender<command::Result>,
+pub(crate) enum Order {
+    /// A command is to be carried out.
+    Command(Command, oneshot::Sender<command::Result>),
+    /// The case under which an incident is told is to be shown, if it is open. Nothing changes by it.
+    Show(IncidentId, oneshot::Sender<Option<Case>>),
 }
 
-/// The commands that come, and the one that is being kept.
+/// The orders that come, and the command that is being kept.
 pub(crate) struct Orders {
     arriving: mpsc::Receiver<Order>,
     keeping: Option<Keeping>,
@@ -40,7 +43,7 @@ struct Keeping {
 
 /// What is to be done next.
 pub(crate) enum Step {
-    /// Work out what a command leads to.
+    /// Work out what an order leads to.
     Weigh(Order),
     /// Take note of what has become of the one that was being kept.
     Conclude(Result<(), StoreError>),
@@ -79,10 +82,16 @@ impl Orders {
         gates: &mut Gates,
         plan: &Plan,
         store: &Store,
+        casebook: &Casebook,
         at: Timestamp,
     ) -> bool {
         match step {
-            Step::Weigh(Order { command, answer }) => {
+            Step::Weigh(Order::Show(incident, answer)) => {
+                // Whoever asked may have gone away meanwhile.
+                drop(answer.send(casebook.case_of(&incident).cloned()));
+                false
+            }
+            Step::Weigh(Order::Command(command, answer)) => {
                 match weigh(command, gates.calendar(), plan, at) {
                     Ok(stint) => {
                         let (store, kept) = (store.clone(), stint.clone());

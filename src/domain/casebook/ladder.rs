@@ -58,10 +58,7 @@ impl Casebook {
     /// reminded of it, and nobody else is told. None where there is no such case, or somebody has already.
     #[must_use]
     pub fn acknowledge(&self, incident: &IncidentId, by: &str, now: Moment) -> Option<Announcement> {
-        let is_meant = |case: &&Case| {
-            case.id == *incident || case.members.iter().any(|member| member.incident == *incident)
-        };
-        let mut case = self.cases().find(is_meant).filter(|case| case.ascent.acknowledged.is_none())?.clone();
+        let mut case = self.case_of(incident).filter(|case| case.ascent.acknowledged.is_none())?.clone();
         case.ascent.acknowledged = Some(Acknowledgement { by: Detail::new(by), at: now.wall });
         Some(Announcement { cases: vec![case], ..Announcement::default() })
     }

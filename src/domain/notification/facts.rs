@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    case::Member,
+    case::{Case, Member},
     channel::{ChannelId, ChannelKind},
+    escalation::Acknowledgement,
     evaluation::State,
     flapping::Flapping,
     incident::{Incident, IncidentEvent, IncidentId, Severity},
@@ -48,6 +49,12 @@ pub struct Facts {
     pub link: Option<String>,
     /// The name of the bundle of evidence.
     pub evidence: Option<String>,
+    /// Who has taken it in hand; none while nobody has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<Acknowledgement>,
+    /// Where whoever is told takes it in hand. It is added on the way out and never kept: whoever has it needs no token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledge: Option<String>,
 }
 
 /// One channel, as far as it concerns the incident.
@@ -163,7 +170,10 @@ impl Facts {
         if news.event == IncidentEvent::Steady {
             return Self { began_at: flapping.total.since, ..all };
         }
-        let channels = ChannelFacts::of_all(news, |_| true);
+        let mut channels = ChannelFacts::of_all(news, |_| true);
+        for channel in channels.iter_mut().filter(|_| news.event != IncidentEvent::Sustained) {
+            channel.customers = phrases::comes_and_goes(channel.kind.map_or("the door", phrases::door));
+        }
         Self { channels, resolved_at: None, began_at: flapping.total.since, ..all }
     }
 
@@ -174,8 +184,7 @@ impl Facts {
         let plate = Plate { title: news.title, kind: news.kind, labels: news.labels };
         let mut channel = ChannelFacts::of_member(last, Some(&plate));
         if !matches!(news.event, IncidentEvent::Sustained | IncidentEvent::Steady) {
-            channel.customers =
-                format!("get through at times only: {} comes and goes", phrases::door(news.kind));
+            channel.customers = phrases::comes_and_goes(phrases::door(news.kind));
         }
         let alternatives = news.neighbours.iter().filter(|neighbour| neighbour.is_alternative());
         let alternative = |neighbour: &super::Neighbour| Alternative {
@@ -227,6 +236,8 @@ impl Facts {
             alternatives: Vec::new(),
             link: None,
             evidence: None,
+            acknowledged: None,
+            acknowledge: None,
         }
     }
 
@@ -234,6 +245,12 @@ impl Facts {
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.resolved_at.is_some()
+    }
+
+    /// Whether it is an outage that lasts and that nobody has taken in hand, as far as is said.
+    #[must_use]
+    pub fn is_up_for_somebody(&self) -> bool {
+        self.severity.is_some() && !self.is_over() && self.acknowledged.is_none()
     }
 }
 
@@ -243,6 +260,27 @@ impl ChannelFacts {
         let plates = news.plates.iter().chain(std::iter::repeat(&None));
         let concerned = news.case.members.iter().zip(plates).filter(|(member, _)| holds(member));
         concerned.map(|(member, plate)| Self::of_member(member, plate.as_ref())).collect()
+    }
+
+    /// The channels of a case: those that are still concerned or, when it is over, all that were; each once, as it stands
+    /// after its latest fall. `plate` says what is known of a channel besides.
+    pub fn of_case<'a>(case: &Case, plate: impl Fn(&ChannelId) -> Option<Plate<'a>>) -> Vec<Self> {
+        let is_over = case.flapping.is_none() && case.severity().is_none();
+        let is_latest = |place: usize| {
+            case.members[place + 1..].iter().all(|later| later.channel != case.members[place].channel)
+        };
+        let members = case.members.iter().enumerate().filter(|(place, _)| is_latest(*place));
+        let concerned = members.filter(|(_, member)| is_over || case.flapping.is_some() || !member.is_over());
+        let facts = |(_, member): (usize, &Member)| {
+            let plate = plate(&member.channel);
+            let mut facts = Self::of_member(member, plate.as_ref());
+            if case.flapping.is_some() {
+                facts.customers =
+                    phrases::comes_and_goes(plate.map_or("the door", |plate| phrases::door(plate.kind)));
+            }
+            facts
+        };
+        concerned.map(facts).collect()
     }
 
     fn of_member(member: &Member, plate: Option<&Plate<'_>>) -> Self {

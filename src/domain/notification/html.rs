@@ -11,6 +11,10 @@ use crate::domain::notification::{
 /// Where a notice can be put in later.
 const TOP: &str = "<!-- top -->";
 
+/// How the picture of the window begins, and how a section does.
+const PICTURE: &str = "<p style=\"margin:12px 0\"><img ";
+const SECTION: &str = "<h2 ";
+
 /// Writes a letter as HTML.
 pub(super) fn write(letter: &Letter) -> String {
     let mut html = String::with_capacity(8_192);
@@ -50,7 +54,7 @@ pub(super) fn write(letter: &Letter) -> String {
         push(
             &mut html,
             format_args!(
-                "<p style=\"margin:12px 0\"><img src=\"cid:{PICTURE_ID}\" \
+                "{PICTURE}src=\"cid:{PICTURE_ID}\" \
                  alt=\"What the window showed; what it is about is outlined in red\" \
                  style=\"max-width:100%;border:1px solid #888888\"></p>\n"
             ),
@@ -59,7 +63,10 @@ pub(super) fn write(letter: &Letter) -> String {
     for section in &letter.sections {
         push(
             &mut html,
-            format_args!("<h2 style=\"font-size:16px;margin:22px 0 6px\">{}</h2>\n", escaped(&section.title)),
+            format_args!(
+                "{SECTION}style=\"font-size:16px;margin:22px 0 6px\">{}</h2>\n",
+                escaped(&section.title)
+            ),
         );
         match &section.body {
             Body::Facts(facts) => push_facts(&mut html, facts),
@@ -79,9 +86,19 @@ pub(super) fn with_notice(html: &str, notice: &str) -> String {
 
 /// The same page with a note between the lead and the rest.
 pub(super) fn with_note(html: &str, note: &str) -> String {
-    const SECTION: &str = "<h2 ";
     let note = format!("<p style=\"margin:12px 0\"><i>{}</i></p>\n{SECTION}", escaped(note));
     html.replacen(SECTION, &note, 1)
+}
+
+/// The same page with a link right below the lead, large enough for a thumb.
+pub(super) fn with_button(html: &str, words: &str, link: &str) -> String {
+    let below = [PICTURE, SECTION].iter().filter_map(|part| html.find(part)).min().unwrap_or(html.len());
+    let (lead, rest) = html.split_at(below);
+    let (link, words) = (escaped(link), escaped(words));
+    format!(
+        "{lead}<p style=\"margin:14px 0\"><a href=\"{link}\" style=\"display:inline-block;background:#1d4f91;\
+         color:#ffffff;border-radius:6px;padding:12px 22px;font-weight:bold;text-decoration:none\">{words}</a></p>\n{rest}"
+    )
 }
 
 /// Dark enough for white letters on either ground.

@@ -17,6 +17,11 @@ pub(super) fn door(kind: ChannelKind) -> &'static str {
     }
 }
 
+/// What customers meet at a door that flaps.
+pub(super) fn comes_and_goes(door: &str) -> String {
+    format!("get through at times only: {door} comes and goes")
+}
+
 /// What a customer meets, short enough to stand on a line of a mail beside its label.
 pub(super) fn customer_meets(kind: ChannelKind, reason: Reason, severity: Severity) -> String {
     match severity {

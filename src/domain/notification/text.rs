@@ -36,11 +36,20 @@ pub(super) fn with_notice(text: &str, notice: &str) -> String {
 
 /// The same text with a note between the first five lines and the rest.
 pub(super) fn with_note(text: &str, note: &str) -> String {
-    let lead = text.match_indices('\n').nth(4).map_or(text.len(), |(at, _)| at + 1);
-    let mut whole = format!("{}\n", &text[..lead]);
+    let (lead, rest) = lead_and_rest(text);
+    let mut whole = format!("{lead}\n");
     push_wrapped(&mut whole, "", note);
-    whole.push_str(&text[lead..]);
-    whole
+    whole + rest
+}
+
+/// The same text with a link between the first five lines and the rest, unbroken so that it can be followed.
+pub(super) fn with_link(text: &str, words: &str, link: &str) -> String {
+    let (lead, rest) = lead_and_rest(text);
+    format!("{lead}\n{words}\n  {link}\n{rest}")
+}
+
+fn lead_and_rest(text: &str) -> (&str, &str) {
+    text.split_at(text.match_indices('\n').nth(4).map_or(text.len(), |(at, _)| at + 1))
 }
 
 fn push_line(text: &mut String, line: &str) {

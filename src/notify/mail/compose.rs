@@ -2,7 +2,7 @@
 //!
 //! Invariants, whatever the texts contain: all ASCII; lines end in CRLF and are at most 78 octets in the body and 998
 //! in the headers; no bare CR, bare LF or NUL; a text can add no header. The same notification gives the same mail,
-//! but for the line that says how late it is.
+//! but for the line that says how late it is, and a link where the token of links has changed.
 
 use std::time::{Duration, SystemTime};
 

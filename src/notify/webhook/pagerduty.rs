@@ -1,10 +1,13 @@
 //! An event of PagerDuty's Events API v2. The incident is its key, so whatever is said of one incident is one incident
 //! there too, and its end resolves it.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::cut;
-use crate::domain::{incident::Severity, notification::Notification};
+use crate::domain::{
+    incident::Severity,
+    notification::{ACKNOWLEDGE, Notification},
+};
 
 /// PagerDuty's own limit, in characters.
 const SUMMARY_MAX: usize = 1_024;
@@ -34,9 +37,14 @@ pub(super) fn body(notification: &Notification, routing_key: &str) -> String {
             "custom_details": facts,
         },
     });
+    let links = [(ACKNOWLEDGE, &facts.acknowledge), ("All channels", &facts.link)];
+    let link = |(text, link): (&str, &Option<String>)| Some(json!({ "href": link.as_ref()?, "text": text }));
+    let links: Vec<Value> = links.into_iter().filter_map(link).collect();
+    if !links.is_empty() {
+        event["links"] = links.into();
+    }
     if let Some(link) = &facts.link {
         event["client_url"] = link.clone().into();
-        event["links"] = json!([{ "href": link, "text": "All channels" }]);
     }
     event.to_string()
 }

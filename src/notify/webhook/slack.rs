@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{Tone, cut, lines};
-use crate::domain::notification::{Notification, late_notice};
+use crate::domain::notification::{ACKNOWLEDGE, Notification, late_notice};
 
 /// The longest text, in characters.
 const TEXT_MAX: usize = 3_000;
@@ -18,6 +18,10 @@ pub(super) fn body(notification: &Notification, late: Duration) -> String {
     text.extend(
         lines(notification).into_iter().map(|(label, value)| format!("*{label}*: {}", escaped(&value))),
     );
+    let mut text = cut(&text.join("\n"), TEXT_MAX);
+    if let Some(link) = &content.facts.acknowledge {
+        text += &format!("\n<{}|{ACKNOWLEDGE}>", escaped(link));
+    }
     let mut attachment = json!({
         "color": match Tone::of(notification) {
             Tone::Bad => "#c0392b",
@@ -25,7 +29,7 @@ pub(super) fn body(notification: &Notification, late: Duration) -> String {
             Tone::Good => "#1e8449",
         },
         "fallback": escaped(&content.subject),
-        "text": cut(&text.join("\n"), TEXT_MAX),
+        "text": text,
         "mrkdwn_in": ["text"],
     });
     if let Some(link) = &content.facts.link {

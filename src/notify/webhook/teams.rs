@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Tone, cut, lines};
-use crate::domain::notification::{Notification, late_notice};
+use crate::domain::notification::{ACKNOWLEDGE, Notification, late_notice};
 
 /// A card may have 28 KB in all; so many characters of a line are far from that.
 const LINE_MAX: usize = 600;
@@ -28,9 +28,12 @@ pub(super) fn body(notification: &Notification, late: Duration) -> String {
         let label = json!({ "type": "TextRun", "text": format!("{label}: "), "weight": "bolder" });
         body.push(block(vec![label, json!({ "type": "TextRun", "text": cut(&value, LINE_MAX) })]));
     }
-    let link = content.facts.link.iter();
-    let actions: Vec<Value> =
-        link.map(|link| json!({ "type": "Action.OpenUrl", "title": "All channels", "url": link })).collect();
+    let links = [(ACKNOWLEDGE, &content.facts.acknowledge), ("All channels", &content.facts.link)];
+    let action = |(title, link): (&str, &Option<String>)| {
+        let link = link.as_ref()?;
+        Some(json!({ "type": "Action.OpenUrl", "title": title, "url": link }))
+    };
+    let actions: Vec<Value> = links.into_iter().filter_map(action).collect();
     json!({
         "type": "message",
         "attachments": [{

@@ -113,7 +113,7 @@ impl Vault {
     /// A configuration with every place, failing in every way.
     pub fn configuration(&self, ways: &Ways, which: &[Way], smtp_port: u16) -> String {
         let mut text = format!(
-            "[monitor]\nlisten = \"127.0.0.1:0\"\nresolver = [\"{}\"]\nruns_per_host_max = 500\n\
+            "[monitor]\nlisten = \"127.0.0.1:0\"\npublic_url = \"https://l.example.com/\"\nresolver = [\"{}\"]\nruns_per_host_max = 500\n\
              [mail]\nfrom = \"l@example.com\"\nsmtp = \"smtp+plain://127.0.0.1:{smtp_port}\"\n\
              username = \"lamplighter\"\npassword = {}\n\
              [api]\ntoken = {}\n\

@@ -175,6 +175,11 @@ impl Mailbox {
         mails.iter().map(|mail| format!("{} {}", mail.event.as_str(), channel(mail))).collect()
     }
 
+    /// The link of every mail by which its incident is acknowledged, in the order in which they came.
+    pub fn links(&self) -> Vec<Option<String>> {
+        self.0.lock().unwrap().iter().map(|mail| mail.content.facts.acknowledge.clone()).collect()
+    }
+
     /// The text of every mail, in the order in which they came.
     pub fn texts(&self) -> Vec<String> {
         self.0.lock().unwrap().iter().map(|mail| mail.content.text.clone()).collect()

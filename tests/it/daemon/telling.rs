@@ -62,7 +62,7 @@ async fn twenty_channels_that_fall_with_the_crm_are_one_mail_and_one_that_falls_
 
 /// A plan whose team has the lead told after a quarter of an hour and a summary after four hours, with reminders from an
 /// hour on.
-fn with_ladder(doors: &BTreeMap<&'static str, Arc<PlayedDoor>>) -> Plan {
+pub(super) fn with_ladder(doors: &BTreeMap<&'static str, Arc<PlayedDoor>>) -> Plan {
     let mut plan = plan(doors, |probe: &mut ProbePlan| probe.every = Duration::from_secs(30));
     let after = |mins: u64| Duration::from_secs(60 * mins);
     let lead = Recipient { route: Route::Mail, address: "lead@example.com".to_owned() };

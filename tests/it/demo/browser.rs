@@ -1,74 +1,14 @@
 //! The demo's page in real Chromium, driven as a person would use it.
 
-use std::process::Stdio;
-
-use fantoccini::{Client, ClientBuilder, Locator};
-use hyper_util::client::legacy::connect::HttpConnector;
-use serde_json::json;
-use tempfile::TempDir;
-use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
-};
+use fantoccini::Locator;
 
 use super::{BREAKS, eventually, process::Demo};
+use crate::webdriver::Browser;
 
 /// Names the file that the page's screenshot is written to, for `docs/demo.png`.
 const SCREENSHOT: &str = "LAMPLIGHTER_SCREENSHOT";
 
-/// Chromium with a fresh profile, and the driver that steers it.
-struct Browser {
-    client: Client,
-    _driver: Child,
-    _profile: TempDir,
-}
-
 impl Browser {
-    async fn start() -> Self {
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("failed to start chromedriver; install the Debian packages chromium and chromium-driver");
-        let mut printed = BufReader::new(driver.stdout.take().unwrap()).lines();
-        let port = loop {
-            let line =
-                printed.next_line().await.unwrap().expect("chromedriver ended before it said where it is");
-            if let Some((_, port)) = line.split_once("started successfully on port ") {
-                break port.trim_end_matches('.').to_owned();
-            }
-        };
-        let profile = TempDir::new().unwrap();
-        let arguments = [
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--window-size=1280,1270",
-            &format!("--user-data-dir={}", profile.path().display()),
-        ];
-        let capabilities = json!({ "goog:chromeOptions": { "args": arguments } });
-        let client = ClientBuilder::new(HttpConnector::new())
-            .capabilities(capabilities.as_object().unwrap().clone())
-            .connect(&format!("http://127.0.0.1:{port}"))
-            .await
-            .unwrap();
-        Self { client, _driver: driver, _profile: profile }
-    }
-
-    async fn shown(&self, css: &str) -> bool {
-        match self.client.find(Locator::Css(css)).await {
-            Ok(element) => element.is_displayed().await.unwrap_or(false),
-            Err(_) => false,
-        }
-    }
-
     async fn until_shown(&self, css: &str) {
         eventually(css, async || self.shown(css).await.then_some(())).await;
     }
@@ -100,10 +40,6 @@ impl Browser {
         self.client.execute_async(painted, vec![]).await.unwrap();
         std::fs::write(path, self.client.screenshot().await.unwrap()).unwrap();
     }
-
-    async fn text(&self, css: &str) -> String {
-        self.client.find(Locator::Css(css)).await.unwrap().text().await.unwrap()
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -111,7 +47,7 @@ async fn a_person_breaks_each_door_reads_the_mail_mends_it_and_reads_the_next() 
     // The picture shows all of it.
     let is_for_picture = std::env::var_os(SCREENSHOT).is_some();
     let demo = if is_for_picture { Demo::start_with_chromium().await } else { Demo::start().await };
-    let browser = Browser::start().await;
+    let browser = Browser::start(1280, 1270).await;
     browser.client.goto(&demo.address).await.unwrap();
     for (channel, _, _) in BREAKS {
         browser.until_shown(&format!("#channel-{channel}[data-state=up]")).await;

@@ -68,6 +68,8 @@ async fn send(route: &WebhookRoute, notification: &Notification) -> Delivery {
 #[tokio::test]
 async fn what_is_sent_is_what_the_other_side_reads() {
     let (opened, resolved) = outage(&situation());
+    let content = opened.content.with_acknowledge("https://lamplighter.example.com/acknowledge/ID/SIGNATURE");
+    let linked = Notification { content, ..opened.clone() };
     for (template, name) in [
         (Template::Json, "json"),
         (Template::Slack, "slack"),
@@ -76,7 +78,8 @@ async fn what_is_sent_is_what_the_other_side_reads() {
     ] {
         let hooks = Hooks::start().await;
         let route = route(webhook(&hooks, template));
-        for (notification, event) in [(&opened, "opened"), (&resolved, "resolved")] {
+        for (notification, event) in [(&opened, "opened"), (&linked, "acknowledge"), (&resolved, "resolved")]
+        {
             assert_eq!(send(&route, notification).await, Delivery::Accepted("200 ok".to_owned()));
             let request = hooks.requests().pop().unwrap();
             assert_eq!(request.line, "POST /hook?token=1 HTTP/1.1");
@@ -186,6 +189,22 @@ async fn what_is_refused_is_final_and_what_is_broken_is_tried_again() {
     ] {
         hooks.behave(Manner::Say(status, headers, echo.clone()));
         assert_eq!(send(&route, &opened).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_repeats_the_link_does_not_get_it_into_our_words() {
+    let link = "https://lamplighter.example.com/acknowledge/ID/v61Ynf4DSCxCV9ayZVcoMPJ2hG9vkpoRmGcy1opjMxo";
+    let (opened, _) = outage(&situation());
+    let content = opened.content.with_acknowledge(link);
+    let linked = Notification { content, ..opened.clone() };
+    let hooks = Hooks::start().await;
+    let route = route(webhook(&hooks, Template::Json));
+    for (status, repeated) in [("404 Not Found", link.to_owned()), ("503 Oops", STANDARD.encode(link))] {
+        hooks.behave(Manner::Say(status, "", format!("I know no {repeated}")));
+        let said = format!("{:?}", send(&route, &linked).await);
+        assert!(said.contains("I know no") && said.contains("***"), "{said}");
+        assert!(!said.contains("v61Y") && !said.contains(&STANDARD.encode(link)[60..]), "{said}");
     }
 }
 

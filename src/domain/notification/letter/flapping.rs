@@ -86,7 +86,7 @@ fn lead(news: &FlappingNews<'_>) -> Vec<Fact> {
         _ => Fact::new("So far", format!("it {}", tally(news, &news.flapping.total))),
     };
     vec![
-        Fact::new("Customers", format!("get through at times only: {} comes and goes", door(news))),
+        Fact::new("Customers", phrases::comes_and_goes(door(news))),
         Fact::new("Right now", stands(news)),
         counted,
         Fact::new("Still works", still_works(news.neighbours)),

@@ -1,0 +1,27 @@
+//! What comes with a request, within bounds. It is read only of whoever may give commands.
+
+use std::time::Duration;
+
+use axum::{
+    body::{Body, Bytes, to_bytes},
+    extract::Request,
+};
+use tokio::time::timeout;
+
+/// A request arrives within this time.
+const WITHIN: Duration = Duration::from_secs(10);
+
+/// Why it was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// It took too long to arrive.
+    Late,
+    /// It is too long, or broke off.
+    TooLong,
+}
+
+/// Reads the body of a request of at most so many bytes.
+pub(super) async fn read(request: Request, bytes_max: usize) -> Result<Bytes, Unread> {
+    let body = timeout(WITHIN, to_bytes(Body::new(request.into_body()), bytes_max)).await;
+    body.map_err(|_| Unread::Late)?.map_err(|_| Unread::TooLong)
+}
