@@ -15,7 +15,7 @@ use lamplighter::domain::{
     escalation::{Ladder, Step},
     evaluation::{Evidence, Moment, Quorum, Rules, State, Transition},
     incident::{Incident, IncidentId},
-    notification::{Content, Recipient},
+    notification::{Content, Recipient, Route},
     outcome::{Detail, Failure, Reason, Stage},
     shared::Shared,
 };
@@ -377,4 +377,28 @@ fn a_team_without_a_ladder_is_told_nothing_more() {
     play.becomes("web-chat", State::Dark);
     play.pass(100 * HOUR);
     assert_eq!(play.told(), ["00:00 opened: oncall"]);
+}
+
+#[test]
+fn a_pager_that_is_a_step_rings_when_nobody_answers_and_hears_of_the_end() {
+    let pager = Recipient { route: Route::Webhook, address: "pager".to_owned() };
+    let manager = Recipient { route: Route::Alertmanager, address: "main".to_owned() };
+    let step = Step { after: Duration::from_secs(900), to: vec![pager, manager], is_summary: false };
+    let mut play = Play::new(Ladder { remind_after: Some(Duration::from_secs(HOUR)), steps: vec![step] });
+    play.becomes("web-chat", State::Dark);
+    play.pass(10 * 60);
+    play.becomes("web-chat", State::Up);
+    assert_eq!(play.told(), ["00:00 opened: oncall", "00:10 resolved: oncall"], "it never rang");
+    play.becomes("web-chat", State::Dark);
+    play.pass(HOUR);
+    play.becomes("web-chat", State::Up);
+    assert_eq!(
+        play.told(),
+        [
+            "00:10 opened: oncall",
+            "00:25 escalated: pager main",
+            "01:10 reminder: oncall pager main",
+            "01:10 resolved: oncall pager main"
+        ]
+    );
 }
