@@ -24,6 +24,7 @@ pub mod schema;
 mod section;
 pub mod sentinels;
 mod settings;
+mod severity;
 mod smtp;
 mod stand_in;
 mod syntax;

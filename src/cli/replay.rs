@@ -117,6 +117,7 @@ fn scene(plan: &Plan) -> Scene {
         depends_on: channel.depends_on.clone(),
         hosts: channel.probes.values().flat_map(|probe| probe.hosts.iter().cloned()).collect(),
         rules: channel.rules.clone(),
+        urgencies: channel.urgencies,
         probes: channel
             .probes
             .values()

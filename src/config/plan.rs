@@ -19,6 +19,7 @@ use crate::{
         network::Kind,
         notification::{Recipient, Route},
         outcome::PhaseWords,
+        urgency::Urgencies,
     },
     evidence::EvidencePlan,
     metrics::{self, series::Measures},
@@ -160,6 +161,8 @@ pub struct Channel {
     pub labels: BTreeMap<String, String>,
     /// By what it is judged.
     pub rules: Rules,
+    /// How urgent its outages are.
+    pub urgencies: Urgencies,
     /// When it is open; none is always.
     pub hours: Option<Arc<Hours>>,
     /// How often its probes run outside its hours, if that is more rarely.

@@ -16,6 +16,7 @@ use crate::domain::{
     notification::{Recipient, Route},
     outcome::Failure,
     shared::{Shared, in_common},
+    urgency::{Urgencies, Urgency},
 };
 
 /// Incidents with one cause.
@@ -83,6 +84,9 @@ pub struct Member {
     pub team: Option<TeamId>,
     /// The worst it has been.
     pub severity: Severity,
+    /// How urgent outages of its channel were said to be when it began, or got worse.
+    #[serde(default)]
+    pub urgencies: Urgencies,
     /// Start of the first run that failed.
     pub began_at: Timestamp,
     /// When it was confirmed.
@@ -127,6 +131,7 @@ impl Member {
             channel: incident.channel.clone(),
             team: happening.door.team.clone(),
             severity: incident.severity,
+            urgencies: happening.door.urgencies,
             began_at: incident.began_at,
             confirmed_at: incident.confirmed_at,
             probe: incident.evidence.probe.as_ref().map(|probe| probe.probe.clone()),
@@ -155,6 +160,12 @@ impl Member {
             Account::Absence { since } => (*since, State::Unknown),
         };
         self.end = Some(End { at, event: happening.event, state, is_told: false });
+    }
+
+    /// How urgent it is, at its worst.
+    #[must_use]
+    pub fn urgency(&self) -> Urgency {
+        self.urgencies.of(self.severity)
     }
 
     /// What it may have lost together with another.
@@ -240,6 +251,12 @@ impl Case {
     /// Its incidents that are not over.
     pub fn standing_all(&self) -> impl Iterator<Item = &Member> {
         self.members.iter().filter(|member| !member.is_over())
+    }
+
+    /// How urgent it is: as the most urgent of its incidents, also after that is over.
+    #[must_use]
+    pub fn urgency(&self) -> Option<Urgency> {
+        self.members.iter().map(Member::urgency).max()
     }
 
     /// The worst of its incidents that are not over.

@@ -27,6 +27,7 @@ use crate::domain::{
     flapping::Flapping,
     incident::{Incident, IncidentEvent, IncidentId},
     notification::facts::Facts,
+    urgency::Urgencies,
 };
 
 pub use self::recipient::{Recipient, Route, Way};
@@ -82,6 +83,8 @@ pub struct Subject<'a> {
     pub team: Option<&'a TeamId>,
     /// The labels that the operator gave it.
     pub labels: &'a BTreeMap<String, String>,
+    /// How urgent its outages are.
+    pub urgencies: Urgencies,
     /// All other channels.
     pub neighbours: &'a [Neighbour],
     /// What is the same in every mail.
@@ -261,6 +264,8 @@ impl<'a> LastingNews<'a> {
 pub struct Absence<'a> {
     /// Since when it has been found missing in the configuration.
     pub since: Timestamp,
+    /// How urgent its outages were.
+    pub urgencies: Urgencies,
     /// Where its probes ran.
     pub location: &'a Location,
     /// What is the same in every mail.

@@ -27,6 +27,7 @@ use crate::domain::{
     notification::{Letterhead, Neighbour, Recipient},
     outcome::{Outcome, Verdict},
     shared::Shared,
+    urgency::Urgencies,
 };
 
 /// How often the daemon looks at what only time brings about.
@@ -54,6 +55,8 @@ pub struct Entrance {
     pub hosts: BTreeSet<Arc<str>>,
     /// By what it is judged.
     pub rules: Rules,
+    /// How urgent its outages are.
+    pub urgencies: Urgencies,
     /// Its probes.
     pub probes: Vec<Watched>,
 }
@@ -214,8 +217,9 @@ impl Replay {
             let decision = if entrance.kind == ChannelKind::Dependency {
                 decision::note(&post.id, &transition)
             } else {
-                let Entrance { title, kind, team, .. } = entrance;
-                let door = Doorplate { title: title.clone(), kind: *kind, team: team.clone() };
+                let Entrance { title, kind, team, urgencies, .. } = entrance;
+                let (title, team) = (title.clone(), team.clone());
+                let door = Doorplate { title, kind: *kind, team, urgencies: *urgencies };
                 let kept = Kept { door, bundle: None, picture: None };
                 let standing = post.incident.as_ref();
                 decision::decide(&post.id, &entrance.rules, standing, &transition, kept, now.wall)

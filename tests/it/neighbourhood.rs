@@ -16,6 +16,7 @@ use lamplighter::domain::{
     happening::Doorplate,
     notification::{Letterhead, Neighbour, Recipient},
     shared::Shared,
+    urgency::Urgencies,
 };
 
 /// One door.
@@ -64,7 +65,8 @@ impl Default for Neighbourhood {
 
 /// What a door of the team "oncall" says of itself.
 pub fn doorplate(title: &str, kind: ChannelKind) -> Doorplate {
-    Doorplate { title: title.to_owned(), kind, team: Some(TeamId::new("oncall")) }
+    let urgencies = Urgencies::default();
+    Doorplate { title: title.to_owned(), kind, team: Some(TeamId::new("oncall")), urgencies }
 }
 
 impl World for Neighbourhood {

@@ -119,7 +119,8 @@ impl Writing<'_> {
         let (transition, bundle) = match &happening.account {
             Account::Change { transition, bundle, .. } => (transition, bundle),
             Account::Absence { since } => {
-                let absence = Absence { since: *since, location, letterhead };
+                let urgencies = case.members.last().map(|member| member.urgencies).unwrap_or_default();
+                let absence = Absence { since: *since, urgencies, location, letterhead };
                 return Content::withdraw(incident, &absence, self.now);
             }
         };
@@ -133,6 +134,7 @@ impl Writing<'_> {
             location,
             team: happening.door.team.as_ref(),
             labels: door.as_ref().map_or(&no_labels, |door| door.labels),
+            urgencies: happening.door.urgencies,
             neighbours: &neighbours,
             letterhead,
             proof: bundle.as_ref().map(|bundle| Proof { bundle, picture: happening.picture() }),

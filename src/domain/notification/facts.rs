@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::domain::{
     case::Member,
@@ -14,6 +14,7 @@ use crate::domain::{
     incident::{Incident, IncidentEvent, IncidentId, Severity},
     notification::{Absence, FlappingNews, GroupNews, News, Plate, Subject, letter, phrases},
     outcome::{Detail, Failure},
+    urgency::{Urgencies, Urgency},
 };
 
 /// So many channels that still work are named at most.
@@ -28,8 +29,12 @@ pub struct Facts {
     pub event: IncidentEvent,
     /// In which state the channels are now.
     pub state: State,
+    /// How urgent it is; none where it is about no outage.
+    #[serde(deserialize_with = "urgency_or_severity")]
+    pub severity: Option<Urgency>,
     /// The worst it has been; none where it is about no outage.
-    pub severity: Option<Severity>,
+    #[serde(default)]
+    pub worst: Option<Severity>,
     /// The channels it is about.
     pub channels: Vec<ChannelFacts>,
     /// What several channels have in common that went dark together.
@@ -93,13 +98,12 @@ impl Facts {
         };
         Self {
             state: news.transition.to,
-            severity: Some(news.incident.severity),
             channels: vec![ChannelFacts::of(subject, news)],
             location: subject.location.as_str().to_owned(),
             alternatives: alternatives.take(ALTERNATIVES_MAX).map(alternative).collect(),
             link: subject.letterhead.public_url.map(str::to_owned),
             evidence: subject.proof.map(|proof| proof.bundle.to_owned()),
-            ..Self::bare(news.incident, news.event)
+            ..Self::bare(news.incident, news.event, subject.urgencies)
         }
     }
 
@@ -121,7 +125,7 @@ impl Facts {
             channels: vec![channel],
             location: absence.location.as_str().to_owned(),
             link: absence.letterhead.public_url.map(str::to_owned),
-            ..Self::bare(incident, IncidentEvent::Withdrawn)
+            ..Self::bare(incident, IncidentEvent::Withdrawn, absence.urgencies)
         }
     }
 
@@ -145,7 +149,8 @@ impl Facts {
                 Some(Severity::Degraded) => State::Degraded,
                 Some(Severity::Dark) => State::Dark,
             },
-            severity: case.members.iter().map(|member| member.severity).max(),
+            severity: case.urgency(),
+            worst: case.members.iter().map(|member| member.severity).max(),
             channels: concerned
                 .map(|(member, plate)| ChannelFacts::of_member(member, plate.as_ref()))
                 .collect(),
@@ -183,7 +188,8 @@ impl Facts {
         let ended_at = last.end.as_ref().map(|end| end.at);
         Self {
             state,
-            severity: Some(last.severity),
+            severity: Some(last.urgency()),
+            worst: Some(last.severity),
             channels: vec![channel],
             resolved_at: ended_at.filter(|_| news.event == IncidentEvent::Steady),
             location: news.location.as_str().to_owned(),
@@ -195,9 +201,10 @@ impl Facts {
     }
 
     /// What an incident says of itself.
-    fn bare(incident: &Incident, event: IncidentEvent) -> Self {
+    fn bare(incident: &Incident, event: IncidentEvent, urgencies: Urgencies) -> Self {
         Self {
-            severity: Some(incident.severity),
+            severity: Some(urgencies.of(incident.severity)),
+            worst: Some(incident.severity),
             resolved_at: incident.resolved_at,
             ..Self::unknown(incident.id.clone(), event, incident.began_at)
         }
@@ -211,6 +218,7 @@ impl Facts {
             event,
             state: State::Unknown,
             severity: None,
+            worst: None,
             channels: Vec::new(),
             shared: None,
             began_at: at,
@@ -281,6 +289,27 @@ impl ChannelFacts {
             since: news.transition.since,
         }
     }
+}
+
+/// Reads how urgent something is; where only how bad it is was written, as that is by default.
+fn urgency_or_severity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Urgency>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Word {
+        Info,
+        #[serde(alias = "degraded")]
+        Warning,
+        Error,
+        #[serde(alias = "dark")]
+        Critical,
+    }
+    let word: Option<Word> = Option::deserialize(deserializer)?;
+    Ok(word.map(|word| match word {
+        Word::Info => Urgency::Info,
+        Word::Warning => Urgency::Warning,
+        Word::Error => Urgency::Error,
+        Word::Critical => Urgency::Critical,
+    }))
 }
 
 /// What was seen; none where nothing was said of it.

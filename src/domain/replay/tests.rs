@@ -38,6 +38,7 @@ fn scene(channels: &[&str], rules: &Rules) -> Scene {
             depends_on: BTreeSet::from([ChannelId::new("crm")]),
             hosts: BTreeSet::new(),
             rules: rules.clone(),
+            urgencies: Urgencies::default(),
             probes: vec![Watched { key: key(channel), silence: Duration::from_secs(100), fingerprint: 1 }],
         };
         (ChannelId::new(channel), entrance)

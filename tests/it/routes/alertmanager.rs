@@ -8,6 +8,7 @@ use lamplighter::{
     domain::{
         evaluation::State,
         notification::{Notification, Recipient, Route},
+        urgency::{Urgencies, Urgency},
     },
     notify::{
         Delivery, Notifier,
@@ -189,6 +190,23 @@ async fn an_incident_that_becomes_worse_is_another_alert_and_its_end_leaves_none
             names == expected.iter().copied().collect::<Vec<_>>()
         })
         .await;
+    }
+}
+
+#[tokio::test]
+async fn an_alert_has_the_severity_that_the_operator_gave_it_and_its_name_says_how_bad_it_is() {
+    let hooks = Hooks::start().await;
+    hooks.behave(Manner::Say("200 OK", "", "[]".to_owned()));
+    let urgencies = Urgencies { dark: Urgency::Info, degraded: Urgency::Error };
+    let recipients = vec![Recipient { route: Route::Alertmanager, address: "main".to_owned() }];
+    let situation = Situation { recipients, alert_on_degraded: true, urgencies, ..Situation::chat() };
+    for (state, name, severity) in
+        [(State::Degraded, "SupportChannelDegraded", "error"), (State::Dark, "SupportChannelDark", "info")]
+    {
+        let opened = of(&situation.opened(state), 300);
+        route_to(hooks.address).send(&opened, Duration::ZERO).await;
+        let labels = hooks.requests().pop().unwrap().json()[0]["labels"].take();
+        assert_eq!([&labels["alertname"], &labels["severity"]], [name, severity]);
     }
 }
 

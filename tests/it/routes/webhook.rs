@@ -8,8 +8,9 @@ use lamplighter::{
     clock::Clock,
     domain::{
         evaluation::State,
-        notification::{Notification, Recipient, Route},
+        notification::{Notification, Recipient, Route, facts::Facts},
         outcome::{Detail, Failure},
+        urgency::{Urgencies, Urgency},
     },
     notify::{
         Delivery, Notifier,
@@ -103,6 +104,41 @@ async fn all_that_is_said_of_one_incident_is_one_incident_at_pagerduty() {
     for event in &events {
         assert_eq!(event["dedup_key"], opened.incident.0.as_str());
         assert_eq!(event["routing_key"], ROUTING_KEY);
+    }
+}
+
+#[tokio::test]
+async fn the_severity_is_the_one_that_the_operator_gave_it_and_that_of_the_worst_it_has_been() {
+    let urgencies = Urgencies { dark: Urgency::Error, degraded: Urgency::Info };
+    let situation = Situation { alert_on_degraded: true, urgencies, ..situation() };
+    let opened = situation.opened(State::Degraded);
+    let worsened = situation.followed(&opened, State::Dark, 60);
+    let resolved = situation.followed(&worsened, State::Up, 120);
+    let hooks = Hooks::start().await;
+    let (json, pager) = (route(webhook(&hooks, Template::Json)), route(webhook(&hooks, Template::Pagerduty)));
+    for (story, severity, state, worst) in [
+        (&opened, "info", "degraded", "degraded"),
+        (&worsened, "error", "dark", "dark"),
+        (&resolved, "error", "up", "dark"),
+    ] {
+        let notification = only(story);
+        send(&json, &notification).await;
+        let data = hooks.requests().pop().unwrap().json()["data"].take();
+        assert_eq!([&data["severity"], &data["state"], &data["worst"]], [severity, state, worst]);
+        send(&pager, &notification).await;
+        assert_eq!(hooks.requests().pop().unwrap().json()["payload"]["severity"], severity);
+    }
+}
+
+#[test]
+fn what_was_kept_before_operators_gave_severities_is_as_severe_as_by_default() {
+    let (opened, _) = outage(&situation());
+    for (kept, severity) in [("dark", Urgency::Critical), ("degraded", Urgency::Warning)] {
+        let mut facts = serde_json::to_value(&opened.content.facts).unwrap();
+        facts["severity"] = kept.into();
+        facts.as_object_mut().unwrap().remove("worst");
+        let read: Facts = serde_json::from_value(facts).unwrap();
+        assert_eq!((read.severity, read.worst), (Some(severity), None));
     }
 }
 

@@ -10,6 +10,7 @@ use crate::domain::{
     happening::Doorplate,
     incident::IncidentId,
     outcome::{Reason, Stage},
+    urgency::Urgencies,
 };
 
 fn transition(from: State, to: State, minute: i64, reason: Reason) -> Transition {
@@ -41,7 +42,12 @@ fn worsened() -> Record {
         transition(State::Up, State::Degraded, 10, Reason::TooSlow),
         transition(State::Degraded, State::Dark, 20, Reason::FirstByteTimeout),
     ] {
-        let door = Doorplate { title: "Chat".to_owned(), kind: ChannelKind::Chat, team: None };
+        let door = Doorplate {
+            title: "Chat".to_owned(),
+            kind: ChannelKind::Chat,
+            team: None,
+            urgencies: Urgencies::default(),
+        };
         let kept = Kept { door, bundle: None, picture: None };
         let channel = ChannelId::new("web-chat");
         let decision = decide(&channel, &rules, incident.as_ref(), &transition, kept, transition.at);
