@@ -19,6 +19,7 @@ mod masking;
 mod pace;
 mod personas;
 pub mod plan;
+mod quiet;
 pub mod report;
 pub mod schema;
 mod section;

@@ -15,7 +15,7 @@ use crate::{
     cli::{Exit, check::print_problems, print},
     config::{
         self,
-        plan::{Channel, Plan},
+        plan::{Channel, Plan, Team},
     },
     domain::{
         evaluation::Watched,
@@ -132,6 +132,13 @@ fn scene(plan: &Plan) -> Scene {
         entrances: plan.channels.iter().map(|(id, channel)| (id.clone(), entrance(channel))).collect(),
         recipients: plan.teams.iter().map(|(id, team)| (id.clone(), team.recipients())).collect(),
         ladders: plan.teams.iter().map(|(id, team)| (id.clone(), team.ladder.clone())).collect(),
+        quiet: plan.teams.iter().filter_map(|(id, team)| Some((id.clone(), team.quiet.clone()?))).collect(),
+        alerts: plan
+            .teams
+            .values()
+            .flat_map(Team::recipients)
+            .filter(|recipient| plan.endpoints.keeps_alerts(recipient))
+            .collect(),
         dependencies: plan.dependencies.iter().map(|(id, it)| (id.clone(), it.title.clone())).collect(),
         location: plan.boot.location.clone(),
     }

@@ -114,6 +114,8 @@ pub struct SentinelPlan {
 pub struct Team {
     /// To whom mails go, a mail for each.
     pub mail: Vec<String>,
+    /// When they are told of nothing that can wait; none never.
+    pub quiet: Option<Arc<Hours>>,
     /// What they want told of what stays dark.
     pub ladder: Ladder,
     /// Which webhooks are told.

@@ -50,6 +50,20 @@ pub struct Case {
     /// How far it has been told again, and to whom.
     #[serde(default)]
     pub ascent: Ascent,
+    /// What is kept from teams in their quiet hours; no team twice.
+    #[serde(default)]
+    pub held: Vec<Held>,
+}
+
+/// News of a case that is held while it is quiet for a team.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The team.
+    pub team: TeamId,
+    /// When the first of it came.
+    pub since: Timestamp,
+    /// Who would have been told; never nobody.
+    pub to: Vec<Recipient>,
 }
 
 /// Somebody who has been told of a case.
@@ -205,6 +219,7 @@ impl Case {
             tellings: 0,
             told_at: now,
             ascent: Ascent::default(),
+            held: Vec::new(),
         };
         members.into_iter().for_each(|member| case.admit(member));
         case
@@ -240,6 +255,19 @@ impl Case {
     #[must_use]
     pub fn is_group(&self) -> bool {
         self.flapping.is_none() && (self.members.len() > 1 || !self.expected.is_empty())
+    }
+
+    /// Whether somebody has been told that it began.
+    #[must_use]
+    pub fn has_told(&self, recipient: &Recipient) -> bool {
+        self.told.iter().any(|told| told.route == recipient.route && told.recipient == recipient.address)
+    }
+
+    /// Whether all of it is over and nothing of it is left to be told, but for what is held.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        let is_told = |member: &Member| member.end.as_ref().is_some_and(|end| end.is_told);
+        self.flapping.is_none() && self.members.iter().all(is_told)
     }
 
     /// The incident of a channel that is not over.

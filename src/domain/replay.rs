@@ -23,6 +23,7 @@ use crate::domain::{
     escalation::Ladder,
     evaluation::{ChannelState, Moment, Rules, State, Watched},
     happening::Doorplate,
+    hours::Hours,
     incident::{Incident, IncidentId},
     notification::{Letterhead, Neighbour, Recipient},
     outcome::{Outcome, Verdict},
@@ -70,6 +71,10 @@ pub struct Scene {
     pub recipients: BTreeMap<TeamId, Vec<Recipient>>,
     /// When those who are told are told again, and who else.
     pub ladders: BTreeMap<TeamId, Ladder>,
+    /// When a team is told of nothing that can wait.
+    pub quiet: BTreeMap<TeamId, Arc<Hours>>,
+    /// Those that keep an alert for each incident.
+    pub alerts: BTreeSet<Recipient>,
     /// The titles of what channels depend on.
     pub dependencies: BTreeMap<ChannelId, String>,
     /// Where the runs were made.
@@ -297,6 +302,14 @@ impl World for Stage {
 
     fn ladder(&self, team: &TeamId) -> Option<&Ladder> {
         self.scene.ladders.get(team)
+    }
+
+    fn quiet(&self, team: &TeamId) -> Option<&Hours> {
+        self.scene.quiet.get(team).map(|quiet| &**quiet)
+    }
+
+    fn keeps_alerts(&self, recipient: &Recipient) -> bool {
+        self.scene.alerts.contains(recipient)
     }
 
     fn doors(&self) -> usize {

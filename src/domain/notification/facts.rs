@@ -12,7 +12,9 @@ use crate::domain::{
     channel::{ChannelId, ChannelKind},
     evaluation::State,
     incident::{Incident, IncidentEvent, IncidentId, Severity},
-    notification::{Absence, FlappingNews, GroupNews, News, Plate, Subject, letter, phrases},
+    notification::{
+        Absence, FlappingNews, GroupNews, HeldCase, HeldNews, News, Plate, Subject, letter, phrases,
+    },
     outcome::{Detail, Failure},
     urgency::{Urgencies, Urgency},
 };
@@ -52,6 +54,28 @@ pub struct Facts {
     pub link: Option<String>,
     /// The name of the bundle of evidence.
     pub evidence: Option<String>,
+    /// Each incident of which news was held in quiet hours, where it is told what was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<HeldFacts>,
+}
+
+/// An incident, or several with one cause, of which news was held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldFacts {
+    /// The incident.
+    pub incident: IncidentId,
+    /// In which state its channels are now.
+    pub state: State,
+    /// How urgent it is.
+    pub severity: Option<Urgency>,
+    /// The worst it has been.
+    pub worst: Option<Severity>,
+    /// Its channels; while it lasts, those that do not work yet.
+    pub channels: Vec<ChannelFacts>,
+    /// When it began.
+    pub began_at: Timestamp,
+    /// When it was over; none while it lasts.
+    pub resolved_at: Option<Timestamp>,
 }
 
 /// One channel, as far as it concerns the incident.
@@ -200,6 +224,52 @@ impl Facts {
         }
     }
 
+    /// What is said of all that was held: how things stand, and each incident.
+    #[must_use]
+    pub fn of_held(news: &HeldNews<'_>) -> Self {
+        let each: Vec<Self> = news.cases.iter().map(|held| Self::of_held_case(news, held)).collect();
+        let (standing, over): (Vec<&Self>, Vec<&Self>) = each.iter().partition(|facts| !facts.is_over());
+        let concerned = if standing.is_empty() { &over } else { &standing };
+        let worst_now = standing.iter().map(|facts| facts.state).max_by_key(|state| *state == State::Dark);
+        let began_at = concerned.iter().map(|facts| facts.began_at).min();
+        let ended_at = over.iter().filter_map(|facts| facts.resolved_at).max();
+        let only = each.first().filter(|_| each.len() == 1);
+        let held = |facts: &Self| HeldFacts {
+            incident: facts.incident.clone(),
+            state: facts.state,
+            severity: facts.severity,
+            worst: facts.worst,
+            channels: facts.channels.clone(),
+            began_at: facts.began_at,
+            resolved_at: facts.resolved_at,
+        };
+        Self {
+            state: worst_now.unwrap_or(State::Up),
+            severity: concerned.iter().filter_map(|facts| facts.severity).max(),
+            worst: concerned.iter().filter_map(|facts| facts.worst).max(),
+            channels: concerned.iter().flat_map(|facts| facts.channels.clone()).collect(),
+            shared: only.and_then(|facts| facts.shared.clone()),
+            evidence: only.and_then(|facts| facts.evidence.clone()),
+            resolved_at: ended_at.filter(|_| standing.is_empty()),
+            location: news.location.as_str().to_owned(),
+            alternatives: each.first().map(|facts| facts.alternatives.clone()).unwrap_or_default(),
+            link: news.letterhead.public_url.map(str::to_owned),
+            held: each.iter().map(held).collect(),
+            ..Self::unknown(news.id.clone(), IncidentEvent::Held, began_at.unwrap_or(news.since))
+        }
+    }
+
+    /// What is said of one case among others. One of a channel that flaps is not over, however its channel is now.
+    fn of_held_case(news: &HeldNews<'_>, held: &HeldCase<'_>) -> Self {
+        let mut facts = Self::of_group(&news.of_case(held));
+        if held.case.flapping.is_some() {
+            facts.resolved_at = None;
+            let surplus = facts.channels.len().saturating_sub(1);
+            facts.channels.drain(..surplus);
+        }
+        facts
+    }
+
     /// What an incident says of itself.
     fn bare(incident: &Incident, event: IncidentEvent, urgencies: Urgencies) -> Self {
         Self {
@@ -227,6 +297,7 @@ impl Facts {
             alternatives: Vec::new(),
             link: None,
             evidence: None,
+            held: Vec::new(),
         }
     }
 

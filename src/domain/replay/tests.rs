@@ -46,6 +46,8 @@ fn scene(channels: &[&str], rules: &Rules) -> Scene {
     let somebody = Recipient { route: Route::Mail, address: "anna@example.com".to_owned() };
     Scene {
         ladders: BTreeMap::new(),
+        quiet: BTreeMap::new(),
+        alerts: BTreeSet::new(),
         entrances: channels.iter().map(entrance).collect(),
         recipients: BTreeMap::from([(oncall, vec![somebody])]),
         dependencies: BTreeMap::from([(ChannelId::new("crm"), "CRM".to_owned())]),

@@ -1,13 +1,19 @@
 //! Webhooks: what is sent is golden, signed, and harmless whatever a target said; what is answered is understood.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use expect_test::expect_file;
 use lamplighter::{
     clock::Clock,
     domain::{
+        channel::TeamId,
+        escalation::Ladder,
         evaluation::State,
+        incident::IncidentEvent,
         notification::{Notification, Recipient, Route, facts::Facts},
         outcome::{Detail, Failure},
         urgency::{Urgencies, Urgency},
@@ -24,8 +30,10 @@ use tokio::io::AsyncWriteExt;
 
 use crate::{
     hooks::{Hooks, Manner},
+    ladder,
     loopback::{Server, certificates::Authority, read_request},
     mails::situations::{Situation, Story},
+    quiet,
 };
 
 const ROUTING_KEY: &str = "0123456789abcdef0123456789abcdef";
@@ -87,6 +95,63 @@ async fn what_is_sent_is_what_the_other_side_reads() {
             expect_file![format!("../../golden/webhooks/{name}-{event}.json")].assert_eq(&body);
         }
     }
+}
+
+/// What is told after a night in which the hotline came and went and the chat fell.
+fn held() -> Notification {
+    let webhook = Recipient { route: Route::Webhook, address: "ops".to_owned() };
+    let mut play = ladder::Play::new(Ladder::default());
+    play.urgencies = quiet::LOW;
+    play.world.quiet = quiet::quiet("03:00-07:00", "Europe/Berlin");
+    play.world.teams = BTreeMap::from([(TeamId::new("oncall"), vec![webhook])]);
+    play.becomes("hotline", State::Dark);
+    play.pass(600);
+    play.becomes("hotline", State::Up);
+    play.becomes("web-chat", State::Dark);
+    play.pass(4 * 3_600);
+    let told = play.last_notification();
+    assert_eq!(told.event, IncidentEvent::Held);
+    told
+}
+
+#[tokio::test]
+async fn what_was_held_in_quiet_hours_is_sent_as_the_other_side_reads_it() {
+    let held = held();
+    for (template, name) in [(Template::Json, "json"), (Template::Slack, "slack"), (Template::Teams, "teams")]
+    {
+        let hooks = Hooks::start().await;
+        let sent = send(&route(webhook(&hooks, template)), &held).await;
+        assert!(matches!(sent, Delivery::Accepted(_)));
+        let body = serde_json::to_string_pretty(&hooks.requests().pop().unwrap().json()).unwrap() + "\n";
+        expect_file![format!("../../golden/webhooks/{name}-held.json")].assert_eq(&body);
+    }
+}
+
+#[tokio::test]
+async fn what_still_stands_after_quiet_hours_is_an_incident_of_its_own_at_pagerduty() {
+    let pager = Recipient { route: Route::Webhook, address: "pager".to_owned() };
+    let mut play = ladder::Play::new(Ladder::default());
+    play.urgencies = quiet::LOW;
+    play.world.quiet = quiet::quiet("03:00-07:00", "Europe/Berlin");
+    play.world.teams = BTreeMap::from([(TeamId::new("oncall"), vec![pager.clone()])]);
+    play.world.alerts = BTreeSet::from([pager]);
+    play.becomes("web-chat", State::Dark);
+    let id = play.id();
+    play.pass(4 * 3_600);
+    let held = play.last_notification();
+    play.becomes("web-chat", State::Up);
+    let resolved = play.last_notification();
+    let hooks = Hooks::start().await;
+    let route = route(webhook(&hooks, Template::Pagerduty));
+    for notification in [&held, &resolved] {
+        send(&route, notification).await;
+    }
+    let events: Vec<_> = hooks.requests().iter().map(|request| request.json()).collect();
+    let body = serde_json::to_string_pretty(&events[0]).unwrap() + "\n";
+    expect_file!["../../golden/webhooks/pagerduty-held.json"].assert_eq(&body);
+    let actions = events.iter().map(|event| event["event_action"].as_str().unwrap());
+    assert_eq!(actions.collect::<Vec<_>>(), ["trigger", "resolve"]);
+    assert!(events.iter().all(|event| event["dedup_key"] == id.0.as_str()));
 }
 
 #[tokio::test]
