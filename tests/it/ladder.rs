@@ -185,7 +185,7 @@ impl Play {
     }
 
     pub fn id(&self) -> IncidentId {
-        self.book.cases().next().unwrap().id.clone()
+        self.book.cases().find(|case| !case.is_done()).unwrap().id.clone()
     }
 
     pub fn acknowledge(&mut self, by: &str) {

@@ -191,7 +191,11 @@ fn written(
         let id = if keeps_alerts { first.id.clone() } else { id(parcel.since, &first.id) };
         let message_id =
             message_id(&id, IncidentEvent::Held.as_str(), recipient, world.letterhead().mail_host);
-        let content = content(&id, parcel.since, &of, world, now);
+        let mut content = content(&id, parcel.since, &of, world, now);
+        if keeps_alerts {
+            // It is about that one incident, and no list.
+            content.facts.held.clear();
+        }
         for place in places {
             let case = &mut cases[place].0;
             if !case.is_done() && !case.has_told(recipient) {

@@ -33,8 +33,12 @@ pub(in crate::domain::notification) fn lay_out(news: &HeldNews<'_>) -> Letter {
         None => ("UP", Tone::Good),
     };
     let headline = headline(news, &standing, &over);
+    let what = match news.cases {
+        [only] => named(news, only),
+        _ => format!("After quiet hours: {headline}"),
+    };
     Letter {
-        subject: cut(&format!("[{badge}] After quiet hours: {headline}"), SUBJECT_MAX),
+        subject: cut(&format!("[{badge}] {what}"), SUBJECT_MAX),
         badge: badge.to_owned(),
         tone,
         headline: cut(&format!("after quiet hours: {headline}"), TITLE_MAX),
@@ -42,6 +46,20 @@ pub(in crate::domain::notification) fn lay_out(news: &HeldNews<'_>) -> Letter {
         has_picture: false,
         sections: all_sections(news, &standing, &over),
     }
+}
+
+/// `web-chat: Chat button, web shop (held in quiet hours)`.
+fn named(news: &HeldNews<'_>, only: &HeldCase<'_>) -> String {
+    let suffix = " (held in quiet hours)";
+    let what = match only.case.members.last().filter(|_| !only.case.is_group()) {
+        Some(member) => {
+            let plate = only.plates.last().and_then(Option::as_ref);
+            let title = plate.map_or(member.channel.as_str(), |plate| plate.title);
+            format!("{}: {}", member.channel, Detail::new(title))
+        }
+        None => group::headline(&news.of_case(only)),
+    };
+    cut(&what, SUBJECT_MAX - "[DEGRADED] ".len() - suffix.len()) + suffix
 }
 
 /// The cases of channels that come and go, which neither stand nor are over.
