@@ -94,7 +94,7 @@ fn held() -> BTreeMap<&'static str, Content> {
     several.becomes("web-chat", State::Up);
     several.becomes("hotline", State::Dark);
     several.acknowledge("Anna, shift lead");
-    several.pass(4 * 3_600);
+    several.pass(146 * 60);
     mails.insert("held", several.last_mail());
     let mut one = play();
     one.becomes("web-chat", State::Dark);

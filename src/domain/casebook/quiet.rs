@@ -20,6 +20,7 @@ use crate::domain::{
     incident::{IncidentEvent, IncidentId, Severity, fingerprint, message_id},
     notification::{Content, HeldCase, HeldNews, Notification, Plate, Recipient},
     shared::Shared,
+    urgency::Urgency,
 };
 
 /// Whether a team is not told of a case now.
@@ -36,6 +37,9 @@ pub(super) fn holder(
     world: &dyn World,
     now: Timestamp,
 ) -> Option<TeamId> {
+    if case.urgency().is_some_and(Urgency::is_high) {
+        return None;
+    }
     let teams: BTreeSet<TeamId> =
         case.members.iter().filter_map(|member| ladder::team(member, world)).collect();
     let mut teams = teams.into_iter().filter(|team| tells(team, recipient, world));

@@ -9,9 +9,11 @@ use lamplighter::{
         channel::{ChannelId, ChannelKind},
         escalation::{Ladder, Step},
         hours::{Hours, read_daily},
+        incident::IncidentId,
         notification::{Recipient, Route},
         urgency::Urgency,
     },
+    store::explain::Archive,
 };
 
 use super::stage::{Door, Play, PlayedDoor, doors, pass, plan};
@@ -184,6 +186,11 @@ async fn what_was_held_is_told_at_once_by_a_plan_without_quiet_hours() {
     pass(60).await;
     assert_eq!(play.mailbox.news(), ["held quiet-hours"]);
     play.end().await;
+    let archive = Archive::open(&directory.path().join("play.db")).unwrap();
+    let id = IncidentId(archive.ids().unwrap().into_iter().find(|id| id.contains("-help-")).unwrap());
+    let letters = archive.record(&id, 0).unwrap().unwrap().letters;
+    let told: Vec<_> = letters.iter().map(|letter| (&*letter.event, &*letter.recipient)).collect();
+    assert_eq!(told, [("held", "oncall@example.com")], "whoever asks is told that the letter was about it");
 }
 
 /// So many doors fall; `LAMPLIGHTER_DOORS=1000` for the figures.
