@@ -199,6 +199,11 @@ impl Play {
         std::mem::take(&mut self.told)
     }
 
+    /// Whether nothing is open and nothing owed.
+    pub fn is_all_told(&self) -> bool {
+        self.book.cases().next().is_none() && self.book.owed().next().is_none()
+    }
+
     /// The mail that was told last.
     pub fn last_mail(&self) -> Content {
         self.last_notification().content

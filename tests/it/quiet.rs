@@ -63,6 +63,51 @@ fn whenever_it_falls_and_rises_it_is_told_once_and_never_in_quiet_hours_and_neve
     }
 }
 
+/// Whatever three doors do in a day, two of which share a host.
+#[test]
+fn whatever_happens_in_what_order_nothing_is_told_in_quiet_hours_and_nothing_stays_behind() {
+    for seed in 0..60_u64 {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut dice = |sides: u64| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state % sides
+        };
+        let mut play = play(usual(), "03:00-04:30, 06:00-12:00");
+        let mut states = BTreeMap::from(["web-chat", "ticket", "hotline"].map(|id| (id, State::Up)));
+        for _ in 0..40 {
+            play.pass(60 * dice(40));
+            let id = ["web-chat", "ticket", "hotline"][dice(3) as usize];
+            let to = match (states[id], dice(3)) {
+                (State::Up, 0) => State::Degraded,
+                (State::Up, _) | (State::Degraded, 0) => State::Dark,
+                _ => State::Up,
+            };
+            states.insert(id, to);
+            play.becomes(id, to);
+            if dice(8) == 0 {
+                play.restart(60);
+            }
+        }
+        for (id, _) in states.into_iter().filter(|(_, state)| *state != State::Up) {
+            play.becomes(id, State::Up);
+        }
+        play.pass(24 * 3_600);
+        assert!(play.is_all_told(), "{seed}: all of it is over and told");
+        // Minutes after 02:04:12, around the clock.
+        let is_quiet = |minute: u64| {
+            let minute = minute % (24 * 60);
+            (56..146).contains(&minute) || (236..596).contains(&minute)
+        };
+        for line in play.told() {
+            let (hours, rest) = line.split_once(':').unwrap();
+            let minute = hours.parse::<u64>().unwrap() * 60 + rest[..2].parse::<u64>().unwrap();
+            assert!(!is_quiet(minute), "{seed}: {line}");
+        }
+    }
+}
+
 #[test]
 fn a_restart_in_any_minute_of_the_quiet_hours_changes_nothing() {
     let told = |restart_after: Option<u64>| {

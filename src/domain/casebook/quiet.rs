@@ -139,8 +139,12 @@ pub(super) fn release(cases: &mut [(Case, Duration)], world: &dyn World, now: Mo
     }
     for place in released {
         let case = &mut cases[place].0;
-        let to = parcels.iter().filter(|(_, parcel)| parcel.cases.contains(&place)).map(|(to, _)| to);
-        case.ascent.note(now.wall, IncidentEvent::Held, to);
+        let has_it = |to: &Recipient| case.severity().is_some() || !world.keeps_alerts(to);
+        let those = parcels.iter().filter(|(_, parcel)| parcel.cases.contains(&place)).map(|(to, _)| to);
+        let to: Vec<&Recipient> = those.filter(|to| has_it(to)).collect();
+        if !to.is_empty() {
+            case.ascent.note(now.wall, IncidentEvent::Held, to.into_iter());
+        }
         if case.ascent.began_at.is_none() && case.severity() == Some(Severity::Dark) {
             case.ascent.began_at = Some(now.wall);
         }
