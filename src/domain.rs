@@ -24,4 +24,5 @@ pub mod replay;
 pub mod schedule;
 pub mod shared;
 pub mod snapshot;
+pub mod urgency;
 pub mod vigour;

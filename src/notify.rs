@@ -16,11 +16,11 @@ use self::{
         fallback::{Fallback, MailWays},
     },
     post::PostError,
-    webhook::{Webhook, WebhookRoute},
+    webhook::{Template, Webhook, WebhookRoute},
 };
 use crate::{
     clock::Clock,
-    domain::notification::{Notification, Route, Way},
+    domain::notification::{Notification, Recipient, Route, Way},
     secret::{Redactor, Secret},
 };
 
@@ -95,6 +95,21 @@ pub struct Endpoints {
     pub webhooks: BTreeMap<String, Webhook>,
     /// Alertmanagers, by id.
     pub alertmanagers: BTreeMap<String, Alertmanager>,
+}
+
+impl Endpoints {
+    /// Whether a recipient keeps an alert, or an incident of its own, for each of ours until it hears of the end.
+    #[must_use]
+    pub fn keeps_alerts(&self, recipient: &Recipient) -> bool {
+        match recipient.route {
+            Route::Mail => false,
+            Route::Alertmanager => true,
+            Route::Webhook => self
+                .webhooks
+                .get(&recipient.address)
+                .is_some_and(|webhook| webhook.template == Template::Pagerduty),
+        }
+    }
 }
 
 /// Why the routes cannot be built.

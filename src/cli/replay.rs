@@ -15,7 +15,7 @@ use crate::{
     cli::{Exit, check::print_problems, print},
     config::{
         self,
-        plan::{Channel, Plan},
+        plan::{Channel, Plan, Team},
     },
     domain::{
         evaluation::Watched,
@@ -119,6 +119,7 @@ fn scene(plan: &Plan, stints: Vec<Stint>) -> Scene {
         hours: channel.hours.clone(),
         hosts: channel.probes.values().flat_map(|probe| probe.hosts.iter().cloned()).collect(),
         rules: channel.rules.clone(),
+        urgencies: channel.urgencies,
         probes: channel
             .probes
             .values()
@@ -133,6 +134,13 @@ fn scene(plan: &Plan, stints: Vec<Stint>) -> Scene {
         entrances: plan.channels.iter().map(|(id, channel)| (id.clone(), entrance(channel))).collect(),
         recipients: plan.teams.iter().map(|(id, team)| (id.clone(), team.recipients())).collect(),
         ladders: plan.teams.iter().map(|(id, team)| (id.clone(), team.ladder.clone())).collect(),
+        quiet: plan.teams.iter().filter_map(|(id, team)| Some((id.clone(), team.quiet.clone()?))).collect(),
+        alerts: plan
+            .teams
+            .values()
+            .flat_map(Team::recipients)
+            .filter(|recipient| plan.endpoints.keeps_alerts(recipient))
+            .collect(),
         dependencies: plan.dependencies.iter().map(|(id, it)| (id.clone(), it.title.clone())).collect(),
         maintenance: Arc::clone(&plan.maintenance),
         stints,

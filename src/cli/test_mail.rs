@@ -22,6 +22,7 @@ use crate::{
             Content, Notification, Recipient, Route, Way,
             facts::{ChannelFacts, Facts},
         },
+        urgency::Urgency,
     },
     notify::{
         self, Delivery, Notifier, RouteError, Routes,
@@ -203,7 +204,8 @@ impl Test<'_> {
         };
         Facts {
             state: if is_over { State::Up } else { State::Degraded },
-            severity: Some(Severity::Degraded),
+            severity: Some(Urgency::Warning),
+            worst: Some(Severity::Degraded),
             channels: vec![channel],
             resolved_at: is_over.then_some(self.now),
             location: self.plan.boot.location.as_str().to_owned(),

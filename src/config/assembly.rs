@@ -17,6 +17,7 @@ use crate::{
         mail, maintenance,
         personas::Personas,
         plan::{Boot, Dependency, NetworkPlan, Plan, Team},
+        quiet,
         report::Report,
         sentinels,
         settings::{ApiSettings, MonitorSettings},
@@ -165,7 +166,7 @@ fn assemble(
     dependencies::check(&channels, &tables, report);
     team::check(&channels, &tables, report);
     escalation::check(&tables, report);
-    let teams = teams(&tables);
+    let teams = teams(&tables, report);
     endpoints::check_teams(&tables, report);
     let mail = tables.mail.as_ref().and_then(|entry| mail::build(entry, main, report));
     let endpoints = Endpoints {
@@ -183,6 +184,7 @@ fn assemble(
     plan.api_token = tables.api.as_ref().and_then(|entry| api_token(entry, main, report));
     warnings::add(&tables, &plan, &channels, report);
     dependencies::warn(&channels, &tables, report);
+    quiet::warn(&tables, &channels, report);
     Draft { plan, channels, dependencies }
 }
 
@@ -233,13 +235,19 @@ fn heartbeat(entry: &Entry<'_, HeartbeatSettings>, main: &Sources, report: &mut 
     }
 }
 
-fn teams(tables: &Tables<'_>) -> BTreeMap<TeamId, Team> {
-    let read = tables
-        .teams
-        .iter()
-        .filter(|(id, _)| is_id(id))
-        .filter_map(|(id, entry)| Some((id, entry.section.settings.as_ref()?)));
-    read.map(|(id, settings)| (TeamId::new(id), settings.team())).collect()
+fn teams(tables: &Tables<'_>, report: &mut Report) -> BTreeMap<TeamId, Team> {
+    let zone = time_zone(&tables.monitor);
+    let mut teams = BTreeMap::new();
+    for (id, entry) in &tables.teams {
+        let Some(settings) = entry.section.settings.as_ref() else { continue };
+        let mut problems = Vec::new();
+        let team = Team { quiet: quiet::read(settings, &zone, &mut problems), ..settings.team() };
+        problems.into_iter().for_each(|problem| report.error(entry.file, problem));
+        if is_id(id) {
+            teams.insert(TeamId::new(id), team);
+        }
+    }
+    teams
 }
 
 fn plan(

@@ -16,6 +16,7 @@ use crate::{
         report::{FileIndex, Report},
         section::Tree,
         settings::{ChannelSettings, DarkAfter, DefaultSettings, UpAfter},
+        severity::SeveritySettings,
         tables::{Entry, Intake},
         value::Count,
         waiting::WaitingSettings,
@@ -23,6 +24,7 @@ use crate::{
     domain::{
         channel::{ChannelId, ChannelKind, ProbeKey, TeamId, is_id},
         evaluation::{Quorum, Rules, WINDOW_MAX},
+        urgency::Urgencies,
     },
     probe::{
         chromium::Chromium,
@@ -75,6 +77,7 @@ struct Defaults {
     pace: Pace,
     dark_after: Quorum,
     up_after: Quorum,
+    urgencies: Urgencies,
     hours: HoursDefaults,
 }
 
@@ -99,6 +102,7 @@ impl Defaults {
             ),
             dark_after: dark_after(settings.dark_after.as_ref(), DARK_AFTER, &mut problems),
             up_after: up_after(settings.up_after.as_ref(), UP_AFTER, &mut problems),
+            urgencies: SeveritySettings::read(settings.severity.as_ref(), Urgencies::default()),
             hours: HoursDefaults::check(settings, zone, &mut problems),
         };
         // [defaults] stands in the first file only.
@@ -249,6 +253,7 @@ impl Drafting {
                 .collect(),
             labels: settings.labels.iter().map(|(name, value)| (name.0.clone(), value.0.clone())).collect(),
             rules,
+            urgencies: SeveritySettings::read(settings.severity.as_ref(), self.defaults.urgencies),
             hours,
             every_closed,
             probes: BTreeMap::new(),

@@ -46,6 +46,7 @@ impl DependencySettings {
             dark_after: self.dark_after,
             up_after: self.up_after,
             alert_on_degraded: None,
+            severity: None,
             hours: None,
             holidays: None,
             every_closed: None,

@@ -186,16 +186,15 @@ fn signing_key(reference: &At<SecretRef>, sources: &Sources) -> Result<Secret, P
     Ok(key)
 }
 
-/// Every mail is to somebody, and the webhooks and Alertmanagers that teams name are defined.
+/// Every mail is to somebody, and the webhooks and Alertmanagers that teams and their steps name are defined.
 pub fn check_teams(tables: &Tables<'_>, report: &mut Report) {
     for entry in tables.teams.values() {
         let Some(settings) = entry.section.settings.as_ref() else { continue };
-        let webhooks =
-            settings.webhook.iter().filter_map(|id| unknown("webhook", id, &tables.webhooks, tables));
-        let managers = settings
-            .alertmanager
-            .iter()
-            .filter_map(|id| unknown("alertmanager", id, &tables.alertmanagers, tables));
+        let steps = || settings.escalation.iter();
+        let webhooks = settings.webhook.iter().chain(steps().flat_map(|step| &step.webhook));
+        let managers = settings.alertmanager.iter().chain(steps().flat_map(|step| &step.alertmanager));
+        let webhooks = webhooks.filter_map(|id| unknown("webhook", id, &tables.webhooks, tables));
+        let managers = managers.filter_map(|id| unknown("alertmanager", id, &tables.alertmanagers, tables));
         for problem in settings.problems().chain(webhooks).chain(managers) {
             report.error(entry.file, problem);
         }

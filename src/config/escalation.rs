@@ -10,7 +10,7 @@ use crate::{
     config::{report::Report, tables::Tables, team::TeamSettings},
     domain::{
         escalation::{Ladder, REMINDERS_APART_MAX, Step},
-        notification::Recipient,
+        notification::{Recipient, Route},
     },
     setting::{At, MailAddress, Problem, Span, SpanOrOff},
 };
@@ -33,12 +33,30 @@ const SUMMARY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct EscalationSettings {
     /// So long after the team was told. The steps stand in the order of time.
     pub after: At<Span>,
-    /// The mail addresses of those who are told. Without any, the summary goes to the team itself.
+    /// The mail addresses of those who are told. Without anybody, the summary goes to the team itself.
     #[serde(default)]
     pub mail: Vec<At<MailAddress>>,
+    /// Webhooks that are told, by the ids of their tables.
+    #[serde(default)]
+    pub webhook: Vec<At<String>>,
+    /// Alertmanagers that are told, by the ids of their tables.
+    #[serde(default)]
+    pub alertmanager: Vec<At<String>>,
     /// Whether they get the summary of the whole story instead of how things stand. Then there is no other.
     #[serde(default)]
     pub summary: bool,
+}
+
+impl EscalationSettings {
+    /// Everybody and everything that is told by it.
+    fn recipients(&self) -> Vec<Recipient> {
+        let by = |route, ids: &[At<String>]| -> Vec<Recipient> {
+            ids.iter().map(|id| Recipient { route, address: id.value.clone() }).collect()
+        };
+        let mails = self.mail.iter().map(|address| Recipient::mail(address.0.to_string()));
+        let endpoints = by(Route::Webhook, &self.webhook).into_iter();
+        mails.chain(endpoints).chain(by(Route::Alertmanager, &self.alertmanager)).collect()
+    }
 }
 
 /// Reports everything that is wrong with the ladders.
@@ -73,11 +91,11 @@ fn problems(settings: &TeamSettings, is_whole: bool) -> Vec<Problem> {
             problems.push(problem.hint("write the steps in the order of time, each after a longer span"));
         }
     }
-    for step in steps.iter().filter(|step| step.mail.is_empty() && !step.summary) {
+    for step in steps.iter().filter(|step| step.recipients().is_empty() && !step.summary) {
         let problem = step.after.problem("nobody is told by this step");
-        problems.push(
-            problem.hint("add `mail = [\"lead@example.com\"]`, or `summary = true` for the team itself"),
-        );
+        problems.push(problem.hint(
+            "add `mail = [\"lead@example.com\"]` or `webhook = [\"pager\"]`, or `summary = true` for the team itself",
+        ));
     }
     if let Some(summary_after) = &settings.summary_after
         && settings.escalation.iter().any(|step| step.summary)
@@ -96,10 +114,9 @@ pub fn ladder(settings: &TeamSettings) -> Ladder {
         Some(SpanOrOff::Off) => None,
         Some(SpanOrOff::Span(span)) => Some(span.0),
     };
-    let by_mail = |address: &At<MailAddress>| Recipient::mail(address.0.to_string());
     let step = |step: &EscalationSettings| Step {
         after: step.after.0,
-        to: step.mail.iter().map(by_mail).collect(),
+        to: step.recipients(),
         is_summary: step.summary,
     };
     let mut steps: Vec<Step> = settings.escalation.iter().map(step).collect();

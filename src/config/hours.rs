@@ -40,7 +40,7 @@ pub struct ChannelHours {
 impl HoursDefaults {
     /// Reads what `[defaults]` says.
     pub fn check(settings: &DefaultSettings, zone: TimeZone, problems: &mut Vec<Problem>) -> Self {
-        let hours = settings.hours.as_ref().and_then(|text| spans(text, &zone, problems));
+        let hours = settings.hours.as_ref().and_then(|text| spans(text, hours::read, &zone, problems));
         let holidays = dates(settings.holidays.as_ref());
         let every_closed = every_closed(settings.every_closed.as_ref(), problems);
         let shared =
@@ -71,7 +71,7 @@ impl HoursDefaults {
             return ChannelHours { hours: self.shared.clone(), every_closed };
         }
         let spans = match own {
-            Some(text) => spans(text, &self.zone, problems),
+            Some(text) => spans(text, hours::read, &self.zone, problems),
             None => self.hours.clone(),
         };
         let holidays = match &settings.holidays {
@@ -99,13 +99,14 @@ fn every_closed(every: Option<&At<Span>>, problems: &mut Vec<Problem>) -> Option
     None
 }
 
-/// Reads the spans of time, and whose clock they are read from.
-fn spans(
+/// Reads the spans of time by `read`, and whose clock they are read from.
+pub(super) fn spans(
     text: &At<String>,
+    read: impl Fn(&str) -> Result<Written, Misread>,
     otherwise: &TimeZone,
     problems: &mut Vec<Problem>,
 ) -> Option<(Vec<WeeklySpan>, TimeZone)> {
-    let read = hours::read(text).and_then(|Written { spans, zone }| {
+    let read = read(text).and_then(|Written { spans, zone }| {
         let Some(zone) = zone else { return Ok((spans, otherwise.clone())) };
         let known = value::time_zone(&zone.text);
         known.map(|zone| (spans, zone)).map_err(|(message, help)| Misread { span: zone.span, message, help })

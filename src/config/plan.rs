@@ -19,6 +19,7 @@ use crate::{
         network::Kind,
         notification::{Recipient, Route},
         outcome::PhaseWords,
+        urgency::Urgencies,
     },
     evidence::EvidencePlan,
     metrics::{self, series::Measures},
@@ -113,6 +114,8 @@ pub struct SentinelPlan {
 pub struct Team {
     /// To whom mails go, a mail for each.
     pub mail: Vec<String>,
+    /// When they are told of nothing that can wait; none never.
+    pub quiet: Option<Arc<Hours>>,
     /// What they want told of what stays dark.
     pub ladder: Ladder,
     /// Which webhooks are told.
@@ -160,6 +163,8 @@ pub struct Channel {
     pub labels: BTreeMap<String, String>,
     /// By what it is judged.
     pub rules: Rules,
+    /// How urgent its outages are.
+    pub urgencies: Urgencies,
     /// When it is open; none is always.
     pub hours: Option<Arc<Hours>>,
     /// How often its probes run outside its hours, if that is more rarely.

@@ -12,6 +12,7 @@ use crate::{
         endpoints::{AlertmanagerSettings, WebhookSettings},
         maintenance::MaintenanceSettings,
         sentinels::SentinelSettings,
+        severity::SeveritySettings,
         smtp::SmtpUrl,
         team::TeamSettings,
         value::{Count, HolidayDate, Id, LabelName, LabelValue, Listen, TimeZone, Title},
@@ -194,6 +195,8 @@ pub struct DefaultSettings {
     pub dark_after: Option<DarkAfter>,
     /// When successes make it up again. Default: 2 runs in a row.
     pub up_after: Option<UpAfter>,
+    /// How urgent outages are.
+    pub severity: Option<SeveritySettings>,
     /// When channels are open, such as "Mon-Fri 08:00-20:00, Sat 10:00-16:00 Europe/Berlin". Default: always.
     pub hours: Option<At<String>>,
     /// Days on which channels that have hours do not open, such as ["2026-12-25"].
@@ -223,6 +226,9 @@ pub struct ChannelSettings {
     /// Whether people are told when it is merely degraded: slow, a certificate about to expire. Default false; true where
     /// `waiting` is set.
     pub alert_on_degraded: Option<bool>,
+    /// How urgent its outages are: what webhooks, PagerDuty and Alertmanagers get as the severity, and whether a team is told
+    /// in its quiet hours.
+    pub severity: Option<SeveritySettings>,
     /// When it is open, such as "Mon-Fri 08:00-20:00, Sat 10:00-16:00 Europe/Berlin". Without a time zone, that of
     /// `[monitor]`. Outside of it the channel is closed, and nobody is told of anything.
     pub hours: Option<At<String>>,

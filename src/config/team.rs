@@ -34,6 +34,9 @@ pub struct TeamSettings {
     /// Alertmanagers that are told, by the ids of their tables.
     #[serde(default)]
     pub alertmanager: Vec<At<String>>,
+    /// When they are told of nothing that can wait, such as "22:00-07:00 Europe/Berlin": outages whose severity is warning or
+    /// info. Days can be named as in `hours`; without a time zone, that of `[monitor]`.
+    pub quiet: Option<At<String>>,
     /// So long after they were told of an outage that lasts they are reminded, then after twice the span each time; or
     /// "off". Default "1h".
     pub remind_after: Option<At<SpanOrOff>>,
@@ -58,13 +61,14 @@ impl TeamSettings {
         self.mail.iter().filter_map(to_nobody)
     }
 
-    /// The team.
+    /// The team, without its quiet hours.
     pub fn team(&self) -> Team {
         let ids = |ids: &[At<String>]| ids.iter().map(|id| id.value.clone()).collect();
         Team {
             mail: self.mail.iter().map(|entry| entry.value.addressees()).collect(),
             webhooks: ids(&self.webhook),
             alertmanagers: ids(&self.alertmanager),
+            quiet: None,
             ladder: escalation::ladder(self),
         }
     }

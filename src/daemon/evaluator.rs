@@ -169,7 +169,7 @@ pub(crate) struct Evaluator {
     /// When it is next looked through what is to be told.
     telling_from: Duration,
     /// Whether what stays dark is to be told again, by the last look.
-    has_rungs_due: bool,
+    has_become_due: bool,
     /// Who has taken an incident in hand, to be kept.
     acknowledging: Acknowledging,
     /// What is under way to the store.
@@ -233,7 +233,7 @@ impl Evaluator {
             history: History::new(batches),
             picture: Picture::new(snapshots),
             telling_from: Duration::ZERO,
-            has_rungs_due: false,
+            has_become_due: false,
             acknowledging: Acknowledging::default(),
             wanting: BTreeSet::new(),
             blindness,
@@ -331,7 +331,7 @@ impl Evaluator {
             (0..self.roster.posts().len()).filter(|&place| self.roster.judge(place, now).is_some()).collect();
         self.leaving = self.roster.absent().overdue(now).cloned().collect();
         let world = Surroundings { roster: &self.roster, plan: &self.plan, now: now.wall };
-        self.has_rungs_due = self.casebook.has_rungs_due(&world, now);
+        self.has_become_due = self.casebook.has_become_due(&world, now);
         self.show_blindness();
         let (probes, fresh) = self.roster.freshness(now.monotonic);
         self.vitals.show_probes(probes, fresh);

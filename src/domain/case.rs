@@ -16,6 +16,7 @@ use crate::domain::{
     notification::{Recipient, Route},
     outcome::Failure,
     shared::{Shared, in_common},
+    urgency::{Urgencies, Urgency},
 };
 
 /// Incidents with one cause.
@@ -49,6 +50,20 @@ pub struct Case {
     /// How far it has been told again, and to whom.
     #[serde(default)]
     pub ascent: Ascent,
+    /// What is kept from teams in their quiet hours; no team twice.
+    #[serde(default)]
+    pub held: Vec<Held>,
+}
+
+/// News of a case that is held while it is quiet for a team.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The team.
+    pub team: TeamId,
+    /// When the first of it came.
+    pub since: Timestamp,
+    /// Who would have been told; never nobody.
+    pub to: Vec<Recipient>,
 }
 
 /// Somebody who has been told of a case.
@@ -83,6 +98,9 @@ pub struct Member {
     pub team: Option<TeamId>,
     /// The worst it has been.
     pub severity: Severity,
+    /// How urgent outages of its channel were said to be when it began, or got worse.
+    #[serde(default)]
+    pub urgencies: Urgencies,
     /// Start of the first run that failed.
     pub began_at: Timestamp,
     /// When it was confirmed.
@@ -127,6 +145,7 @@ impl Member {
             channel: incident.channel.clone(),
             team: happening.door.team.clone(),
             severity: incident.severity,
+            urgencies: happening.door.urgencies,
             began_at: incident.began_at,
             confirmed_at: incident.confirmed_at,
             probe: incident.evidence.probe.as_ref().map(|probe| probe.probe.clone()),
@@ -155,6 +174,12 @@ impl Member {
             Account::Absence { since } => (*since, State::Unknown),
         };
         self.end = Some(End { at, event: happening.event, state, is_told: false });
+    }
+
+    /// How urgent it is, at its worst.
+    #[must_use]
+    pub fn urgency(&self) -> Urgency {
+        self.urgencies.of(self.severity)
     }
 
     /// What it may have lost together with another.
@@ -194,6 +219,7 @@ impl Case {
             tellings: 0,
             told_at: now,
             ascent: Ascent::default(),
+            held: Vec::new(),
         };
         members.into_iter().for_each(|member| case.admit(member));
         case
@@ -238,6 +264,19 @@ impl Case {
         first.is_some_and(|first| self.members.iter().any(|member| member.channel != first.channel))
     }
 
+    /// Whether somebody has been told that it began.
+    #[must_use]
+    pub fn has_told(&self, recipient: &Recipient) -> bool {
+        self.told.iter().any(|told| told.route == recipient.route && told.recipient == recipient.address)
+    }
+
+    /// Whether all of it is over and nothing of it is left to be told, but for what is held.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        let is_told = |member: &Member| member.end.as_ref().is_some_and(|end| end.is_told);
+        self.flapping.is_none() && self.members.iter().all(is_told)
+    }
+
     /// The incident of a channel that is not over.
     #[must_use]
     pub fn standing(&self, channel: &ChannelId) -> Option<&Member> {
@@ -247,6 +286,12 @@ impl Case {
     /// Its incidents that are not over.
     pub fn standing_all(&self) -> impl Iterator<Item = &Member> {
         self.members.iter().filter(|member| !member.is_over())
+    }
+
+    /// How urgent it is: as the most urgent of its incidents, also after that is over.
+    #[must_use]
+    pub fn urgency(&self) -> Option<Urgency> {
+        self.members.iter().map(Member::urgency).max()
     }
 
     /// The worst of its incidents that are not over.

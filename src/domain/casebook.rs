@@ -10,6 +10,7 @@
 mod flapping;
 mod grouping;
 mod ladder;
+mod quiet;
 mod telling;
 
 use std::{
@@ -28,6 +29,7 @@ use crate::domain::{
     evaluation::Moment,
     flapping::Score,
     happening::{Happening, HappeningKey},
+    hours::Hours,
     incident::{IncidentEvent, IncidentId},
     notification::{Letterhead, Neighbour, Notification, Recipient},
     shared::Shared,
@@ -67,6 +69,10 @@ pub trait World {
     fn recipients(&self, team: &TeamId) -> Vec<Recipient>;
     /// What a team wants told of what stays dark.
     fn ladder(&self, team: &TeamId) -> Option<&Ladder>;
+    /// When a team is told of nothing that can wait; none never.
+    fn quiet(&self, team: &TeamId) -> Option<&Hours>;
+    /// Whether a recipient is no person and keeps an alert of its own for each incident until it hears of the end.
+    fn keeps_alerts(&self, recipient: &Recipient) -> bool;
     /// How many channels there are.
     fn doors(&self) -> usize;
     /// The channels that look bad and are not judged to be yet, with what they stand on.
@@ -228,10 +234,17 @@ impl Casebook {
         !self.owed.is_empty() || self.cases.values().any(|kept| kept.is_due(now.monotonic))
     }
 
+    /// Whether time alone has brought something that is to be told: what stays dark is told again, or what was held is not
+    /// held any more.
+    #[must_use]
+    pub fn has_become_due(&self, world: &dyn World, now: Moment) -> bool {
+        self.cases.values().any(|kept| kept.has_become_due(world, now))
+    }
+
     /// Decides what is to be told now, if anything. The same is proposed again until it has been adopted.
     #[must_use]
     pub fn settle(&self, world: &dyn World, now: Moment) -> Option<Announcement> {
-        if !self.has_news(now) && !self.has_rungs_due(world, now) {
+        if !self.has_news(now) && !self.has_become_due(world, now) {
             return None;
         }
         let mut desk = Desk { book: self, drafts: BTreeMap::new(), settled: Vec::new(), now };
@@ -278,6 +291,11 @@ impl Kept {
     /// Whether something that was gathered is to be told.
     fn is_due(&self, now: Duration) -> bool {
         telling::next_at(&self.case, self.told_at, self.eased_at).is_some_and(|at| at <= now)
+    }
+
+    /// Whether it is to be told again, or something of it is not held any more.
+    fn has_become_due(&self, world: &dyn World, now: Moment) -> bool {
+        self.has_rungs_due(world, now) || self.has_released(world, now.wall)
     }
 }
 
@@ -366,7 +384,11 @@ impl<'a> Desk<'a> {
         let is_storm = suspects.count() + openings.len() >= suspects.storm_from();
         let lasts = if is_storm { JOINS_WITHIN } else { STORM_LASTS };
         let now = self.now.monotonic;
-        let storm = self.book.cases.values().find(|kept| kept.case.is_storm && kept.joined_at + lasts > now);
+        let storm = self
+            .book
+            .cases
+            .values()
+            .find(|kept| kept.case.is_storm && kept.joined_at + lasts > now && !kept.case.is_done());
         if let Some(storm) = storm {
             let id = storm.case.id.clone();
             for (owed, member) in openings {
@@ -442,8 +464,8 @@ impl<'a> Desk<'a> {
 
     /// Writes what is to be told of each case.
     fn tell(mut self, world: &dyn World) -> Option<Announcement> {
-        let now = self.now.monotonic;
-        let due = |kept: &&Kept| kept.is_due(now) || kept.has_rungs_due(world, now);
+        let now = self.now;
+        let due = |kept: &&Kept| kept.is_due(now.monotonic) || kept.has_become_due(world, now);
         for id in self.book.cases.values().filter(due).map(|kept| &kept.case.id) {
             self.draft(id);
         }
@@ -451,11 +473,15 @@ impl<'a> Desk<'a> {
             return None;
         }
         let mut announcement = Announcement { settled: self.settled, ..Announcement::default() };
+        let mut cases = Vec::with_capacity(self.drafts.len());
         for draft in self.drafts.into_values() {
-            let (case, notifications) = telling::tell(draft, world, self.now);
+            let age = draft.age;
+            let (case, notifications) = telling::tell(draft, world, now);
             announcement.notifications.extend(notifications);
-            announcement.cases.push(case);
+            cases.push((case, age));
         }
+        announcement.notifications.extend(quiet::release(&mut cases, world, now));
+        announcement.cases.extend(cases.into_iter().map(|(case, _)| case));
         Some(announcement)
     }
 }

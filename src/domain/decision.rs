@@ -11,6 +11,7 @@ use crate::domain::{
     evaluation::{Rules, State, Transition},
     happening::{Account, Doorplate, Happening},
     incident::{Incident, IncidentEvent, IncidentId, Severity, fingerprint},
+    urgency::Urgencies,
 };
 
 /// What has been decided about one channel and is committed in one transaction, before anybody acts on it.
@@ -98,7 +99,12 @@ pub fn withdraw(standing: &Incident, since: Timestamp, now: Timestamp) -> Decisi
             incident,
             event: IncidentEvent::Withdrawn,
             decided_at: now,
-            door: Doorplate { title: standing.channel.to_string(), kind: ChannelKind::Chat, team: None },
+            door: Doorplate {
+                title: standing.channel.to_string(),
+                kind: ChannelKind::Chat,
+                team: None,
+                urgencies: Urgencies::default(),
+            },
             account: Account::Absence { since },
         }),
     }

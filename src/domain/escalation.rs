@@ -3,7 +3,10 @@
 //! A [`Ladder`] is what a team wants; an [`Ascent`] is the record of how far one case has climbed it. The record is kept
 //! with the case, so a restart neither begins anew nor forgets.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -78,6 +81,8 @@ pub struct Ascent {
     pub reminders: u32,
     /// At what age they were last.
     pub reminded_at_age: Duration,
+    /// The teams that were told later, since it was quiet for them, and at what age: their steps count from there.
+    pub told_late: BTreeMap<TeamId, Duration>,
     /// The steps that are done.
     pub done: BTreeSet<Rung>,
     /// How many letters have been written on the way, which numbers them.

@@ -10,6 +10,7 @@ use crate::domain::{
     channel::{ChannelKind, TeamId},
     evaluation::Transition,
     incident::{Incident, IncidentEvent, IncidentId},
+    urgency::Urgencies,
 };
 
 /// One thing that happened to one incident.
@@ -36,6 +37,9 @@ pub struct Doorplate {
     pub kind: ChannelKind,
     /// Who is told.
     pub team: Option<TeamId>,
+    /// How urgent its outages are.
+    #[serde(default)]
+    pub urgencies: Urgencies,
 }
 
 /// How something came about.

@@ -18,7 +18,7 @@ use jiff::{
     tz::{AmbiguousOffset, TimeZone},
 };
 
-pub use self::text::{Misread, Word, Written, read};
+pub use self::text::{Misread, Word, Written, read, read_daily};
 
 /// So many days are looked ahead for the next change, beyond the last holiday: a span that takes place every week does so
 /// within them, even if one of them is lost in the night in which the clocks are put forward.
@@ -37,6 +37,20 @@ pub struct WeeklySpan {
     pub from: u16,
     /// Minutes after the same midnight, later than `from`, by a day at most.
     pub until: u16,
+}
+
+/// Whether these spans leave out no minute of the week.
+#[must_use]
+pub fn fill_the_week(spans: &[WeeklySpan]) -> bool {
+    let week = 7 * usize::from(DAY);
+    let mut open = vec![false; week];
+    for span in spans {
+        let midnight = usize::from(span.day.to_monday_zero_offset().unsigned_abs()) * usize::from(DAY);
+        for minute in span.from..span.until {
+            open[(midnight + usize::from(minute)) % week] = true;
+        }
+    }
+    open.into_iter().all(|open| open)
 }
 
 /// When a channel is open.

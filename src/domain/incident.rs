@@ -106,6 +106,8 @@ pub enum IncidentEvent {
     Sustained,
     /// Its channel does not flap any more.
     Steady,
+    /// What was held in the quiet hours of a team.
+    Held,
     /// It was none of a channel: the monitor itself saw nothing for a while, and sees again.
     Blind,
     /// It is none of a channel: the monitor's own store was damaged, or takes nothing.
@@ -114,7 +116,7 @@ pub enum IncidentEvent {
 
 impl IncidentEvent {
     /// Every event.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Opened,
         Self::Worsened,
         Self::Resolved,
@@ -128,6 +130,7 @@ impl IncidentEvent {
         Self::Digest,
         Self::Sustained,
         Self::Steady,
+        Self::Held,
         Self::Blind,
         Self::Store,
     ];
@@ -149,6 +152,7 @@ impl IncidentEvent {
             Self::Digest => "digest",
             Self::Sustained => "sustained",
             Self::Steady => "steady",
+            Self::Held => "held",
             Self::Blind => "blind",
             Self::Store => "store",
         }

@@ -28,6 +28,7 @@ use crate::domain::{
     flapping::Flapping,
     incident::{Incident, IncidentEvent, IncidentId},
     notification::facts::Facts,
+    urgency::Urgencies,
 };
 
 pub use self::recipient::{Recipient, Route, Way};
@@ -83,6 +84,8 @@ pub struct Subject<'a> {
     pub team: Option<&'a TeamId>,
     /// The labels that the operator gave it.
     pub labels: &'a BTreeMap<String, String>,
+    /// How urgent its outages are.
+    pub urgencies: Urgencies,
     /// All other channels.
     pub neighbours: &'a [Neighbour],
     /// What is the same in every mail.
@@ -235,6 +238,52 @@ pub struct FlappingNews<'a> {
     pub now: Timestamp,
 }
 
+/// What was held in the quiet hours of a team, to be told at once.
+#[derive(Clone, Copy, Debug)]
+pub struct HeldNews<'a> {
+    /// By what it is known, as an incident is.
+    pub id: &'a IncidentId,
+    /// When the first of it came.
+    pub since: Timestamp,
+    /// The cases.
+    pub cases: &'a [HeldCase<'a>],
+    /// All other channels than those that stand still.
+    pub neighbours: &'a [Neighbour],
+    /// Where the probes run.
+    pub location: &'a Location,
+    /// What is the same in every mail.
+    pub letterhead: Letterhead<'a>,
+    /// When it was decided.
+    pub now: Timestamp,
+}
+
+/// A case of which news was held.
+#[derive(Clone, Copy, Debug)]
+pub struct HeldCase<'a> {
+    /// The case.
+    pub case: &'a Case,
+    /// Title, kind and labels of each of its channels, where those are known.
+    pub plates: &'a [Option<Plate<'a>>],
+    /// Of the dependency that is the cause: its title, and whether its own probes find it broken.
+    pub dependency: Option<(&'a str, Option<bool>)>,
+}
+
+impl<'a> HeldNews<'a> {
+    /// One case of it, as of a case of several channels.
+    fn of_case(&self, held: &HeldCase<'a>) -> GroupNews<'a> {
+        GroupNews {
+            event: IncidentEvent::Held,
+            case: held.case,
+            plates: held.plates,
+            dependency: held.dependency,
+            neighbours: self.neighbours,
+            location: self.location,
+            letterhead: self.letterhead,
+            now: self.now,
+        }
+    }
+}
+
 impl<'a> LastingNews<'a> {
     /// The same news, as of a case of several channels.
     fn as_group(&self) -> GroupNews<'a> {
@@ -262,6 +311,8 @@ impl<'a> LastingNews<'a> {
 pub struct Absence<'a> {
     /// Since when it has been found missing in the configuration.
     pub since: Timestamp,
+    /// How urgent its outages were.
+    pub urgencies: Urgencies,
     /// Where its probes ran.
     pub location: &'a Location,
     /// What is the same in every mail.
@@ -314,6 +365,12 @@ impl Content {
     pub fn compose_flapping_group(news: &GroupNews<'_>, flapping: &Flapping) -> Self {
         let letter = letter::flapping_group::lay_out(news, flapping);
         Self::write(letter, Facts::of_flapping_group(news, flapping))
+    }
+
+    /// Writes what was held in quiet hours.
+    #[must_use]
+    pub fn compose_held(news: &HeldNews<'_>) -> Self {
+        Self::write(letter::held::lay_out(news), Facts::of_held(news))
     }
 
     /// Writes that nobody looks for a recovery any more.

@@ -32,6 +32,7 @@ use crate::domain::{
     outcome::{Outcome, Verdict},
     replay::opening::Openings,
     shared::Shared,
+    urgency::Urgencies,
 };
 
 /// How often the daemon looks at what only time brings about.
@@ -61,6 +62,8 @@ pub struct Entrance {
     pub hours: Option<Arc<Hours>>,
     /// By what it is judged.
     pub rules: Rules,
+    /// How urgent its outages are.
+    pub urgencies: Urgencies,
     /// Its probes.
     pub probes: Vec<Watched>,
 }
@@ -74,6 +77,10 @@ pub struct Scene {
     pub recipients: BTreeMap<TeamId, Vec<Recipient>>,
     /// When those who are told are told again, and who else.
     pub ladders: BTreeMap<TeamId, Ladder>,
+    /// When a team is told of nothing that can wait.
+    pub quiet: BTreeMap<TeamId, Arc<Hours>>,
+    /// Those that keep an alert for each incident.
+    pub alerts: BTreeSet<Recipient>,
     /// The titles of what channels depend on.
     pub dependencies: BTreeMap<ChannelId, String>,
     /// Announced maintenance.
@@ -249,8 +256,9 @@ impl Replay {
             let decision = if entrance.kind == ChannelKind::Dependency {
                 decision::note(&post.id, &transition)
             } else {
-                let Entrance { title, kind, team, .. } = entrance;
-                let door = Doorplate { title: title.clone(), kind: *kind, team: team.clone() };
+                let Entrance { title, kind, team, urgencies, .. } = entrance;
+                let (title, team) = (title.clone(), team.clone());
+                let door = Doorplate { title, kind: *kind, team, urgencies: *urgencies };
                 let kept = Kept { door, bundle: None, picture: None };
                 let standing = post.incident.as_ref();
                 decision::decide(&post.id, &entrance.rules, standing, &transition, kept, now.wall)
@@ -328,6 +336,14 @@ impl World for Stage {
 
     fn ladder(&self, team: &TeamId) -> Option<&Ladder> {
         self.scene.ladders.get(team)
+    }
+
+    fn quiet(&self, team: &TeamId) -> Option<&Hours> {
+        self.scene.quiet.get(team).map(|quiet| &**quiet)
+    }
+
+    fn keeps_alerts(&self, recipient: &Recipient) -> bool {
+        self.scene.alerts.contains(recipient)
     }
 
     fn doors(&self) -> usize {

@@ -23,6 +23,7 @@ use crate::{
             Notification,
             facts::{ChannelFacts, Facts},
         },
+        urgency::Urgency,
     },
     notify::{
         Delivery, Notifier, SendFuture,
@@ -89,13 +90,13 @@ impl AlertmanagerRoute {
 
     async fn try_once(&self, notification: &Notification) -> Delivery {
         let facts = &notification.content.facts;
-        let is_worse = notification.event == IncidentEvent::Worsened;
-        let standing = match facts.is_over() || is_worse {
-            true => match self.standing(facts).await {
+        let standing = match notification.event {
+            // Of what has just been opened it has nothing.
+            IncidentEvent::Opened if !facts.is_over() => Vec::new(),
+            _ => match self.standing(facts).await {
                 Ok(standing) => standing,
                 Err(delivery) => return delivery,
             },
-            false => Vec::new(),
         };
         let now = self.clock.now();
         let alerts = alerts(notification, &standing, now);
@@ -180,13 +181,12 @@ fn whole_seconds(at: Timestamp) -> Option<Timestamp> {
     Timestamp::from_second(at.as_second()).ok()
 }
 
-/// What is to be said: while the outage lasts an alert for each channel, and the end of one that stands and is of a milder
-/// kind; when it is over, the end of all that stand. One that should stand and has been forgotten is ended as well: others
+/// What is to be said: while the outage lasts an alert for each channel, and the end of one that stands and has another name
+/// or severity by now; when it is over, the end of all that stand. One that should stand and has been forgotten is ended as well: others
 /// may have been told of it.
 fn alerts(notification: &Notification, standing: &[Standing], now: Timestamp) -> Vec<Value> {
     let facts = &notification.content.facts;
-    let severity = facts.severity.unwrap_or(Severity::Dark);
-    let (name, _) = words(severity);
+    let (name, severity) = words(facts);
     let is_of = |one: &Standing, channel: &ChannelFacts| {
         one.labels.get("channel").is_some_and(|id| id == channel.id.as_str())
     };
@@ -194,33 +194,35 @@ fn alerts(notification: &Notification, standing: &[Standing], now: Timestamp) ->
     if let Some(end) = end_of(facts) {
         let is_forgotten = |channel: &&ChannelFacts| !standing.iter().any(|one| is_of(one, channel));
         let forgotten = facts.channels.iter().filter(is_forgotten);
-        let forgotten = forgotten.map(|channel| alert(notification, channel, severity, end));
+        let forgotten = forgotten.map(|channel| alert(notification, channel, end));
         return about.map(|one| one.ended(end)).chain(forgotten).collect();
     }
-    let milder = about.filter(|one| one.labels.get("alertname").is_some_and(|known| known != name));
-    let worse_from = whole_seconds(notification.created_at).unwrap_or(now);
-    let ended = milder.map(|one| one.ended(worse_from));
-    let begun = facts.channels.iter().map(|channel| alert(notification, channel, severity, now + LASTS_FOR));
+    let is_other = |one: &&Standing| {
+        let differs = |label: &str, word: &str| one.labels.get(label).is_some_and(|known| known != word);
+        differs("alertname", name) || differs("severity", severity)
+    };
+    let other_from = whole_seconds(notification.created_at).unwrap_or(now);
+    let ended = about.filter(is_other).map(|one| one.ended(other_from));
+    let begun = facts.channels.iter().map(|channel| alert(notification, channel, now + LASTS_FOR));
     begun.chain(ended).collect()
 }
 
-/// The name of an alert and the word of its severity, as those who write rules for Prometheus have them.
-fn words(severity: Severity) -> (&'static str, &'static str) {
-    match severity {
-        Severity::Dark => ("SupportChannelDark", "critical"),
-        Severity::Degraded => ("SupportChannelDegraded", "warning"),
-    }
+/// The name of an alert and the word of its severity, as those who write rules for Prometheus have them. Of one that was
+/// put into the outbox when its severity alone was kept, that says how bad it was too.
+fn words(facts: &Facts) -> (&'static str, &'static str) {
+    let severity = facts.severity.unwrap_or(Urgency::Critical);
+    let is_degraded = match facts.worst {
+        Some(worst) => worst == Severity::Degraded,
+        None => severity == Urgency::Warning,
+    };
+    let name = if is_degraded { "SupportChannelDegraded" } else { "SupportChannelDark" };
+    (name, severity.as_str())
 }
 
-fn alert(
-    notification: &Notification,
-    channel: &ChannelFacts,
-    severity: Severity,
-    ends_at: Timestamp,
-) -> Value {
+fn alert(notification: &Notification, channel: &ChannelFacts, ends_at: Timestamp) -> Value {
     let facts = &notification.content.facts;
     let mut alert = json!({
-        "labels": labels(facts, channel, severity),
+        "labels": labels(facts, channel),
         "annotations": annotations(notification, channel),
         "startsAt": facts.began_at,
         "endsAt": ends_at,
@@ -232,8 +234,8 @@ fn alert(
 }
 
 /// What the alert is known by: the operator's labels first, so that none of them can pass for ours.
-fn labels(facts: &Facts, channel: &ChannelFacts, severity: Severity) -> BTreeMap<String, String> {
-    let (name, word) = words(severity);
+fn labels(facts: &Facts, channel: &ChannelFacts) -> BTreeMap<String, String> {
+    let (name, word) = words(facts);
     let mut labels = channel.labels.clone();
     let mut put = |name: &str, value: &str| labels.insert(name.to_owned(), value.to_owned());
     put("alertname", name);

@@ -22,7 +22,10 @@ use url::Url;
 
 use crate::{
     clock::Clock,
-    domain::notification::{Notification, facts::ChannelFacts},
+    domain::notification::{
+        Notification,
+        facts::{ChannelFacts, Facts, HeldFacts},
+    },
     notify::{
         Delivery, Notifier, SendFuture,
         post::{self, Endpoint, Limits, PostError},
@@ -160,8 +163,9 @@ pub fn key_bytes(key: &Secret) -> Option<Vec<u8>> {
 /// The labelled lines of a message for people, those that nothing is known of left out.
 fn lines(notification: &Notification) -> Vec<(&'static str, String)> {
     let facts = &notification.content.facts;
-    let mut lines = Vec::new();
+    let mut lines = held(facts);
     match &facts.channels[..] {
+        _ if !facts.held.is_empty() => {}
         [channel] => {
             lines.push(("Customers", channel.customers.clone()));
             lines.extend(reason(channel).map(|reason| ("Reason", reason)));
@@ -193,6 +197,35 @@ fn lines(notification: &Notification) -> Vec<(&'static str, String)> {
     lines.push(("Location", facts.location.clone()));
     lines.push(("Incident", facts.incident.0.clone()));
     lines.retain(|(_, value)| !value.is_empty());
+    lines
+}
+
+/// What was held in quiet hours: what stands still, then what came and went.
+fn held(facts: &Facts) -> Vec<(&'static str, String)> {
+    let at = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
+    let named = |one: &HeldFacts| {
+        let titles: Vec<&str> = one.channels.iter().take(3).map(|channel| channel.title.as_str()).collect();
+        match one.channels.len() - titles.len() {
+            0 => titles.join(", "),
+            more => format!("{} and {more} more", titles.join(", ")),
+        }
+    };
+    let (standing, over): (Vec<&HeldFacts>, Vec<&HeldFacts>) =
+        facts.held.iter().partition(|one| one.resolved_at.is_none());
+    let stands = |one: &&HeldFacts| {
+        let customers = one.channels.first().map(|channel| format!(": {}", channel.customers));
+        ("Still so", format!("{}, since {}{}", named(one), at(one.began_at), customers.unwrap_or_default()))
+    };
+    let went = |one: &&HeldFacts| {
+        let until = one.resolved_at.map(at).unwrap_or_default();
+        ("Came and went", format!("{}, from {} to {until}", named(one), at(one.began_at)))
+    };
+    let mut lines: Vec<_> = standing.iter().take(CHANNELS_MAX).map(stands).collect();
+    lines.extend(over.iter().take(CHANNELS_MAX).map(went));
+    let left_out = standing.len().saturating_sub(CHANNELS_MAX) + over.len().saturating_sub(CHANNELS_MAX);
+    if left_out > 0 {
+        lines.push(("Besides", format!("{left_out} more")));
+    }
     lines
 }
 

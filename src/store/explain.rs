@@ -245,7 +245,11 @@ fn happenings(connection: &Connection, id: &IncidentId) -> rusqlite::Result<Vec<
 fn letters(connection: &Connection, id: &IncidentId, case: &IncidentId) -> rusqlite::Result<Vec<Letter>> {
     let mut rows = connection.prepare(
         "SELECT event, route, recipient, message_id, subject, created_at, status, due_at, tries, settled_at, answer
-         FROM outbox WHERE incident IN (?, ?) ORDER BY id",
+         FROM outbox
+         WHERE incident IN (?1, ?2)
+            OR (event = 'held' AND EXISTS (
+                SELECT 1 FROM json_each(facts, '$.held') WHERE json_extract(value, '$.incident') = ?2))
+         ORDER BY id",
     )?;
     let read = |row: &Row<'_>| {
         Ok(Letter {

@@ -108,8 +108,8 @@ impl Store {
         .await
     }
 
-    /// The last notification of each incident that is open, of those that an Alertmanager has been told of, at most
-    /// `limit`.
+    /// The last notification of each incident that is open, of those that an Alertmanager has been told of and not that they
+    /// are over, at most `limit`.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -124,6 +124,7 @@ impl Store {
                      FROM alert_case JOIN outbox AS it
                        ON it.route = 'alertmanager' AND it.recipient = ?1 AND it.incident = alert_case.id
                      WHERE alert_case.closed_at IS NULL AND it.status = 'delivered'
+                       AND json_extract(facts, '$.resolved_at') IS NULL
                        AND it.id = (
                            SELECT max(id) FROM outbox AS last
                            WHERE last.route = 'alertmanager' AND last.recipient = ?1 AND last.incident = it.incident)

@@ -14,10 +14,12 @@ use lamplighter::domain::{
     decision::{Kept, decide},
     escalation::{Ladder, Step},
     evaluation::{Evidence, Moment, Quorum, Rules, State, Transition},
+    happening::Doorplate,
     incident::{Incident, IncidentId},
-    notification::{Content, Recipient},
+    notification::{Content, Notification, Recipient, Route},
     outcome::{Detail, Failure, Reason, Stage},
     shared::Shared,
+    urgency::Urgencies,
 };
 
 use crate::neighbourhood::{Doorway, Neighbourhood, doorplate};
@@ -35,18 +37,19 @@ fn years(years: i64) -> SignedDuration {
 
 /// Doors of one team, and what is told of them.
 pub struct Play {
-    world: Neighbourhood,
+    pub world: Neighbourhood,
     book: Casebook,
     standing: BTreeMap<ChannelId, Incident>,
     /// Seconds on the monotonic clock since the beginning.
     spent: u64,
     /// By so much the time of day has leapt.
-    leapt: SignedDuration,
+    pub leapt: SignedDuration,
     /// The monotonic clock of the process, which begins anew with it.
     started: u64,
     /// `hour:minute event: recipients`.
     told: Vec<String>,
-    mails: Vec<Content>,
+    mails: Vec<Notification>,
+    pub urgencies: Urgencies,
 }
 
 impl Play {
@@ -77,10 +80,11 @@ impl Play {
             started: 0,
             told: Vec::new(),
             mails: Vec::new(),
+            urgencies: Urgencies::default(),
         }
     }
 
-    fn now(&self) -> Moment {
+    pub fn now(&self) -> Moment {
         let wall = began() + Duration::from_secs(self.spent) + self.leapt;
         Moment { wall, monotonic: Duration::from_secs(self.spent - self.started) }
     }
@@ -119,7 +123,8 @@ impl Play {
         let door = self.world.doors.get_mut(&channel).unwrap();
         door.state = to;
         let bundle = Some(format!("20261121T020412Z-{id}-{}", to.as_str()));
-        let kept = Kept { door: doorplate(&door.title, door.kind), bundle, picture: None };
+        let plate = Doorplate { urgencies: self.urgencies, ..doorplate(&door.title, door.kind) };
+        let kept = Kept { door: plate, bundle, picture: None };
         let decision = decide(&channel, &rules, self.standing.get(&channel), &transition, kept, now.wall);
         let incident = decision.incident.unwrap();
         match incident.resolved_at {
@@ -150,7 +155,7 @@ impl Play {
                 Some((_, to)) => to.push(&mail.recipient),
                 None => {
                     events.push((mail.event.as_str(), vec![&mail.recipient]));
-                    self.mails.push(mail.content.clone());
+                    self.mails.push(mail.clone());
                 }
             }
         }
@@ -170,7 +175,7 @@ impl Play {
     }
 
     /// The process ends; another begins after so many seconds.
-    fn restart(&mut self, after: u64) {
+    pub fn restart(&mut self, after: u64) {
         self.spent += after;
         self.started = self.spent;
         let cases: Vec<Case> = self.book.cases().cloned().collect();
@@ -179,8 +184,8 @@ impl Play {
         self.settle();
     }
 
-    fn id(&self) -> IncidentId {
-        self.book.cases().next().unwrap().id.clone()
+    pub fn id(&self) -> IncidentId {
+        self.book.cases().find(|case| !case.is_done()).unwrap().id.clone()
     }
 
     pub fn acknowledge(&mut self, by: &str) {
@@ -190,12 +195,22 @@ impl Play {
     }
 
     /// What has been told since it was last asked.
-    fn told(&mut self) -> Vec<String> {
+    pub fn told(&mut self) -> Vec<String> {
         std::mem::take(&mut self.told)
+    }
+
+    /// Whether nothing is open and nothing owed.
+    pub fn is_all_told(&self) -> bool {
+        self.book.cases().next().is_none() && self.book.owed().next().is_none()
     }
 
     /// The mail that was told last.
     pub fn last_mail(&self) -> Content {
+        self.last_notification().content
+    }
+
+    /// The first of the notifications that were told last.
+    pub fn last_notification(&self) -> Notification {
         self.mails.last().unwrap().clone()
     }
 }
@@ -377,4 +392,28 @@ fn a_team_without_a_ladder_is_told_nothing_more() {
     play.becomes("web-chat", State::Dark);
     play.pass(100 * HOUR);
     assert_eq!(play.told(), ["00:00 opened: oncall"]);
+}
+
+#[test]
+fn a_pager_that_is_a_step_rings_when_nobody_answers_and_hears_of_the_end() {
+    let pager = Recipient { route: Route::Webhook, address: "pager".to_owned() };
+    let manager = Recipient { route: Route::Alertmanager, address: "main".to_owned() };
+    let step = Step { after: Duration::from_secs(900), to: vec![pager, manager], is_summary: false };
+    let mut play = Play::new(Ladder { remind_after: Some(Duration::from_secs(HOUR)), steps: vec![step] });
+    play.becomes("web-chat", State::Dark);
+    play.pass(10 * 60);
+    play.becomes("web-chat", State::Up);
+    assert_eq!(play.told(), ["00:00 opened: oncall", "00:10 resolved: oncall"], "it never rang");
+    play.becomes("web-chat", State::Dark);
+    play.pass(HOUR);
+    play.becomes("web-chat", State::Up);
+    assert_eq!(
+        play.told(),
+        [
+            "00:10 opened: oncall",
+            "00:25 escalated: pager main",
+            "01:10 reminder: oncall pager main",
+            "01:10 resolved: oncall pager main"
+        ]
+    );
 }

@@ -7,7 +7,7 @@ pub mod situations;
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use crate::ladder;
+use crate::{ladder, quiet};
 use expect_test::expect_file;
 use lamplighter::domain::{
     channel::ChannelKind,
@@ -38,6 +38,7 @@ fn mails() -> BTreeMap<&'static str, Content> {
     mails.extend(news());
     mails.extend(oddities());
     mails.extend(lasting());
+    mails.extend(held());
     mails.extend(groups::mails().into_iter().filter(|(name, _)| *name != "group-of-a-thousand"));
     mails.extend(blind::mails());
     mails
@@ -70,6 +71,38 @@ fn lasting() -> BTreeMap<&'static str, Content> {
     two.acknowledge("Anna, shift lead");
     two.becomes("ticket", State::Up);
     mails.insert("group-over-and-acknowledged", two.last_mail());
+    mails
+}
+
+/// What was held in quiet hours: of several channels, and of one that works again.
+fn held() -> BTreeMap<&'static str, Content> {
+    let play = || {
+        let mut play = ladder::Play::new(ladder::usual());
+        play.urgencies = quiet::LOW;
+        play.world.quiet = quiet::quiet("03:00-07:00", "Europe/Berlin");
+        play
+    };
+    let mut mails = BTreeMap::new();
+    let mut several = play();
+    several.becomes("hotline", State::Degraded);
+    several.pass(1_800);
+    several.becomes("hotline", State::Up);
+    several.pass(1_800);
+    several.becomes("web-chat", State::Dark);
+    several.pass(60);
+    several.becomes("ticket", State::Dark);
+    several.pass(1_800);
+    several.becomes("web-chat", State::Up);
+    several.becomes("hotline", State::Dark);
+    several.acknowledge("Anna, shift lead");
+    several.pass(146 * 60);
+    mails.insert("held", several.last_mail());
+    let mut one = play();
+    one.becomes("web-chat", State::Dark);
+    one.pass(1_800);
+    one.becomes("web-chat", State::Up);
+    one.pass(4 * 3_600);
+    mails.insert("held-and-over", one.last_mail());
     mails
 }
 
@@ -302,6 +335,7 @@ fn the_first_five_lines_say_everything_and_fit() {
             || ["group-is-over", "group-over-and-acknowledged"].contains(&name)
             || name.starts_with("flapping")
             || name.starts_with("blind-")
+            || name.starts_with("held")
             || ["degraded", "withdrawn"].contains(&name);
         assert!(lines[0].starts_with("DARK since 03:") || is_other_news);
         assert!(lines[1].starts_with("Customers: "), "{name}: {lines:?}");

@@ -49,6 +49,7 @@ mod personas;
 mod phases;
 mod probe;
 mod prometheus;
+mod quiet;
 mod readme;
 mod reload;
 mod routes;

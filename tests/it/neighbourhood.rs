@@ -14,8 +14,10 @@ use lamplighter::domain::{
     escalation::Ladder,
     evaluation::State,
     happening::Doorplate,
+    hours::Hours,
     notification::{Letterhead, Neighbour, Recipient},
     shared::Shared,
+    urgency::Urgencies,
 };
 
 /// One door.
@@ -37,6 +39,10 @@ pub struct Neighbourhood {
     pub teams: BTreeMap<TeamId, Vec<Recipient>>,
     /// What they want told of what stays dark.
     pub ladders: BTreeMap<TeamId, Ladder>,
+    /// When they are told of nothing that can wait.
+    pub quiet: BTreeMap<TeamId, Hours>,
+    /// Those that keep an alert for each incident.
+    pub alerts: BTreeSet<Recipient>,
     /// Whether a dependency is found broken, where it has probes of its own.
     pub dependencies: BTreeMap<ChannelId, Option<bool>>,
     /// Given instead of what the doors say.
@@ -53,6 +59,8 @@ impl Default for Neighbourhood {
             doors: BTreeMap::new(),
             teams: BTreeMap::new(),
             ladders: BTreeMap::new(),
+            quiet: BTreeMap::new(),
+            alerts: BTreeSet::new(),
             dependencies: BTreeMap::new(),
             neighbours: None,
             confirmation: Duration::from_secs(90),
@@ -64,7 +72,8 @@ impl Default for Neighbourhood {
 
 /// What a door of the team "oncall" says of itself.
 pub fn doorplate(title: &str, kind: ChannelKind) -> Doorplate {
-    Doorplate { title: title.to_owned(), kind, team: Some(TeamId::new("oncall")) }
+    let urgencies = Urgencies::default();
+    Doorplate { title: title.to_owned(), kind, team: Some(TeamId::new("oncall")), urgencies }
 }
 
 impl World for Neighbourhood {
@@ -85,6 +94,14 @@ impl World for Neighbourhood {
 
     fn ladder(&self, team: &TeamId) -> Option<&Ladder> {
         self.ladders.get(team)
+    }
+
+    fn quiet(&self, team: &TeamId) -> Option<&Hours> {
+        self.quiet.get(team)
+    }
+
+    fn keeps_alerts(&self, recipient: &Recipient) -> bool {
+        self.alerts.contains(recipient)
     }
 
     fn doors(&self) -> usize {

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 use lamplighter::domain::{
     casebook::{Announcement, Casebook},
     channel::{ChannelId, ChannelKind, ProbeKey, ProbeName, TeamId},
@@ -20,10 +20,16 @@ use lamplighter::domain::{
     decision::{Decision, Kept, decide},
     escalation::{Ladder, Step},
     evaluation::{ChannelState, Moment, Opening, Quorum, Rules, State, Waiting, Watched},
+    happening::Doorplate,
+    hours::{Hours, read_daily},
     incident::{Incident, IncidentEvent, IncidentId},
-    notification::Recipient,
+    notification::{
+        Notification, Recipient,
+        facts::{Facts, HeldFacts},
+    },
     outcome::{Detail, Failure, Inconclusive, InconclusiveReason, Outcome, Reason, Stage, Verdict},
     shared::Shared,
+    urgency::{Urgencies, Urgency},
 };
 use serde::Deserialize;
 
@@ -62,6 +68,18 @@ struct Scenario {
     /// Dependencies with probes of their own, and from which to which second those find it broken.
     #[serde(default)]
     dependencies: BTreeMap<String, Vec<(u64, u64)>>,
+    /// When the team is told of nothing that can wait, in UTC, from which second on; nothing written is never.
+    #[serde(default)]
+    quiet: BTreeMap<String, String>,
+    /// How urgent it is that a channel is dark, and degraded; where nothing is said critical and warning.
+    #[serde(default)]
+    severity: BTreeMap<String, (Urgency, Urgency)>,
+    /// The channels of a second team, "desk", that is never quiet.
+    #[serde(default)]
+    of_the_desk: Vec<String>,
+    /// Those of the recipients that keep an alert for each incident.
+    #[serde(default)]
+    keep_alerts: Vec<String>,
     /// What is told of what stays dark.
     ladder: Option<Steps>,
     /// Seconds at which somebody takes the open cases in hand.
@@ -224,6 +242,26 @@ impl Scenario {
         }
     }
 
+    fn quiet_at(&self, second: u64) -> Option<Hours> {
+        let from = |key: &String| key.parse::<u64>().unwrap();
+        let current =
+            self.quiet.iter().filter(|(key, _)| from(key) <= second).max_by_key(|(key, _)| from(key));
+        let (_, text) = current.filter(|(_, text)| !text.is_empty())?;
+        Some(Hours::new(read_daily(text).unwrap().spans, Arc::default(), TimeZone::UTC))
+    }
+
+    fn team(&self, channel: &str) -> TeamId {
+        TeamId::new(if self.of_the_desk.iter().any(|id| id == channel) { "desk" } else { "oncall" })
+    }
+
+    fn urgencies(&self, channel: &str) -> Urgencies {
+        let given = self.severity.get(channel);
+        given.map_or_else(Urgencies::default, |(dark, degraded)| Urgencies {
+            dark: *dark,
+            degraded: *degraded,
+        })
+    }
+
     fn recipients_at(&self, second: u64) -> Vec<String> {
         let from = |key: &String| key.parse::<u64>().unwrap();
         let current =
@@ -271,7 +309,11 @@ impl Scenario {
                 }
                 while let Some(transition) = seat.state.judge(&self.rules(), now).filter(|_| !refused) {
                     let incident = seat.incident.as_ref();
-                    let door = doorplate("A door", ChannelKind::Chat);
+                    let door = Doorplate {
+                        team: Some(self.team(seat.id.as_str())),
+                        urgencies: self.urgencies(seat.id.as_str()),
+                        ..doorplate("A door", ChannelKind::Chat)
+                    };
                     let kept = Kept { door, bundle: None, picture: None };
                     let decision = decide(&seat.id, &self.rules(), incident, &transition, kept, now.wall);
                     history.push(decided(second, &transition.from, &decision));
@@ -301,7 +343,7 @@ impl Scenario {
         let doorway = |seat: &Seat| Doorway {
             title: "A door".to_owned(),
             kind: ChannelKind::Chat,
-            team: TeamId::new("oncall"),
+            team: self.team(seat.id.as_str()),
             labels: BTreeMap::new(),
             stands_on: self
                 .stands_on
@@ -318,10 +360,15 @@ impl Scenario {
             (ChannelId::new(id), Some(is_dark))
         };
         Neighbourhood {
-            teams: BTreeMap::from([(
-                TeamId::new("oncall"),
-                self.recipients_at(second).into_iter().map(Recipient::mail).collect(),
-            )]),
+            teams: BTreeMap::from([
+                (
+                    TeamId::new("oncall"),
+                    self.recipients_at(second).into_iter().map(Recipient::mail).collect(),
+                ),
+                (TeamId::new("desk"), vec![Recipient::mail("desk")]),
+            ]),
+            quiet: self.quiet_at(second).map(|quiet| (TeamId::new("oncall"), quiet)).into_iter().collect(),
+            alerts: self.keep_alerts.iter().map(Recipient::mail).collect(),
             ladders: self.ladder.iter().map(|steps| (TeamId::new("oncall"), steps.ladder())).collect(),
             doors: seats.iter().map(|seat| (seat.id.clone(), doorway(seat))).collect(),
             dependencies: self.dependencies.iter().map(dependency).collect(),
@@ -386,6 +433,23 @@ fn tell(second: u64, announcement: &Announcement, history: &mut Vec<String>, fro
             }
         }
     }
+    let is_of_none = |mail: &&Notification| announcement.cases.iter().all(|case| case.id != mail.incident);
+    for mail in announcement.notifications.iter().filter(is_of_none) {
+        let line = format!("{second} {} {}: ", mail.event.as_str(), held(&mail.content.facts));
+        match history[from..].iter_mut().find(|known| known.starts_with(&line)) {
+            Some(known) => *known += &format!(" {}", mail.recipient),
+            None => history.push(line + &mail.recipient),
+        }
+    }
+}
+
+/// `chat, ticket over`: what was held, each incident with its channels.
+fn held(facts: &Facts) -> String {
+    let one = |held: &HeldFacts| {
+        let ids: Vec<&str> = held.channels.iter().map(|channel| channel.id.as_str()).collect();
+        format!("{}{}", ids.join(" "), if held.resolved_at.is_some() { " over" } else { "" })
+    };
+    facts.held.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 fn scenarios() -> Vec<(PathBuf, Scenario)> {

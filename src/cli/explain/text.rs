@@ -7,7 +7,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use crate::{
     cli::explain::paper::Paper,
     domain::{
-        case::Case,
+        case::{Case, Held},
         evaluation::{Evidence, RecentRun, RunWord, Transition},
         happening::{Account, Happening},
         incident::{Incident, IncidentEvent},
@@ -53,6 +53,7 @@ pub(super) fn write(record: &Record, zone: &TimeZone, evidence: Option<&Path>) -
         timeline(&mut paper, record);
     }
     letters(&mut paper, &record.letters);
+    record.case.iter().flat_map(|case| &case.held).for_each(|held| still_held(&mut paper, held));
     runs(&mut paper, &record.runs);
     bundles(&mut paper, record, evidence);
     paper.done()
@@ -199,6 +200,16 @@ fn letters(paper: &mut Paper<'_>, letters: &[Letter]) {
         paper.line(4, &fate(paper, letter));
     }
     more(paper, letters.len());
+}
+
+/// Who is told after the quiet hours of a team.
+fn still_held(paper: &mut Paper<'_>, held: &Held) {
+    let since = paper.clock(held.since);
+    paper.line(2, &format!("{since}  held in the quiet hours of {} from", held.team));
+    for recipient in held.to.iter().take(LINES_MAX) {
+        paper.line(4, &Detail::new(&recipient.to_string()).to_string());
+    }
+    more(paper, held.to.len());
 }
 
 fn fate(paper: &Paper<'_>, letter: &Letter) -> String {

@@ -165,7 +165,7 @@ impl Evaluator {
 
     /// What is to be told now.
     fn settle(&mut self, now: Moment) -> Option<Announcement> {
-        let has_news = self.has_rungs_due || self.casebook.has_news(now);
+        let has_news = self.has_become_due || self.casebook.has_news(now);
         if now.monotonic < self.telling_from || !has_news {
             return None;
         }
@@ -299,7 +299,7 @@ impl Evaluator {
     fn adopt_announcement(&mut self, announcement: &Announcement, now: Moment) {
         announcement.cases.iter().for_each(|case| log_case(case, announcement));
         self.casebook.adopt(announcement, now);
-        self.has_rungs_due = false;
+        self.has_become_due = false;
     }
 
     fn adopt_decision(&mut self, decision: Decision, from: State) {

@@ -35,8 +35,12 @@ pub(crate) fn decide(
     let name = exhibit::bundle_name(&post.id, transition);
     let is_bad = matches!(transition.to, State::Dark | State::Degraded);
     let picture = held.and_then(|held| small_picture(&held.latest)).filter(|_| is_bad).map(Arc::from);
-    let door =
-        Doorplate { title: post.plan.title.clone(), kind: post.plan.kind, team: post.plan.team.clone() };
+    let door = Doorplate {
+        title: post.plan.title.clone(),
+        kind: post.plan.kind,
+        team: post.plan.team.clone(),
+        urgencies: post.plan.urgencies,
+    };
     let kept = match keeps {
         Keeps::Evidence => Kept { door, bundle: Some(name.clone()), picture },
         Keeps::Nothing => Kept { door, bundle: None, picture: None },

@@ -13,6 +13,7 @@ use crate::{
         channel::{ChannelId, ChannelKind, Location, TeamId},
         escalation::Ladder,
         evaluation::State,
+        hours::Hours,
         notification::{Letterhead, Neighbour, Recipient},
         shared::Shared,
     },
@@ -46,6 +47,14 @@ impl World for Surroundings<'_> {
 
     fn ladder(&self, team: &TeamId) -> Option<&Ladder> {
         self.plan.teams.get(team).map(|team| &team.ladder)
+    }
+
+    fn quiet(&self, team: &TeamId) -> Option<&Hours> {
+        self.plan.teams.get(team)?.quiet.as_deref()
+    }
+
+    fn keeps_alerts(&self, recipient: &Recipient) -> bool {
+        self.plan.endpoints.keeps_alerts(recipient)
     }
 
     fn doors(&self) -> usize {

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 
 use crate::domain::{
     case::{Case, Member, Told},
-    casebook::{Announcement, Casebook, Kept, World, telling},
+    casebook::{Announcement, Casebook, Kept, World, quiet, telling},
     channel::{ChannelId, TeamId},
-    escalation::{Acknowledgement, Ascent, Ladder, Rung},
+    escalation::{Acknowledgement, Ascent, Ladder, Rung, Step},
     evaluation::Moment,
     incident::{IncidentEvent, IncidentId, Severity, message_id},
     notification::{Content, LastingNews, Neighbour, Notification, Plate, Recipient},
@@ -48,17 +48,12 @@ impl Age {
 }
 
 impl Casebook {
-    /// Whether what stays dark is to be told again.
-    #[must_use]
-    pub fn has_rungs_due(&self, world: &dyn World, now: Moment) -> bool {
-        self.cases.values().any(|kept| kept.has_rungs_due(world, now.monotonic))
-    }
-
     /// Decides that somebody has taken a case in hand, which may be named by any of its incidents: from then on nobody is
     /// reminded of it, and nobody else is told. None where there is no such case, or somebody has already.
     #[must_use]
     pub fn acknowledge(&self, incident: &IncidentId, by: &str, now: Moment) -> Option<Announcement> {
-        let mut case = self.case_of(incident).filter(|case| case.ascent.acknowledged.is_none())?.clone();
+        let is_open = |case: &&Case| case.ascent.acknowledged.is_none() && !case.is_done();
+        let mut case = self.case_of(incident).filter(is_open)?.clone();
         case.ascent.acknowledged = Some(Acknowledgement { by: Detail::new(by), at: now.wall });
         Some(Announcement { cases: vec![case], ..Announcement::default() })
     }
@@ -66,8 +61,8 @@ impl Casebook {
 
 impl Kept {
     /// Whether it is to be told again.
-    pub(super) fn has_rungs_due(&self, world: &dyn World, now: Duration) -> bool {
-        due(&self.case, self.age.at(now), world).is_some()
+    pub(super) fn has_rungs_due(&self, world: &dyn World, now: Moment) -> bool {
+        due(&self.case, self.age.at(now.monotonic), world, now.wall).is_some()
     }
 }
 
@@ -84,13 +79,15 @@ struct Due {
     sums_up_for: Vec<Recipient>,
 }
 
-/// The teams whose doors are dark.
+/// The teams whose doors are dark, and who have been told so.
 fn teams(case: &Case, world: &dyn World) -> BTreeSet<TeamId> {
     let dark = case.standing_all().filter(|member| member.severity == Severity::Dark);
-    dark.filter_map(|member| team(member, world)).collect()
+    let teams = dark.filter_map(|member| team(member, world));
+    teams.filter(|team| !quiet::is_to_be_told(case, team)).collect()
 }
 
-fn team(member: &Member, world: &dyn World) -> Option<TeamId> {
+/// The team that is told of an incident: by the configuration, as long as its channel stands there.
+pub(super) fn team(member: &Member, world: &dyn World) -> Option<TeamId> {
     match world.door(&member.channel) {
         Some(door) => door.team.cloned(),
         None => member.team.clone(),
@@ -103,8 +100,9 @@ fn reminds_after(case: &Case, teams: &BTreeSet<TeamId>, world: &dyn World) -> Op
     ladders.filter_map(|ladder| ladder.reminds_after(case.ascent.reminders)).min()
 }
 
-/// Nothing where nothing is due. What has become due unseen, as while nothing ran, is told at once and once.
-fn due(case: &Case, age: Duration, world: &dyn World) -> Option<Due> {
+/// Nothing where nothing is due. What has become due unseen, as while nothing ran or in quiet hours, is told at once and
+/// once.
+fn due(case: &Case, age: Duration, world: &dyn World, now: Timestamp) -> Option<Due> {
     // Of a door that comes and goes people have digests.
     if case.flapping.is_some() {
         return None;
@@ -117,10 +115,13 @@ fn due(case: &Case, age: Duration, world: &dyn World) -> Option<Due> {
     let mut due = Due::default();
     for team in &teams {
         let Some(Ladder { steps, .. }) = world.ladder(team) else { continue };
-        for step in steps.iter().filter(|step| step.after <= age) {
-            if ascent.done.contains(&step.rung(team)) {
-                continue;
-            }
+        let age = age.saturating_sub(ascent.told_late.get(team).copied().unwrap_or_default());
+        let is_new = |step: &&Step| step.after <= age && !ascent.done.contains(&step.rung(team));
+        let mut steps = steps.iter().filter(is_new).peekable();
+        if steps.peek().is_some() && quiet::is_held(case, team, world, now) {
+            continue;
+        }
+        for step in steps {
             due.done.insert(step.rung(team));
             let to = if step.to.is_empty() { world.recipients(team) } else { step.to.clone() };
             let those = if step.is_summary { &mut due.sums_up_for } else { &mut due.escalates_to };
@@ -138,11 +139,14 @@ fn due(case: &Case, age: Duration, world: &dyn World) -> Option<Due> {
 /// Tells what is due of a case that is being told, and puts down how far it has come.
 pub(super) fn climb(case: &mut Case, age: Duration, world: &dyn World, now: Moment) -> Vec<Notification> {
     if case.ascent.began_at.is_none() && case.severity() == Some(Severity::Dark) {
-        case.ascent.began_at = Some(now.wall);
+        // Where all who would be told are in their quiet hours, it begins when those are over.
+        if case.held.is_empty() || !case.told.is_empty() {
+            case.ascent.began_at = Some(now.wall);
+        }
         return Vec::new();
     }
     case.ascent.age = case.ascent.age.max(age);
-    let Some(Due { reminds, done, escalates_to, sums_up_for }) = due(case, age, world) else {
+    let Some(Due { reminds, done, escalates_to, sums_up_for }) = due(case, age, world, now.wall) else {
         return Vec::new();
     };
     case.ascent.done.extend(done);
@@ -168,7 +172,8 @@ struct Climbing<'w> {
 }
 
 impl Climbing<'_> {
-    fn tell(&mut self, case: &mut Case, event: IncidentEvent, to: Vec<Recipient>) {
+    fn tell(&mut self, case: &mut Case, event: IncidentEvent, mut to: Vec<Recipient>) {
+        to.retain(|one| !quiet::holds(case, one, event, self.world, self.now));
         if to.is_empty() {
             return;
         }
@@ -229,8 +234,13 @@ impl Climbing<'_> {
 }
 
 /// Puts down who is told what, and to which doors they are told to send customers, for the summary.
-pub(super) fn note(case: &mut Case, event: IncidentEvent, world: &dyn World, now: Timestamp) {
-    let to: Vec<Recipient> = case.told.iter().map(Told::recipient).collect();
+pub(super) fn note(
+    case: &mut Case,
+    event: IncidentEvent,
+    to: &[Recipient],
+    world: &dyn World,
+    now: Timestamp,
+) {
     case.ascent.note(now, event, to.iter());
     if telling::is_end(event) {
         return;

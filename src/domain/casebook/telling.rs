@@ -6,13 +6,14 @@ use jiff::Timestamp;
 
 use crate::domain::{
     case::{Case, Member, Told},
-    casebook::{Draft, GATHER_FOR, GATHER_MAX, World, ladder},
+    casebook::{Draft, GATHER_FOR, GATHER_MAX, World, ladder, quiet},
     channel::ChannelId,
     evaluation::Moment,
     happening::{Account, Happening},
     incident::{Incident, IncidentEvent, Severity, message_id},
     notification::{Absence, Content, GroupNews, News, Notification, Plate, Proof, Recipient, Subject},
     shared::Shared,
+    urgency::Urgency,
 };
 
 /// When what was gathered for a case is told; none if nothing was.
@@ -38,7 +39,9 @@ pub(super) fn tell(draft: Draft<'_>, world: &dyn World, now: Moment) -> (Case, V
     let is_due = next_at(&draft.case, draft.told_at, draft.eased_at).is_some_and(|at| at <= now.monotonic);
     let Draft { mut case, fresh, age, .. } = draft;
     let mut desk = Writing { world, now: now.wall, mails: Vec::new() };
-    if case.flapping.is_some() {
+    if case.is_done() {
+        // What was held of it is all that is left to be told.
+    } else if case.flapping.is_some() {
         desk.tell_flapping(&mut case, &fresh, now);
     } else if case.is_group() {
         if let Some(event) = news_of_group(&case, &fresh, is_due) {
@@ -61,12 +64,16 @@ pub(super) fn tell(draft: Draft<'_>, world: &dyn World, now: Moment) -> (Case, V
 /// What is told of several channels at once.
 fn news_of_group(case: &Case, fresh: &[&Happening], is_due: bool) -> Option<IncidentEvent> {
     let worsened = worsens(case, fresh);
+    let has_untold = case.members.iter().any(|member| !member.is_told);
+    let is_urgent = case.urgency().is_some_and(Urgency::is_high);
     match () {
         () if case.tellings == 0 => Some(IncidentEvent::Opened),
         () if case.members.iter().all(Member::is_over) => Some(IncidentEvent::Resolved),
         () if worsened => Some(IncidentEvent::Worsened),
+        // What was held can wait no longer, since something more urgent has joined it.
+        () if !case.held.is_empty() && is_urgent && has_untold => Some(IncidentEvent::Spread),
         () if !is_due => None,
-        () if case.members.iter().any(|member| !member.is_told) => Some(IncidentEvent::Spread),
+        () if has_untold => Some(IncidentEvent::Spread),
         () => Some(IncidentEvent::Eased),
     }
 }
@@ -144,7 +151,8 @@ impl Writing<'_> {
         let (transition, bundle) = match &happening.account {
             Account::Change { transition, bundle, .. } => (transition, bundle),
             Account::Absence { since } => {
-                let absence = Absence { since: *since, location, letterhead };
+                let urgencies = case.members.last().map(|member| member.urgencies).unwrap_or_default();
+                let absence = Absence { since: *since, urgencies, location, letterhead };
                 return Content::withdraw(incident, &absence, self.now);
             }
         };
@@ -158,6 +166,7 @@ impl Writing<'_> {
             location,
             team: happening.door.team.as_ref(),
             labels: door.as_ref().map_or(&no_labels, |door| door.labels),
+            urgencies: happening.door.urgencies,
             neighbours: &neighbours,
             letterhead,
             proof: bundle.as_ref().map(|bundle| Proof { bundle, picture: happening.picture() }),
@@ -182,17 +191,20 @@ impl Writing<'_> {
         let told_before = case.told.len();
         if !is_end(event) {
             for recipient in self.audience(case) {
-                if case.told.iter().all(|told| told.recipient() != recipient) {
+                if !case.has_told(&recipient) && !quiet::holds(case, &recipient, event, self.world, self.now)
+                {
                     let message_id = message_id(&case.id, &word, &recipient, host);
                     let Recipient { route, address } = recipient;
                     case.told.push(Told { route, recipient: address, message_id });
                 }
             }
         }
-        if case.told.is_empty() {
+        let mut to: Vec<Recipient> = case.told.iter().map(Told::recipient).collect();
+        to.retain(|one| !quiet::holds(case, one, event, self.world, self.now));
+        if to.is_empty() {
             return Vec::new();
         }
-        ladder::note(case, event, self.world, self.now);
+        ladder::note(case, event, &to, self.world, self.now);
         let content = ladder::acknowledged(content(case), case, self.world);
         let mail = |(index, told): (usize, &Told)| Notification {
             incident: case.id.clone(),
@@ -204,7 +216,8 @@ impl Writing<'_> {
             created_at: self.now,
             content: content.clone(),
         };
-        case.told.iter().enumerate().map(mail).collect()
+        let all = case.told.iter().enumerate();
+        all.filter(|(_, told)| to.contains(&told.recipient())).map(mail).collect()
     }
 
     /// Everybody who is to hear of what has fallen.
@@ -243,7 +256,7 @@ pub(super) fn settle(case: &mut Case, event: IncidentEvent, now: Timestamp) {
             end.is_told = true;
         }
     }
-    if tells_ends && case.flapping.is_none() && case.members.iter().all(Member::is_over) {
+    if case.is_done() && case.held.is_empty() {
         case.closed_at = Some(now);
     }
 }

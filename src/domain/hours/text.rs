@@ -46,8 +46,24 @@ const TIMES: &str = "write from when to when in hours and minutes, such as 08:00
 /// # Errors
 /// What cannot be read first.
 pub fn read(text: &str) -> Result<Written, Misread> {
+    read_from(text, Vec::new())
+}
+
+/// Reads hours of which times that stand before any day hold on every day: `22:00-07:00 Europe/Berlin`.
+///
+/// # Errors
+/// What cannot be read first.
+pub fn read_daily(text: &str) -> Result<Written, Misread> {
+    read_from(text, every_day())
+}
+
+fn every_day() -> Vec<Weekday> {
+    Weekday::Monday.cycle_forward().take(7).collect()
+}
+
+/// Reads hours whose first times hold on these days, if none are named before them.
+fn read_from(text: &str, mut days: Vec<Weekday>) -> Result<Written, Misread> {
     let mut written = Written { spans: Vec::new(), zone: None };
-    let mut days: Vec<Weekday> = Vec::new();
     // Days without times yet: the last word that named some.
     let mut waiting: Option<Word> = None;
     for word in words(text) {
@@ -136,7 +152,7 @@ fn clock(text: &str) -> Option<u16> {
 fn named_days(word: &Word) -> Result<Option<Vec<Weekday>>, Misread> {
     let lower = word.text.to_ascii_lowercase();
     if lower == "daily" {
-        return Ok(Some(Weekday::Monday.cycle_forward().take(7).collect()));
+        return Ok(Some(every_day()));
     }
     if let Some(day) = weekday(&lower) {
         return Ok(Some(vec![day]));

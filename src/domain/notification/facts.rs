@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::domain::{
     case::{Case, Member},
@@ -14,8 +14,11 @@ use crate::domain::{
     evaluation::State,
     flapping::Flapping,
     incident::{Incident, IncidentEvent, IncidentId, Severity},
-    notification::{Absence, FlappingNews, GroupNews, News, Plate, Subject, letter, phrases},
+    notification::{
+        Absence, FlappingNews, GroupNews, HeldCase, HeldNews, News, Plate, Subject, letter, phrases,
+    },
     outcome::{Detail, Failure},
+    urgency::{Urgencies, Urgency},
 };
 
 /// So many channels that still work are named at most.
@@ -30,8 +33,12 @@ pub struct Facts {
     pub event: IncidentEvent,
     /// In which state the channels are now.
     pub state: State,
+    /// How urgent it is; none where it is about no outage.
+    #[serde(deserialize_with = "urgency_or_severity")]
+    pub severity: Option<Urgency>,
     /// The worst it has been; none where it is about no outage.
-    pub severity: Option<Severity>,
+    #[serde(default)]
+    pub worst: Option<Severity>,
     /// The channels it is about.
     pub channels: Vec<ChannelFacts>,
     /// What several channels have in common that went dark together.
@@ -55,6 +62,28 @@ pub struct Facts {
     /// Where whoever is told takes it in hand. It is added on the way out and never kept: whoever has it needs no token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledge: Option<String>,
+    /// Each incident of which news was held in quiet hours, where it is told what was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<HeldFacts>,
+}
+
+/// An incident, or several with one cause, of which news was held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldFacts {
+    /// The incident.
+    pub incident: IncidentId,
+    /// In which state its channels are now.
+    pub state: State,
+    /// How urgent it is.
+    pub severity: Option<Urgency>,
+    /// The worst it has been.
+    pub worst: Option<Severity>,
+    /// Its channels; while it lasts, those that do not work yet.
+    pub channels: Vec<ChannelFacts>,
+    /// When it began.
+    pub began_at: Timestamp,
+    /// When it was over; none while it lasts.
+    pub resolved_at: Option<Timestamp>,
 }
 
 /// One channel, as far as it concerns the incident.
@@ -101,13 +130,12 @@ impl Facts {
         };
         Self {
             state: news.transition.to,
-            severity: Some(news.incident.severity),
             channels: vec![ChannelFacts::of(subject, news)],
             location: subject.location.as_str().to_owned(),
             alternatives: alternatives.take(ALTERNATIVES_MAX).map(alternative).collect(),
             link: subject.letterhead.public_url.map(str::to_owned),
             evidence: subject.proof.map(|proof| proof.bundle.to_owned()),
-            ..Self::bare(news.incident, news.event)
+            ..Self::bare(news.incident, news.event, subject.urgencies)
         }
     }
 
@@ -129,7 +157,7 @@ impl Facts {
             channels: vec![channel],
             location: absence.location.as_str().to_owned(),
             link: absence.letterhead.public_url.map(str::to_owned),
-            ..Self::bare(incident, IncidentEvent::Withdrawn)
+            ..Self::bare(incident, IncidentEvent::Withdrawn, absence.urgencies)
         }
     }
 
@@ -151,7 +179,8 @@ impl Facts {
                 Some(Severity::Degraded) => State::Degraded,
                 Some(Severity::Dark) => State::Dark,
             },
-            severity: case.members.iter().map(|member| member.severity).max(),
+            severity: case.urgency(),
+            worst: case.members.iter().map(|member| member.severity).max(),
             channels: ChannelFacts::of_all(news, |member| is_over || !member.is_over()),
             shared: letter::group::shared(news),
             resolved_at: ended_at.filter(|_| is_over),
@@ -200,7 +229,8 @@ impl Facts {
         let ended_at = last.end.as_ref().map(|end| end.at);
         Self {
             state,
-            severity: Some(last.severity),
+            severity: Some(last.urgency()),
+            worst: Some(last.severity),
             channels: vec![channel],
             resolved_at: ended_at.filter(|_| news.event == IncidentEvent::Steady),
             location: news.location.as_str().to_owned(),
@@ -211,10 +241,57 @@ impl Facts {
         }
     }
 
-    /// What an incident says of itself.
-    fn bare(incident: &Incident, event: IncidentEvent) -> Self {
+    /// What is said of all that was held: how things stand, and each incident.
+    #[must_use]
+    pub fn of_held(news: &HeldNews<'_>) -> Self {
+        let each: Vec<Self> = news.cases.iter().map(|held| Self::of_held_case(news, held)).collect();
+        let (standing, over): (Vec<&Self>, Vec<&Self>) = each.iter().partition(|facts| !facts.is_over());
+        let concerned = if standing.is_empty() { &over } else { &standing };
+        let worst_now = standing.iter().map(|facts| facts.state).max_by_key(|state| *state == State::Dark);
+        let began_at = concerned.iter().map(|facts| facts.began_at).min();
+        let ended_at = over.iter().filter_map(|facts| facts.resolved_at).max();
+        let only = each.first().filter(|_| each.len() == 1);
+        let held = |facts: &Self| HeldFacts {
+            incident: facts.incident.clone(),
+            state: facts.state,
+            severity: facts.severity,
+            worst: facts.worst,
+            channels: facts.channels.clone(),
+            began_at: facts.began_at,
+            resolved_at: facts.resolved_at,
+        };
         Self {
-            severity: Some(incident.severity),
+            state: worst_now.unwrap_or(State::Up),
+            severity: concerned.iter().filter_map(|facts| facts.severity).max(),
+            worst: concerned.iter().filter_map(|facts| facts.worst).max(),
+            channels: concerned.iter().flat_map(|facts| facts.channels.clone()).collect(),
+            shared: only.and_then(|facts| facts.shared.clone()),
+            evidence: only.and_then(|facts| facts.evidence.clone()),
+            resolved_at: ended_at.filter(|_| standing.is_empty()),
+            location: news.location.as_str().to_owned(),
+            alternatives: each.first().map(|facts| facts.alternatives.clone()).unwrap_or_default(),
+            link: news.letterhead.public_url.map(str::to_owned),
+            held: each.iter().map(held).collect(),
+            ..Self::unknown(news.id.clone(), IncidentEvent::Held, began_at.unwrap_or(news.since))
+        }
+    }
+
+    /// What is said of one case among others. One of a channel that flaps is not over, however its channel is now.
+    fn of_held_case(news: &HeldNews<'_>, held: &HeldCase<'_>) -> Self {
+        let mut facts = Self::of_group(&news.of_case(held));
+        if held.case.flapping.is_some() {
+            facts.resolved_at = None;
+            let surplus = facts.channels.len().saturating_sub(1);
+            facts.channels.drain(..surplus);
+        }
+        facts
+    }
+
+    /// What an incident says of itself.
+    fn bare(incident: &Incident, event: IncidentEvent, urgencies: Urgencies) -> Self {
+        Self {
+            severity: Some(urgencies.of(incident.severity)),
+            worst: Some(incident.severity),
             resolved_at: incident.resolved_at,
             ..Self::unknown(incident.id.clone(), event, incident.began_at)
         }
@@ -228,6 +305,7 @@ impl Facts {
             event,
             state: State::Unknown,
             severity: None,
+            worst: None,
             channels: Vec::new(),
             shared: None,
             began_at: at,
@@ -238,6 +316,7 @@ impl Facts {
             evidence: None,
             acknowledged: None,
             acknowledge: None,
+            held: Vec::new(),
         }
     }
 
@@ -334,6 +413,27 @@ impl ChannelFacts {
             since: news.transition.since,
         }
     }
+}
+
+/// Reads how urgent something is; where only how bad it is was written, as that is by default.
+fn urgency_or_severity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Urgency>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Word {
+        Info,
+        #[serde(alias = "degraded")]
+        Warning,
+        Error,
+        #[serde(alias = "dark")]
+        Critical,
+    }
+    let word: Option<Word> = Option::deserialize(deserializer)?;
+    Ok(word.map(|word| match word {
+        Word::Info => Urgency::Info,
+        Word::Warning => Urgency::Warning,
+        Word::Error => Urgency::Error,
+        Word::Critical => Urgency::Critical,
+    }))
 }
 
 /// What was seen; none where nothing was said of it.

@@ -5,6 +5,7 @@ pub(super) mod blind;
 pub(super) mod flapping;
 pub(super) mod flapping_group;
 pub(super) mod group;
+pub(super) mod held;
 pub(super) mod reminder;
 mod sections;
 pub(super) mod summary;

@@ -43,6 +43,7 @@ fn scene(channels: &[&str], rules: &Rules) -> Scene {
             hosts: BTreeSet::new(),
             hours: None,
             rules: rules.clone(),
+            urgencies: Urgencies::default(),
             probes: vec![Watched { key: key(channel), silence: Duration::from_secs(100), fingerprint: 1 }],
         };
         (ChannelId::new(channel), entrance)
@@ -50,6 +51,8 @@ fn scene(channels: &[&str], rules: &Rules) -> Scene {
     let somebody = Recipient { route: Route::Mail, address: "anna@example.com".to_owned() };
     Scene {
         ladders: BTreeMap::new(),
+        quiet: BTreeMap::new(),
+        alerts: BTreeSet::new(),
         entrances: channels.iter().map(entrance).collect(),
         recipients: BTreeMap::from([(oncall, vec![somebody])]),
         dependencies: BTreeMap::from([(ChannelId::new("crm"), "CRM".to_owned())]),

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::cut;
 use crate::domain::{
-    incident::Severity,
     notification::{ACKNOWLEDGE, Notification},
+    urgency::Urgency,
 };
 
 /// PagerDuty's own limit, in characters.
@@ -25,11 +25,7 @@ pub(super) fn body(notification: &Notification, routing_key: &str) -> String {
         "payload": {
             "summary": cut(&content.subject, SUMMARY_MAX),
             "source": first.map_or("lamplighter", |channel| channel.id.as_str()),
-            "severity": match facts.severity {
-                Some(Severity::Dark) => "critical",
-                Some(Severity::Degraded) => "warning",
-                None => "info",
-            },
+            "severity": facts.severity.unwrap_or(Urgency::Info).as_str(),
             "timestamp": facts.began_at,
             "component": first.map(|channel| &channel.title),
             "group": first.and_then(|channel| channel.team.as_ref()),

@@ -2,13 +2,18 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use jiff::tz::TimeZone;
 use lamplighter::{
     config::plan::{Dependency, Plan, ProbePlan},
     domain::{
         channel::{ChannelId, ChannelKind},
         escalation::{Ladder, Step},
+        hours::{Hours, read_daily},
+        incident::IncidentId,
         notification::{Recipient, Route},
+        urgency::Urgency,
     },
+    store::explain::Archive,
 };
 
 use super::stage::{Door, Play, PlayedDoor, doors, pass, plan};
@@ -114,6 +119,78 @@ async fn what_stays_dark_is_told_again_across_a_restart_until_it_works() {
     pass(120).await;
     assert_eq!(play.mailbox.news()[6..], ["resolved chat", "resolved chat"]);
     play.end().await;
+}
+
+/// A plan whose team is quiet until this time, in which the outages of the help centre can wait.
+fn with_quiet_hours(doors: &BTreeMap<&'static str, Arc<PlayedDoor>>, quiet: Option<&str>) -> Plan {
+    let mut plan = plan(doors, |probe: &mut ProbePlan| probe.every = Duration::from_secs(30));
+    let hours = |text| Arc::new(Hours::new(read_daily(text).unwrap().spans, Arc::default(), TimeZone::UTC));
+    for team in plan.teams.values_mut() {
+        team.quiet = quiet.map(hours);
+    }
+    for id in ["help", "form"] {
+        let channel = Arc::make_mut(plan.channels.get_mut(&ChannelId::new(id)).unwrap());
+        channel.urgencies.dark = Urgency::Warning;
+    }
+    plan
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_can_wait_is_told_in_one_letter_after_the_quiet_hours_across_restarts() {
+    let directory = tempfile::tempdir().unwrap();
+    let doors = doors(["chat", "help", "form"]);
+    let plan = || with_quiet_hours(&doors, Some("22:00-05:00"));
+    let play = Play::start(plan(), directory.path()).await;
+    pass(120).await;
+    doors.values().for_each(|door| door.set(Door::Fails));
+    pass(300).await;
+    assert_eq!(play.mailbox.news(), ["opened chat"], "it is 03:11");
+    let (mailbox, clock) = (Arc::clone(&play.mailbox), play.clock);
+    play.end().await;
+    let play = Play::resume(plan(), directory.path(), mailbox, clock).await;
+    doors["chat"].set(Door::Works);
+    doors["form"].set(Door::Works);
+    pass(600).await;
+    assert_eq!(play.mailbox.news()[1..], ["resolved chat"]);
+    let (mailbox, clock) = (Arc::clone(&play.mailbox), play.clock);
+    play.end().await;
+    let play = Play::resume(plan(), directory.path(), mailbox, clock).await;
+    pass(90 * 60).await;
+    assert_eq!(play.mailbox.news().len(), 2, "it is 04:51");
+    pass(15 * 60).await;
+    assert_eq!(play.mailbox.news()[2..], ["held quiet-hours"], "it is 05:06");
+    let letter = play.mailbox.texts().pop().unwrap();
+    assert!(letter.starts_with("DARK after quiet hours: 1 still stands, 1 came and went\n"), "{letter}");
+    let (mailbox, clock) = (Arc::clone(&play.mailbox), play.clock);
+    play.end().await;
+    let play = Play::resume(plan(), directory.path(), mailbox, clock).await;
+    pass(30 * 60).await;
+    doors["help"].set(Door::Works);
+    pass(120).await;
+    assert_eq!(play.mailbox.news()[3..], ["resolved help"]);
+    play.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_held_is_told_at_once_by_a_plan_without_quiet_hours() {
+    let directory = tempfile::tempdir().unwrap();
+    let doors = doors(["help", "form"]);
+    let play = Play::start(with_quiet_hours(&doors, Some("22:00-05:00")), directory.path()).await;
+    pass(120).await;
+    doors["help"].set(Door::Fails);
+    pass(300).await;
+    assert!(play.mailbox.news().is_empty());
+    let (mailbox, clock) = (Arc::clone(&play.mailbox), play.clock);
+    play.end().await;
+    let play = Play::resume(with_quiet_hours(&doors, None), directory.path(), mailbox, clock).await;
+    pass(60).await;
+    assert_eq!(play.mailbox.news(), ["held quiet-hours"]);
+    play.end().await;
+    let archive = Archive::open(&directory.path().join("play.db")).unwrap();
+    let id = IncidentId(archive.ids().unwrap().into_iter().find(|id| id.contains("-help-")).unwrap());
+    let letters = archive.record(&id, 0).unwrap().unwrap().letters;
+    let told: Vec<_> = letters.iter().map(|letter| (&*letter.event, &*letter.recipient)).collect();
+    assert_eq!(told, [("held", "oncall@example.com")], "whoever asks is told that the letter was about it");
 }
 
 /// So many doors fall; `LAMPLIGHTER_DOORS=1000` for the figures.

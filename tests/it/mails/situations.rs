@@ -15,6 +15,7 @@ use lamplighter::domain::{
     happening::Doorplate,
     notification::{Neighbour, Recipient},
     outcome::{Detail, Failure, Phase, PhaseKind, Reason, Stage},
+    urgency::Urgencies,
 };
 
 use lamplighter::store::Store;
@@ -31,6 +32,7 @@ pub struct Situation {
     pub public_url: Option<&'static str>,
     pub recipients: Vec<Recipient>,
     pub alert_on_degraded: bool,
+    pub urgencies: Urgencies,
     pub failure: Failure,
     pub phases: Vec<Phase>,
     pub quorum: (u32, u32),
@@ -122,6 +124,7 @@ impl Situation {
             public_url: Some("https://lamplighter.example.com/"),
             recipients: vec![Recipient::mail("oncall@example.com")],
             alert_on_degraded: false,
+            urgencies: Urgencies::default(),
             failure: failure(
                 Stage::Expect,
                 None,
@@ -163,7 +166,11 @@ impl Situation {
         let now = began() + Duration::from_secs(after);
         let channel = ChannelId::new(self.channel);
         let kept = Kept {
-            door: Doorplate { team: Some(TeamId::new("support")), ..doorplate(&self.title, self.kind) },
+            door: Doorplate {
+                team: Some(TeamId::new("support")),
+                urgencies: self.urgencies,
+                ..doorplate(&self.title, self.kind)
+            },
             bundle: None,
             picture: None,
         };

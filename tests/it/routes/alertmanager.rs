@@ -1,13 +1,22 @@
 //! A real Alertmanager: the alert of an outage, its labels, what it tells others, and its end.
 
-use std::{net::SocketAddr, path::Path, process::Stdio, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    path::Path,
+    process::Stdio,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use lamplighter::{
     clock::Clock,
     domain::{
+        channel::TeamId,
+        escalation::Ladder,
         evaluation::State,
         notification::{Notification, Recipient, Route},
+        urgency::{Urgencies, Urgency},
     },
     notify::{
         Delivery, Notifier,
@@ -23,7 +32,9 @@ use tokio::process::{Child, Command};
 
 use crate::{
     hooks::{Hooks, Manner},
+    ladder,
     mails::situations::{Situation, Story},
+    quiet,
     running::{Running, until},
 };
 
@@ -141,7 +152,10 @@ async fn an_outage_is_an_alert_until_it_is_over_whatever_happens_meanwhile() {
 
 /// What was told, as if the outage had begun so many seconds ago.
 fn of(story: &Story, ago: u64) -> Notification {
-    let mut notification = story.announcement.notifications[0].clone();
+    as_of(story.announcement.notifications[0].clone(), ago)
+}
+
+fn as_of(mut notification: Notification, ago: u64) -> Notification {
     let began_at = Clock::system().now() - Duration::from_secs(ago);
     let facts = &mut notification.content.facts;
     facts.resolved_at = facts.resolved_at.map(|_| Clock::system().now() - Duration::from_secs(1));
@@ -187,6 +201,56 @@ async fn an_incident_that_becomes_worse_is_another_alert_and_its_end_leaves_none
             let names: Vec<_> =
                 alerts.iter().map(|alert| alert["labels"]["alertname"].as_str().unwrap()).collect();
             names == expected.iter().copied().collect::<Vec<_>>()
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn an_alert_has_the_severity_that_the_operator_gave_it_and_its_name_says_how_bad_it_is() {
+    let hooks = Hooks::start().await;
+    hooks.behave(Manner::Say("200 OK", "", "[]".to_owned()));
+    let urgencies = Urgencies { dark: Urgency::Info, degraded: Urgency::Error };
+    let recipients = vec![Recipient { route: Route::Alertmanager, address: "main".to_owned() }];
+    let situation = Situation { recipients, alert_on_degraded: true, urgencies, ..Situation::chat() };
+    for (state, name, severity) in
+        [(State::Degraded, "SupportChannelDegraded", "error"), (State::Dark, "SupportChannelDark", "info")]
+    {
+        let opened = of(&situation.opened(state), 300);
+        route_to(hooks.address).send(&opened, Duration::ZERO).await;
+        let labels = hooks.requests().pop().unwrap().json()[0]["labels"].take();
+        assert_eq!([&labels["alertname"], &labels["severity"]], [name, severity]);
+    }
+}
+
+#[tokio::test]
+async fn what_still_stands_after_quiet_hours_is_an_alert_and_its_end_leaves_none() {
+    let told = Hooks::start().await;
+    let alertmanager = Alertmanager::start(&told).await;
+    let main = Recipient { route: Route::Alertmanager, address: "main".to_owned() };
+    let mut play = ladder::Play::new(Ladder::default());
+    play.urgencies = quiet::LOW;
+    play.world.quiet = quiet::quiet("03:00-07:00", "Europe/Berlin");
+    play.world.teams = BTreeMap::from([(TeamId::new("oncall"), vec![main.clone()])]);
+    play.world.alerts = BTreeSet::from([main]);
+    play.becomes("hotline", State::Dark);
+    play.becomes("web-chat", State::Dark);
+    play.pass(600);
+    play.becomes("hotline", State::Up);
+    play.pass(4 * 3_600);
+    let held = play.last_notification();
+    play.becomes("web-chat", State::Up);
+    let resolved = play.last_notification();
+    let route = route_to(alertmanager.address);
+    for (notification, expected) in [(held, vec![("web-chat", "warning")]), (resolved, vec![])] {
+        let delivery = route.send(&as_of(notification, 300), Duration::ZERO).await;
+        assert!(matches!(delivery, Delivery::Accepted(_)), "{delivery:?}");
+        until(&format!("it has {expected:?} alone"), async || {
+            let alerts = alertmanager.alerts().await;
+            let label = |alert: &Value, name: &str| alert["labels"][name].as_str().unwrap().to_owned();
+            let have: Vec<_> =
+                alerts.iter().map(|alert| (label(alert, "channel"), label(alert, "severity"))).collect();
+            have.iter().map(|(channel, severity)| (&**channel, &**severity)).eq(expected.iter().copied())
         })
         .await;
     }

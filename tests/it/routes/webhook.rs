@@ -1,15 +1,22 @@
 //! Webhooks: what is sent is golden, signed, and harmless whatever a target said; what is answered is understood.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use expect_test::expect_file;
 use lamplighter::{
     clock::Clock,
     domain::{
+        channel::TeamId,
+        escalation::Ladder,
         evaluation::State,
-        notification::{Notification, Recipient, Route},
+        incident::IncidentEvent,
+        notification::{Notification, Recipient, Route, facts::Facts},
         outcome::{Detail, Failure},
+        urgency::{Urgencies, Urgency},
     },
     notify::{
         Delivery, Notifier,
@@ -23,8 +30,10 @@ use tokio::io::AsyncWriteExt;
 
 use crate::{
     hooks::{Hooks, Manner},
+    ladder,
     loopback::{Server, certificates::Authority, read_request},
     mails::situations::{Situation, Story},
+    quiet,
 };
 
 const ROUTING_KEY: &str = "0123456789abcdef0123456789abcdef";
@@ -91,6 +100,63 @@ async fn what_is_sent_is_what_the_other_side_reads() {
     }
 }
 
+/// What is told after a night in which the hotline came and went and the chat fell.
+fn held() -> Notification {
+    let webhook = Recipient { route: Route::Webhook, address: "ops".to_owned() };
+    let mut play = ladder::Play::new(Ladder::default());
+    play.urgencies = quiet::LOW;
+    play.world.quiet = quiet::quiet("03:00-07:00", "Europe/Berlin");
+    play.world.teams = BTreeMap::from([(TeamId::new("oncall"), vec![webhook])]);
+    play.becomes("hotline", State::Dark);
+    play.pass(600);
+    play.becomes("hotline", State::Up);
+    play.becomes("web-chat", State::Dark);
+    play.pass(4 * 3_600);
+    let told = play.last_notification();
+    assert_eq!(told.event, IncidentEvent::Held);
+    told
+}
+
+#[tokio::test]
+async fn what_was_held_in_quiet_hours_is_sent_as_the_other_side_reads_it() {
+    let held = held();
+    for (template, name) in [(Template::Json, "json"), (Template::Slack, "slack"), (Template::Teams, "teams")]
+    {
+        let hooks = Hooks::start().await;
+        let sent = send(&route(webhook(&hooks, template)), &held).await;
+        assert!(matches!(sent, Delivery::Accepted(_)));
+        let body = serde_json::to_string_pretty(&hooks.requests().pop().unwrap().json()).unwrap() + "\n";
+        expect_file![format!("../../golden/webhooks/{name}-held.json")].assert_eq(&body);
+    }
+}
+
+#[tokio::test]
+async fn what_still_stands_after_quiet_hours_is_an_incident_of_its_own_at_pagerduty() {
+    let pager = Recipient { route: Route::Webhook, address: "pager".to_owned() };
+    let mut play = ladder::Play::new(Ladder::default());
+    play.urgencies = quiet::LOW;
+    play.world.quiet = quiet::quiet("03:00-07:00", "Europe/Berlin");
+    play.world.teams = BTreeMap::from([(TeamId::new("oncall"), vec![pager.clone()])]);
+    play.world.alerts = BTreeSet::from([pager]);
+    play.becomes("web-chat", State::Dark);
+    let id = play.id();
+    play.pass(4 * 3_600);
+    let held = play.last_notification();
+    play.becomes("web-chat", State::Up);
+    let resolved = play.last_notification();
+    let hooks = Hooks::start().await;
+    let route = route(webhook(&hooks, Template::Pagerduty));
+    for notification in [&held, &resolved] {
+        send(&route, notification).await;
+    }
+    let events: Vec<_> = hooks.requests().iter().map(|request| request.json()).collect();
+    let body = serde_json::to_string_pretty(&events[0]).unwrap() + "\n";
+    expect_file!["../../golden/webhooks/pagerduty-held.json"].assert_eq(&body);
+    let actions = events.iter().map(|event| event["event_action"].as_str().unwrap());
+    assert_eq!(actions.collect::<Vec<_>>(), ["trigger", "resolve"]);
+    assert!(events.iter().all(|event| event["dedup_key"] == id.0.as_str()));
+}
+
 #[tokio::test]
 async fn all_that_is_said_of_one_incident_is_one_incident_at_pagerduty() {
     let hooks = Hooks::start().await;
@@ -106,6 +172,41 @@ async fn all_that_is_said_of_one_incident_is_one_incident_at_pagerduty() {
     for event in &events {
         assert_eq!(event["dedup_key"], opened.incident.0.as_str());
         assert_eq!(event["routing_key"], ROUTING_KEY);
+    }
+}
+
+#[tokio::test]
+async fn the_severity_is_the_one_that_the_operator_gave_it_and_that_of_the_worst_it_has_been() {
+    let urgencies = Urgencies { dark: Urgency::Error, degraded: Urgency::Info };
+    let situation = Situation { alert_on_degraded: true, urgencies, ..situation() };
+    let opened = situation.opened(State::Degraded);
+    let worsened = situation.followed(&opened, State::Dark, 60);
+    let resolved = situation.followed(&worsened, State::Up, 120);
+    let hooks = Hooks::start().await;
+    let (json, pager) = (route(webhook(&hooks, Template::Json)), route(webhook(&hooks, Template::Pagerduty)));
+    for (story, severity, state, worst) in [
+        (&opened, "info", "degraded", "degraded"),
+        (&worsened, "error", "dark", "dark"),
+        (&resolved, "error", "up", "dark"),
+    ] {
+        let notification = only(story);
+        send(&json, &notification).await;
+        let data = hooks.requests().pop().unwrap().json()["data"].take();
+        assert_eq!([&data["severity"], &data["state"], &data["worst"]], [severity, state, worst]);
+        send(&pager, &notification).await;
+        assert_eq!(hooks.requests().pop().unwrap().json()["payload"]["severity"], severity);
+    }
+}
+
+#[test]
+fn what_was_kept_before_operators_gave_severities_is_as_severe_as_by_default() {
+    let (opened, _) = outage(&situation());
+    for (kept, severity) in [("dark", Urgency::Critical), ("degraded", Urgency::Warning)] {
+        let mut facts = serde_json::to_value(&opened.content.facts).unwrap();
+        facts["severity"] = kept.into();
+        facts.as_object_mut().unwrap().remove("worst");
+        let read: Facts = serde_json::from_value(facts).unwrap();
+        assert_eq!((read.severity, read.worst), (Some(severity), None));
     }
 }
 

@@ -1,15 +1,18 @@
 //! Records as the store gives them.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::*;
 use crate::domain::{
-    channel::{ChannelId, ChannelKind, ProbeKey, ProbeName},
+    case::Member,
+    channel::{ChannelId, ChannelKind, ProbeKey, ProbeName, TeamId},
     decision::{Kept, decide},
     evaluation::{Quorum, Rules, State},
     happening::Doorplate,
     incident::IncidentId,
+    notification::Recipient,
     outcome::{Reason, Stage},
+    urgency::Urgencies,
 };
 
 fn transition(from: State, to: State, minute: i64, reason: Reason) -> Transition {
@@ -41,7 +44,12 @@ fn worsened() -> Record {
         transition(State::Up, State::Degraded, 10, Reason::TooSlow),
         transition(State::Degraded, State::Dark, 20, Reason::FirstByteTimeout),
     ] {
-        let door = Doorplate { title: "Chat".to_owned(), kind: ChannelKind::Chat, team: None };
+        let door = Doorplate {
+            title: "Chat".to_owned(),
+            kind: ChannelKind::Chat,
+            team: None,
+            urgencies: Urgencies::default(),
+        };
         let kept = Kept { door, bundle: None, picture: None };
         let channel = ChannelId::new("web-chat");
         let decision = decide(&channel, &rules, incident.as_ref(), &transition, kept, transition.at);
@@ -51,6 +59,21 @@ fn worsened() -> Record {
     }
     let id = incident.as_ref().unwrap().id.clone();
     Record { id, incident, case: None, happenings, letters: Vec::new(), runs: Vec::new() }
+}
+
+#[test]
+fn who_is_told_after_quiet_hours_is_named() {
+    let record = worsened();
+    let member = Member::of(&record.happenings[0].happening, BTreeSet::new());
+    let mut case = Case::open(vec![member], Timestamp::from_second(600).unwrap());
+    case.held.push(Held {
+        team: TeamId::new("support"),
+        since: Timestamp::from_second(660).unwrap(),
+        to: vec![Recipient::mail("anna@example.com")],
+    });
+    let text = write(&Record { case: Some(case), ..record }, &TimeZone::UTC, None);
+    let told = "WHO WAS TOLD\n  nobody that the outbox remembers\n  00:11:00  held in the quiet hours of support from\n    anna@example.com\n";
+    assert!(text.contains(told), "{text}");
 }
 
 fn letter(number: usize) -> Letter {

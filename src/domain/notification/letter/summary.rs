@@ -135,6 +135,7 @@ fn told(telling: &Telling) -> String {
         IncidentEvent::Digest => "told how often it came and went",
         IncidentEvent::Sustained => "told that it stays dark this time",
         IncidentEvent::Steady => "told that it does not come and go any more",
+        IncidentEvent::Held => "told of it after their quiet hours",
         IncidentEvent::Blind => "told that nothing was seen for a while",
         IncidentEvent::Store => "told that the monitor's store was in trouble",
     };
