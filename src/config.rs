@@ -6,6 +6,7 @@
 //! loading; a reload loads again.
 
 mod assembly;
+mod canary;
 mod channels;
 mod dependencies;
 mod endpoints;

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::{
     config::{
+        canary::CanarySettings,
         dependencies::DependencySettings,
         endpoints::{AlertmanagerSettings, WebhookSettings},
         maintenance::MaintenanceSettings,
@@ -150,6 +151,8 @@ pub struct MailSettings {
     pub root_ca: Option<At<PathBuf>>,
     /// Another mail server, by which mails leave while the first does not work.
     pub fallback: Option<At<FallbackSettings>>,
+    /// A mail that goes out once a day, so that a way of mails that has died is found before it is needed.
+    pub canary: Option<At<CanarySettings>>,
 }
 
 /// `[api]`: who may give commands over HTTP.

@@ -110,11 +110,13 @@ pub enum IncidentEvent {
     Blind,
     /// It is none of a channel: the monitor's own store was damaged, or takes nothing.
     Store,
+    /// It is none of a channel: the monitor's own mails do not arrive, or do so again.
+    Canary,
 }
 
 impl IncidentEvent {
     /// Every event.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Opened,
         Self::Worsened,
         Self::Resolved,
@@ -130,6 +132,7 @@ impl IncidentEvent {
         Self::Steady,
         Self::Blind,
         Self::Store,
+        Self::Canary,
     ];
 
     /// The word used in metrics, columns and Message-IDs.
@@ -151,6 +154,7 @@ impl IncidentEvent {
             Self::Steady => "steady",
             Self::Blind => "blind",
             Self::Store => "store",
+            Self::Canary => "canary",
         }
     }
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
+    canary::MailWay,
     case::Member,
     channel::{ChannelId, ChannelKind},
     evaluation::State,
@@ -47,6 +48,18 @@ pub struct Facts {
     pub link: Option<String>,
     /// The name of the bundle of evidence.
     pub evidence: Option<String>,
+    /// Of what says that the monitor's own mails do not arrive, or do so again: which mails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<CanaryFacts>,
+}
+
+/// The way by which mails do not arrive, or do so again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CanaryFacts {
+    /// By which server they go.
+    pub by: MailWay,
+    /// Why the first that was lost did not arrive.
+    pub why: String,
 }
 
 /// One channel, as far as it concerns the incident.
@@ -219,7 +232,14 @@ impl Facts {
             alternatives: Vec::new(),
             link: None,
             evidence: None,
+            canary: None,
         }
+    }
+
+    /// Whether it says that mails by this server are lost.
+    #[must_use]
+    pub fn is_loss_of(&self, by: MailWay) -> bool {
+        !self.is_over() && self.canary.as_ref().is_some_and(|canary| canary.by == by)
     }
 
     /// Whether the outage is over, or nobody looks for its end any more.
