@@ -306,15 +306,15 @@ mod tests {
         evidence::EvidencePlan,
     };
 
-    /// A daemon with nothing to do and one loop.
-    fn daemon(turning: impl Future<Output = anyhow::Result<()>> + Send + 'static) -> Daemon {
+    /// A plan with nothing in it.
+    pub(super) fn plan() -> Plan {
         let boot = Boot {
             location: Location::new("fra-1"),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             store: "unused.db".into(),
             evidence: EvidencePlan::in_directory("unused.evidence".into()),
         };
-        let plan = Plan {
+        Plan {
             path: "probes.toml".into(),
             boot,
             mail: None,
@@ -331,11 +331,15 @@ mod tests {
             teams: BTreeMap::new(),
             dependencies: BTreeMap::new(),
             channels: BTreeMap::new(),
-        };
+        }
+    }
+
+    /// A daemon with nothing to do and one loop.
+    fn daemon(turning: impl Future<Output = anyhow::Result<()>> + Send + 'static) -> Daemon {
         let mut daemon = Daemon {
             metrics: Arc::new(Metrics::new()),
             snapshots: watch::Sender::new(Arc::default()),
-            plans: watch::Sender::new(Arc::new(plan)),
+            plans: watch::Sender::new(Arc::new(plan())),
             routes: watch::Sender::new(Routes::new()),
             orders: mpsc::channel(1).0,
             pulse: Arc::new(Pulse::new()),

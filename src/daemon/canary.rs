@@ -20,7 +20,7 @@ use crate::{
     config::plan::{CanaryPlan, CanaryWay, Plan, Team},
     daemon::{evaluator::world::letterhead, vitals::Vitals},
     domain::{
-        canary::{APART_MIN, Canaries, Flight, MailWay, RETRY_EVERY},
+        canary::{APART_MIN, Canaries, Flight, MailWay, RETRY_EVERY, SET_BACK_FOR},
         network::{Network, Sight},
         notification::{
             Notification, Route,
@@ -90,6 +90,8 @@ struct Course<'a> {
     handed_on: usize,
     /// Before this none is begun.
     not_before: Instant,
+    /// Since when the machine's clock is far behind the day of the latest one.
+    set_back_at: Option<Instant>,
     /// Of the one under way; none where there is none, or it was begun before the process.
     attempt: Option<Attempt>,
 }
@@ -120,6 +122,7 @@ impl<'a> Course<'a> {
             owed: Vec::new(),
             handed_on: 0,
             not_before: Instant::now() + rest,
+            set_back_at: None,
             attempt: None,
             it,
             by,
@@ -158,7 +161,10 @@ impl<'a> Course<'a> {
             }
             return LOOK_EVERY;
         }
-        if self.canaries.follow_clock(&canary.daily, now) {
+        if !self.canaries.is_ahead(&canary.daily, now) {
+            self.set_back_at = None;
+        } else if self.set_back_at.get_or_insert_with(Instant::now).elapsed() >= SET_BACK_FOR {
+            self.canaries.follow_clock(&canary.daily, now);
             self.is_kept = false;
         }
         if self.canaries.flight.is_none() {
@@ -416,3 +422,6 @@ fn endpoints(plan: &Plan) -> impl Iterator<Item = &'static str> {
         .filter(move |(route, _)| has(*route))
         .map(|(_, words)| words)
 }
+
+#[cfg(test)]
+mod tests;

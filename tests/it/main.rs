@@ -36,6 +36,7 @@ mod lanes;
 mod logins;
 mod loopback;
 mod mail;
+mod mail_canary;
 mod mail_exim;
 mod mails;
 mod maintenance;
