@@ -9,11 +9,11 @@ use serde::Deserialize;
 use crate::{
     config::{
         mail::certificates,
-        plan::{CanaryPlan, CanaryWay},
+        plan::{CanaryPlan, CanaryWay, Plan},
         report::Report,
         settings::MailSettings,
         smtp::ImapUrl,
-        tables::Entry,
+        tables::{Entry, Tables},
         value,
     },
     domain::canary::{Daily, MailWay},
@@ -139,6 +139,23 @@ pub fn build(
             Some(mailbox) => Some(Arc::new(mailbox?) as Arc<dyn Mailbox>),
         },
     })
+}
+
+/// Warns of a canary whose loss nobody could be told of.
+pub fn warn(tables: &Tables<'_>, plan: &Plan, report: &mut Report) {
+    let Some(entry) = &tables.mail else { return };
+    let Some(settings) = entry.section.settings.as_ref().and_then(|mail| mail.canary.as_ref()) else {
+        return;
+    };
+    let has_endpoint =
+        plan.teams.values().any(|team| !team.webhooks.is_empty() || !team.alertmanagers.is_empty());
+    if plan.canary.as_ref().is_some_and(|canary| canary.ways.len() == 1) && !has_endpoint {
+        let problem =
+            Problem::at(settings.span.clone(), "if the canary is lost, there is no way to tell anybody");
+        let hint = "add [mail.fallback], or a webhook or an Alertmanager to a team; until then only the log, the metrics and \
+                    heartbeats that stay away say so";
+        report.warning(entry.file, problem.hint(hint));
+    }
 }
 
 impl At<MailboxSettings> {

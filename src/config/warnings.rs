@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     config::{
+        canary,
         channels::{Drafted, TeamSaid},
         plan::{self, Plan, ProbePlan, Team},
         report::Report,
@@ -20,6 +21,7 @@ const SERIES_MAX: usize = 100_000;
 pub fn add(tables: &Tables<'_>, plan: &Plan, channels: &BTreeMap<String, Drafted>, report: &mut Report) {
     teams(tables, plan, channels, report);
     mail_host(tables, plan, channels, report);
+    canary::warn(tables, plan, report);
     sentinels::warn(tables, || probes(channels), report);
     series(tables, channels, report);
 }

@@ -203,7 +203,7 @@ impl<'a> Course<'a> {
             Some(_) => match self.look(canary, &flight).await {
                 Ok(true) => return self.arrived(plan, way, &attempt),
                 Ok(false) if attempt.words.is_empty() => "it is not in its mailbox".to_owned(),
-                Ok(false) => format!("the server took it ({}), and it is not in its mailbox", attempt.words),
+                Ok(false) => format!("it is not in its mailbox; the server took it: {}", attempt.words),
                 Err(why) => format!("its mailbox cannot be looked into: {why}"),
             },
         };

@@ -319,7 +319,7 @@ async fn one_that_is_lost_is_told_once_and_tried_every_ten_minutes_until_one_arr
     for (fate, within, why) in [
         (Fate::Refused, MINUTE, "the server said 550 no"),
         (Fate::PutOff, 11 * MINUTE, "the server said 451 later"),
-        (Fate::Vanishes, 11 * MINUTE, "the server took it (250 taken), and it is not in its mailbox"),
+        (Fate::Vanishes, 11 * MINUTE, "it is not in its mailbox; the server took it: 250 taken"),
         (Fate::LockedIn, 11 * MINUTE, "its mailbox cannot be looked into"),
     ] {
         let directory = directory();

@@ -20,7 +20,7 @@ pub(in crate::domain::notification) fn mail(subject: &CanarySubject<'_>) -> Lett
         subject: cut(&format!("[CANARY] {location}: mail by {}", by.table()), SUBJECT_MAX),
         badge: "CANARY".to_owned(),
         tone: Tone::Good,
-        headline: format!("{}: nothing is wrong", tell::fully(now, letterhead.time_zone)),
+        headline: format!("{}: nothing is wrong", tell::moment(now, now, letterhead.time_zone)),
         lead: vec![
             Fact::new("Customers", "not concerned; this is a test of the way of mails"),
             Fact::new("By", server(subject)),
@@ -94,8 +94,8 @@ fn lost(subject: &CanarySubject<'_>, news: &CanaryNews<'_>, others: &str) -> Let
                 title: "What it means".to_owned(),
                 body: Body::Lines(vec![
                     text(
-                        "The canary of today, a test mail that goes by this server alone, did not arrive. What is \
-                         told of outages by this server may not arrive either, though the server takes it."
+                        "The canary, a test mail that goes by this server alone, did not arrive. What is told of \
+                         outages by this server may not arrive either, even if the server takes it."
                             .to_owned(),
                     ),
                     text(format!("Other ways: {others}.")),
