@@ -33,6 +33,7 @@ mod team;
 mod value;
 pub mod waiting;
 mod warnings;
+mod ways;
 mod wording;
 
 use std::{

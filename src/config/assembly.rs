@@ -24,7 +24,7 @@ use crate::{
         tables::{Entry, Intake, Tables},
         team,
         value::Count,
-        warnings,
+        warnings, ways,
     },
     domain::channel::{ChannelId, Location, TeamId, is_id},
     evidence::EvidencePlan,
@@ -186,6 +186,7 @@ fn assemble(
     plan.maintenance = maintenance::build(&tables, &channels, &plan.time_zone, report).into();
     plan.api_token = tables.api.as_ref().and_then(|entry| api_token(entry, main, report));
     warnings::add(&tables, &plan, &channels, report);
+    ways::warn(&tables, &plan, (&channels, &dependencies), report);
     dependencies::warn(&channels, &tables, report);
     Draft { plan, channels, dependencies }
 }

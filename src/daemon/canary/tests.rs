@@ -1,247 +1,21 @@
 //! The canaries on a paused clock: when they go out, what is told of those that do not arrive, and what a restart, a clock
 //! that jumps and a change of the time of day make of it.
 
+mod stage;
+
 use std::{
     collections::BTreeSet,
-    path::Path,
-    sync::{
-        Mutex,
-        atomic::{AtomicI64, Ordering::Relaxed},
-    },
+    sync::atomic::{AtomicI64, Ordering::Relaxed},
 };
 
-use jiff::{civil::Date, tz::TimeZone};
-use tempfile::TempDir;
-use tokio::task::JoinSet;
+use jiff::civil::Date;
 
+use self::stage::{Aviary, DAY, Fate, HOUR, Loft, MINUTE, berlin, clock_at, directory, flying, pass};
 use super::*;
-use crate::{
-    daemon::tests::plan,
-    domain::{
-        canary::Daily,
-        channel::TeamId,
-        evaluation::Moment,
-        network::{Answer, Kind},
-    },
-    notify::{
-        Notifier, SendFuture,
-        mail::mailbox::{LookFuture, Mailbox},
-    },
+use crate::domain::{
+    evaluation::Moment,
+    network::{Answer, Kind},
 };
-
-const MINUTE: u64 = 60;
-const HOUR: u64 = 60 * MINUTE;
-const DAY: u64 = 24 * HOUR;
-
-/// What becomes of a canary.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Fate {
-    /// It arrives so many seconds after it was taken.
-    Arrives(u64),
-    /// It is taken and never arrives.
-    Vanishes,
-    /// The server takes none for now.
-    PutOff,
-    /// The server refuses it.
-    Refused,
-    /// The server says nothing.
-    Hangs,
-    /// It is taken, and its mailbox cannot be opened.
-    LockedIn,
-}
-
-/// A mail server with a mailbox behind it.
-struct Aviary {
-    fate: Mutex<Fate>,
-    clock: Clock,
-    /// Every try, by the machine's clock, with its Message-ID.
-    tries: Mutex<Vec<(Timestamp, String)>>,
-    taken: Mutex<BTreeMap<String, Instant>>,
-}
-
-impl std::fmt::Debug for Aviary {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Aviary")
-    }
-}
-
-impl Aviary {
-    fn new(clock: Clock) -> Arc<Self> {
-        let (fate, tries) = (Mutex::new(Fate::Arrives(0)), Mutex::default());
-        Arc::new(Self { fate, clock, tries, taken: Mutex::default() })
-    }
-
-    fn set(&self, fate: Fate) {
-        *self.fate.lock().unwrap() = fate;
-    }
-
-    fn ids(&self) -> Vec<String> {
-        let tries = self.tries.lock().unwrap();
-        let mut ids: Vec<String> = tries.iter().map(|(_, id)| id.clone()).collect();
-        ids.dedup();
-        ids
-    }
-
-    /// When each canary was first tried, as a clock in Berlin shows it.
-    fn times(&self) -> Vec<String> {
-        let tries = self.tries.lock().unwrap();
-        let mut seen = Vec::new();
-        let mut times = Vec::new();
-        for (at, id) in tries.iter().filter(|(_, id)| !id.is_empty()) {
-            if !seen.contains(id) {
-                seen.push(id.clone());
-                times.push(at.to_zoned(berlin()).strftime("%d %H:%M").to_string());
-            }
-        }
-        times
-    }
-}
-
-impl Notifier for Aviary {
-    fn send<'a>(&'a self, mail: &'a Notification, _: Duration) -> SendFuture<'a> {
-        Box::pin(async {
-            self.tries.lock().unwrap().push((self.clock.now(), mail.message_id.clone()));
-            let fate = self.fate.lock().unwrap().clone();
-            match fate {
-                Fate::Arrives(_) | Fate::Vanishes | Fate::LockedIn => {
-                    self.taken.lock().unwrap().insert(mail.message_id.clone(), Instant::now());
-                    Delivery::Accepted("250 taken".to_owned())
-                }
-                Fate::PutOff => {
-                    Delivery::Deferred("mail.example.com:25: RCPT TO: the server said 451 later".to_owned())
-                }
-                Fate::Refused => {
-                    Delivery::Permanent("mail.example.com:25: RCPT TO: the server said 550 no".to_owned())
-                }
-                Fate::Hangs => std::future::pending().await,
-            }
-        })
-    }
-}
-
-impl Mailbox for Aviary {
-    fn look<'a>(&'a self, wanted: &'a Wanted) -> LookFuture<'a> {
-        Box::pin(async {
-            let taken = self.taken.lock().unwrap().get(&wanted.message_id).copied();
-            match *self.fate.lock().unwrap() {
-                Fate::LockedIn => Err("mail.example.com:993: login: the server said NO wrong".to_owned()),
-                Fate::Arrives(secs) => Ok(taken.is_some_and(|at| at.elapsed() >= Duration::from_secs(secs))),
-                _ => Ok(false),
-            }
-        })
-    }
-}
-
-fn berlin() -> TimeZone {
-    TimeZone::get("Europe/Berlin").unwrap()
-}
-
-/// A plan with canaries at nine in Berlin, by these.
-fn flying(ways: &[(MailWay, &Arc<Aviary>)], has_mailbox: bool) -> Plan {
-    let way = |(by, aviary): &(MailWay, &Arc<Aviary>)| {
-        let notifier: Arc<dyn Notifier> = Arc::clone(*aviary) as _;
-        (*by, CanaryWay { host: "mail.example.com".to_owned(), notifier })
-    };
-    let mailbox: Arc<dyn Mailbox> = Arc::clone(ways[0].1) as _;
-    let canary = CanaryPlan {
-        to: "canary@example.com".to_owned(),
-        daily: Daily { time: jiff::civil::time(9, 0, 0, 0), zone: berlin() },
-        within: Duration::from_secs(10 * MINUTE),
-        ways: ways.iter().map(way).collect(),
-        mailbox: has_mailbox.then_some(mailbox),
-    };
-    let team = Team { mail: vec!["oncall@example.com".to_owned()], ..Team::default() };
-    let teams = BTreeMap::from([(TeamId::new("oncall"), team)]);
-    Plan { canary: Some(canary), time_zone: berlin(), teams, ..plan() }
-}
-
-fn clock_at(text: &str) -> Clock {
-    Clock::following(text.parse().unwrap())
-}
-
-async fn pass(secs: u64) {
-    sleep(Duration::from_secs(secs)).await;
-}
-
-/// The loop at work, with a store.
-struct Loft {
-    plans: watch::Sender<Arc<Plan>>,
-    network: watch::Sender<Network>,
-    metrics: Arc<Metrics>,
-    store: Store,
-    direct: mpsc::Receiver<Notification>,
-    stop: CancellationToken,
-    running: JoinSet<()>,
-    told: Mutex<Vec<Notification>>,
-}
-
-impl Loft {
-    async fn open(plan: Plan, directory: &Path, clock: Clock) -> Self {
-        let store = Store::open(&directory.join("loft.db")).unwrap();
-        let plans = watch::Sender::new(Arc::new(plan));
-        let (metrics, network) = (Arc::new(Metrics::new()), watch::Sender::new(Network::new(Vec::new())));
-        let (direct_in, direct) = mpsc::channel(100);
-        let connections = Connections {
-            plans: plans.subscribe(),
-            remembered: store.load().await.unwrap().canaries,
-            network: network.subscribe(),
-            store: store.clone(),
-            direct: direct_in,
-            outbox: Arc::default(),
-            vitals: Arc::default(),
-            metrics: Arc::clone(&metrics),
-            clock,
-        };
-        let (stop, mut running) = (CancellationToken::new(), JoinSet::new());
-        running.spawn(run(connections, stop.clone()));
-        Self { plans, network, metrics, store, direct, stop, running, told: Mutex::default() }
-    }
-
-    async fn close(mut self) {
-        self.stop.cancel();
-        while self.running.join_next().await.is_some() {}
-    }
-
-    /// The subjects of all that is told, in order.
-    async fn subjects(&self) -> Vec<String> {
-        self.told().await.into_iter().map(|mail| mail.content.subject).collect()
-    }
-
-    /// All that is told, in order. It is marked as sent, since what is told later waits for it.
-    async fn told(&self) -> Vec<Notification> {
-        let far = "2050-01-01T00:00:00Z".parse().unwrap();
-        loop {
-            let due = self.store.due(Route::Mail, far, 10).await.unwrap();
-            if due.is_empty() {
-                return self.told.lock().unwrap().clone();
-            }
-            for one in due {
-                self.store.delivered(one.id, far, "250 kept".to_owned()).await.unwrap();
-                self.told.lock().unwrap().push(one.notification);
-            }
-        }
-    }
-
-    /// The labels and values of a metric.
-    fn lines(&self, metric: &str) -> Vec<String> {
-        let text: Vec<u8> = self.metrics.expose().flatten().collect();
-        let text = String::from_utf8(text).unwrap();
-        text.lines().filter_map(|line| line.strip_prefix(metric)).map(str::to_owned).collect()
-    }
-
-    /// The value of the only series of a metric.
-    fn value(&self, metric: &str) -> f64 {
-        self.lines(metric)[0].rsplit_once(' ').unwrap().1.parse().unwrap()
-    }
-
-    fn up(&self) -> Vec<String> {
-        self.lines("lamplighter_canary_up")
-    }
-}
-
-fn directory() -> TempDir {
-    tempfile::tempdir().unwrap()
-}
 
 #[tokio::test(start_paused = true)]
 async fn one_goes_out_at_the_first_start_and_then_each_day_at_its_time_whatever_the_zone_does() {
@@ -447,32 +221,6 @@ async fn the_fallback_has_a_canary_of_its_own_and_either_is_told_by_itself() {
     assert_eq!(loft.subjects().await[1], "[MONITOR] fra-1: no canary by [mail.fallback] any more");
     assert_eq!(loft.up(), ["{route=\"mail\"} 1"]);
     loft.close().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn while_the_store_takes_nothing_a_loss_is_told_past_it_and_kept_when_it_works_again() {
-    let directory = directory();
-    let clock = clock_at("2026-11-21T10:00:00Z");
-    let aviary = Aviary::new(clock);
-    let mut loft = Loft::open(flying(&[(MailWay::First, &aviary)], true), directory.path(), clock).await;
-    pass(MINUTE).await;
-    let saboteur = rusqlite::Connection::open(directory.path().join("loft.db")).unwrap();
-    saboteur.execute_batch("ALTER TABLE canary RENAME TO hidden").unwrap();
-    aviary.set(Fate::Refused);
-    pass(DAY).await;
-    let handed_on = loft.direct.try_recv().unwrap();
-    assert!(loft.direct.try_recv().is_err(), "and once");
-    assert_eq!(loft.subjects().await, Vec::<String>::new());
-    saboteur.execute_batch("ALTER TABLE hidden RENAME TO canary").unwrap();
-    pass(MINUTE).await;
-    let kept = loft.told().await;
-    assert_eq!(kept.len(), 1);
-    assert_eq!(kept[0].message_id, handed_on.message_id, "the dispatcher knows it again");
-    loft.close().await;
-    let second = Loft::open(flying(&[(MailWay::First, &aviary)], true), directory.path(), clock).await;
-    pass(MINUTE).await;
-    assert_eq!((second.up(), second.told().await.len()), (vec!["{route=\"mail\"} 0".to_owned()], 0));
-    second.close().await;
 }
 
 /// A network in which no sentinel answers.

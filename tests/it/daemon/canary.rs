@@ -1,7 +1,6 @@
 //! The canaries of a whole daemon: what is lost is told by the outbox, and keeps heartbeats back where there is no other way.
 
 use std::{
-    fmt,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -23,27 +22,31 @@ use super::{
 
 const MINUTE: u64 = 60;
 
-/// A mail server that takes canaries or refuses them.
-#[derive(Default)]
-struct Server {
-    refuses: Mutex<bool>,
+/// A mail server that says this of each canary.
+struct Server(Mutex<Delivery>);
+
+impl Server {
+    fn saying(delivery: Delivery) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(delivery)))
+    }
+
+    fn say(&self, delivery: Delivery) {
+        *self.0.lock().unwrap() = delivery;
+    }
 }
 
-impl fmt::Debug for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Server")
-    }
+fn taken() -> Delivery {
+    Delivery::Accepted("250 taken".to_owned())
+}
+
+fn refused() -> Delivery {
+    Delivery::Permanent("RCPT TO: the server said 550 no".to_owned())
 }
 
 impl Notifier for Server {
     fn send<'a>(&'a self, _: &'a Notification, _: Duration) -> SendFuture<'a> {
-        let refuses = *self.refuses.lock().unwrap();
-        Box::pin(async move {
-            match refuses {
-                true => Delivery::Permanent("RCPT TO: the server said 550 no".to_owned()),
-                false => Delivery::Accepted("250 taken".to_owned()),
-            }
-        })
+        let delivery = self.0.lock().unwrap().clone();
+        Box::pin(async { delivery })
     }
 }
 
@@ -66,8 +69,7 @@ async fn what_is_lost_is_told_by_the_outbox_and_keeps_heartbeats_back_where_ther
     let withheld = |play: &Play| play.sum("lamplighter_heartbeat_withheld{reason=\"canary\"}");
     for (has_webhook, expected) in [(false, 1.0), (true, 0.0)] {
         let directory = tempfile::tempdir().unwrap();
-        let server = Arc::<Server>::default();
-        *server.refuses.lock().unwrap() = true;
+        let server = Server::saying(refused());
         let mut plan = flying(&server);
         if has_webhook {
             for team in plan.teams.values_mut() {
@@ -78,10 +80,34 @@ async fn what_is_lost_is_told_by_the_outbox_and_keeps_heartbeats_back_where_ther
         pass(3 * MINUTE).await;
         assert_eq!(withheld(&play), expected);
         assert_eq!(play.mailbox.subjects(), ["[MONITOR] fra-1: mail by [mail] is lost"]);
-        *server.refuses.lock().unwrap() = false;
+        server.say(taken());
         pass(12 * MINUTE).await;
         assert_eq!(withheld(&play), 0.0);
         assert!(play.mailbox.subjects()[1].contains("mail by [mail] arrives again"));
         play.end().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_store_takes_nothing_a_loss_is_told_past_it_and_kept_when_it_works_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::saying(Delivery::Deferred("RCPT TO: the server said 451 later".to_owned()));
+    let first = Play::start(flying(&server), directory.path()).await;
+    pass(MINUTE).await;
+    let saboteur = rusqlite::Connection::open(directory.path().join("play.db")).unwrap();
+    saboteur.execute_batch("ALTER TABLE canary RENAME TO hidden").unwrap();
+    server.say(refused());
+    pass(MINUTE).await;
+    let lost = "[MONITOR] fra-1: mail by [mail] is lost";
+    assert_eq!(first.mailbox.subjects(), [lost]);
+    saboteur.execute_batch("ALTER TABLE hidden RENAME TO canary").unwrap();
+    pass(2 * MINUTE).await;
+    assert_eq!(first.mailbox.subjects(), [lost], "and once");
+    let clock = first.clock;
+    first.end().await;
+    let second = Play::resume(flying(&server), directory.path(), Arc::default(), clock).await;
+    pass(MINUTE).await;
+    assert_eq!(second.metrics("lamplighter_canary_up{"), ["lamplighter_canary_up{route=\"mail\"} 0"]);
+    assert_eq!(second.mailbox.subjects(), Vec::<String>::new());
+    second.end().await;
 }
