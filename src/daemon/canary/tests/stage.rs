@@ -187,6 +187,8 @@ impl Loft {
     pub(super) async fn close(mut self) {
         self.stop.cancel();
         while self.running.join_next().await.is_some() {}
+        // What the loop last asked of the store may still be under way.
+        self.store.load().await.unwrap();
     }
 
     /// The subjects of all that is told, in order.
