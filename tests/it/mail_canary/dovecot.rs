@@ -9,7 +9,7 @@ use std::{
     process::Stdio,
 };
 
-use nix::unistd::{User, geteuid};
+use nix::unistd::{Group, User, geteuid};
 use tempfile::TempDir;
 use tokio::{
     net::TcpStream,
@@ -47,8 +47,10 @@ fn configuration(place: &Path, certificates: &Certificates, ports: Ports) -> Str
     let (user, as_whom) = match own.uid.is_root() {
         true => (User::from_name("dovecot").unwrap().expect("dovecot-core brings its user"), String::new()),
         false => {
-            let name = &own.name;
-            let lines = format!("default_internal_user = {name}\ndefault_login_user = {name}\n");
+            let (name, group) = (&own.name, Group::from_gid(own.gid).unwrap().unwrap().name);
+            let lines = format!(
+                "default_internal_user = {name}\ndefault_login_user = {name}\ndefault_internal_group = {group}\n"
+            );
             (own, lines)
         }
     };
