@@ -1,7 +1,7 @@
 //! The mails as they are read, golden: text and HTML of every situation, and what must hold for each of them.
 
 mod blind;
-mod canary;
+pub mod canary;
 mod groups;
 pub mod situations;
 

@@ -55,6 +55,15 @@ fn told(by: MailWay, news: &CanaryNews<'_>) -> Vec<Notification> {
     with_subject(by, true, |subject| subject.tell(news, teams.into_iter().chain(endpoints)))
 }
 
+/// What a webhook is told of a loss and of its end.
+pub fn lost_and_back() -> (Notification, Notification) {
+    let loss =
+        loss(MailWay::First, "it is not in its mailbox; the server took it: 250 2.0.0 Ok: queued as 4XyZ");
+    let webhook = |news: &CanaryNews<'_>| told(MailWay::First, news).remove(2);
+    let lost = webhook(&CanaryNews::Lost { loss: &loss, others: "[mail.fallback], webhooks" });
+    (lost, webhook(&CanaryNews::Back { loss: &loss, travel: Duration::from_millis(4_200) }))
+}
+
 fn golden(name: &str, mail: &Notification) {
     let content = &mail.content;
     let file = |ending: &str| format!("{}/tests/golden/mails/{name}.{ending}", env!("CARGO_MANIFEST_DIR"));

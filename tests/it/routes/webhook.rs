@@ -24,7 +24,10 @@ use tokio::io::AsyncWriteExt;
 use crate::{
     hooks::{Hooks, Manner},
     loopback::{Server, certificates::Authority, read_request},
-    mails::situations::{Situation, Story},
+    mails::{
+        canary::lost_and_back,
+        situations::{Situation, Story},
+    },
 };
 
 const ROUTING_KEY: &str = "0123456789abcdef0123456789abcdef";
@@ -68,6 +71,8 @@ async fn send(route: &WebhookRoute, notification: &Notification) -> Delivery {
 #[tokio::test]
 async fn what_is_sent_is_what_the_other_side_reads() {
     let (opened, resolved) = outage(&situation());
+    let (lost, back) = lost_and_back();
+    let all = [(&opened, "opened"), (&resolved, "resolved"), (&lost, "canary-lost"), (&back, "canary-back")];
     for (template, name) in [
         (Template::Json, "json"),
         (Template::Slack, "slack"),
@@ -76,7 +81,7 @@ async fn what_is_sent_is_what_the_other_side_reads() {
     ] {
         let hooks = Hooks::start().await;
         let route = route(webhook(&hooks, template));
-        for (notification, event) in [(&opened, "opened"), (&resolved, "resolved")] {
+        for (notification, event) in all {
             assert_eq!(send(&route, notification).await, Delivery::Accepted("200 ok".to_owned()));
             let request = hooks.requests().pop().unwrap();
             assert_eq!(request.line, "POST /hook?token=1 HTTP/1.1");
