@@ -6,6 +6,7 @@
 //! loading; a reload loads again.
 
 mod assembly;
+mod canary;
 mod channels;
 mod dependencies;
 mod endpoints;
@@ -34,6 +35,7 @@ mod team;
 mod value;
 pub mod waiting;
 mod warnings;
+mod ways;
 mod wording;
 
 use std::{

@@ -9,6 +9,7 @@
 //! recorder end when their input does; the dispatcher makes a last pass when the evaluator has committed all it owes. A
 //! loop that ends without having been asked to ends the daemon.
 
+mod canary;
 pub mod dispatcher;
 mod evaluator;
 mod face;
@@ -16,6 +17,7 @@ mod heartbeat;
 mod keeper;
 mod listener;
 mod lookout;
+mod loops;
 mod pulse;
 mod recorder;
 mod reloader;
@@ -31,7 +33,7 @@ use anyhow::{Context, anyhow};
 use tokio::{
     net::TcpListener,
     runtime::Handle,
-    sync::{Notify, mpsc, watch},
+    sync::{mpsc, watch},
     task::{JoinError, JoinSet},
     time::timeout,
 };
@@ -41,10 +43,7 @@ use tracing::{error, info};
 use crate::{
     clock::Clock,
     config::{Loaded, plan::Plan},
-    daemon::{
-        dispatcher::Dispatcher, evaluator::orders::Order, keeper::Keeper, pulse::Pulse, reloader::Reloader,
-        trouble::Trouble, vitals::Vitals,
-    },
+    daemon::{evaluator::orders::Order, loops::Start, pulse::Pulse, reloader::Reloader},
     domain::snapshot::Snapshot,
     evidence::Archive,
     metrics::Metrics,
@@ -54,12 +53,6 @@ use crate::{
     web,
 };
 
-/// So many outcomes wait for the evaluator; runs that end meanwhile wait with theirs.
-const OUTCOMES_WAITING: usize = 1_024;
-/// So many batches wait for the recorder; more wait in the evaluator's backlog.
-const BATCHES_WAITING: usize = 2;
-/// So many notifications wait on the way past the store.
-const DIRECT_WAITING: usize = 1_024;
 /// So many commands wait for the evaluator; whoever gives more waits with them.
 const ORDERS_WAITING: usize = 16;
 /// Everything ends within this time of being told to.
@@ -169,103 +162,8 @@ impl Daemon {
             listen: None,
             metrics,
         };
-        daemon.start_loops(store, remembered, evidence, orders, &probing);
+        daemon.start_loops(Start { store, remembered, evidence, orders, probing });
         daemon
-    }
-
-    fn start_loops(
-        &mut self,
-        store: Store,
-        remembered: Remembered,
-        evidence: Option<Archive>,
-        orders: mpsc::Receiver<Order>,
-        probing: &Handle,
-    ) {
-        let (outcomes_in, outcomes) = mpsc::channel(OUTCOMES_WAITING);
-        let (batches_in, batches) = mpsc::channel(BATCHES_WAITING);
-        let bell = Arc::new(Notify::new());
-        let trouble = Arc::new(Trouble::new(self.metrics.instruments.store_degraded.clone()));
-        let (direct_in, direct) = mpsc::channel(DIRECT_WAITING);
-        let vitals = Arc::new(Vitals::default());
-        let (lookout, gate) = lookout::build(lookout::Connections {
-            plans: self.plans.subscribe(),
-            metrics: Arc::clone(&self.metrics),
-            clock: self.clock,
-        });
-        let scheduler = scheduler::Connections {
-            plans: self.plans.subscribe(),
-            outcomes: outcomes_in,
-            gate: gate.clone(),
-            metrics: Arc::clone(&self.metrics),
-            pulse: Arc::clone(&self.pulse),
-            clock: self.clock,
-        };
-        let commits_over = CancellationToken::new();
-        let evaluator = evaluator::Connections {
-            plans: self.plans.subscribe(),
-            outcomes,
-            network: gate.network(),
-            orders,
-            batches: batches_in,
-            evidence: evidence.map(Keeper::new),
-            store: store.clone(),
-            direct: direct_in.clone(),
-            vitals: Arc::clone(&vitals),
-            trouble: Arc::clone(&trouble),
-            metrics: Arc::clone(&self.metrics),
-            snapshots: self.snapshots.clone(),
-            outbox: Arc::clone(&bell),
-            commits_over: commits_over.clone().drop_guard(),
-            clock: self.clock,
-        };
-        let dispatcher = Dispatcher::new(
-            store.clone(),
-            self.routes.subscribe(),
-            Arc::clone(&bell),
-            self.clock,
-            Arc::clone(&self.metrics),
-        )
-        .with_direct(direct)
-        .with_plans(self.plans.subscribe())
-        .with_vitals(Arc::clone(&vitals));
-        let upkeep = upkeep::Connections {
-            store: store.clone(),
-            plans: self.plans.subscribe(),
-            trouble: Arc::clone(&trouble),
-            direct: direct_in,
-            outbox: bell,
-            metrics: Arc::clone(&self.metrics),
-            clock: self.clock,
-        };
-        let evaluator = evaluator::Evaluator::new(evaluator, remembered);
-        self.watch_over_itself(upkeep, vitals);
-        let stop = self.stop.clone();
-        let turning = scheduler::run(scheduler, stop.clone());
-        self.loops.spawn_on(async move { ("scheduler", turning.await) }, probing);
-        self.spawn_sure("evaluator", evaluator::run(evaluator));
-        self.spawn_sure("recorder", recorder::run(batches, store, trouble, stop.clone()));
-        self.spawn_sure("dispatcher", dispatcher.run(commits_over));
-        let looking = lookout::run(lookout, stop);
-        let looking = async move {
-            looking.await;
-            ("lookout", Ok(()))
-        };
-        self.loops.spawn_on(looking, probing);
-    }
-
-    /// Starts what looks after the store, and what says elsewhere that all of this works.
-    fn watch_over_itself(&mut self, upkeep: upkeep::Connections, vitals: Arc<Vitals>) {
-        let beating = heartbeat::Connections {
-            plans: self.plans.subscribe(),
-            pulse: Arc::clone(&self.pulse),
-            vitals,
-            failing: upkeep.trouble.failing(),
-            metrics: Arc::clone(&self.metrics),
-        };
-        let beating = heartbeat::run(beating, self.stop.clone());
-        self.spawn_sure("heartbeat", beating);
-        let looking_after = upkeep::run(upkeep, self.stop.clone());
-        self.spawn_sure("upkeep", looking_after);
     }
 
     /// The pages, to be served.
@@ -403,19 +301,19 @@ mod tests {
         evidence::EvidencePlan,
     };
 
-    /// A daemon with nothing to do and one loop.
-    fn daemon(turning: impl Future<Output = anyhow::Result<()>> + Send + 'static) -> Daemon {
-        let directory = tempfile::tempdir().unwrap();
+    /// A plan with nothing in it.
+    pub(super) fn plan() -> Plan {
         let boot = Boot {
             location: Location::new("fra-1"),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             store: "unused.db".into(),
             evidence: EvidencePlan::in_directory("unused.evidence".into()),
         };
-        let plan = Plan {
+        Plan {
             path: "probes.toml".into(),
             boot,
             mail: None,
+            canary: None,
             heartbeat: None,
             endpoints: notify::Endpoints::default(),
             public_url: None,
@@ -428,11 +326,16 @@ mod tests {
             teams: BTreeMap::new(),
             dependencies: BTreeMap::new(),
             channels: BTreeMap::new(),
-        };
+        }
+    }
+
+    /// A daemon with nothing to do and one loop.
+    fn daemon(turning: impl Future<Output = anyhow::Result<()>> + Send + 'static) -> Daemon {
+        let directory = tempfile::tempdir().unwrap();
         let mut daemon = Daemon {
             metrics: Arc::new(Metrics::new()),
             snapshots: watch::Sender::new(Arc::default()),
-            plans: watch::Sender::new(Arc::new(plan)),
+            plans: watch::Sender::new(Arc::new(plan())),
             routes: watch::Sender::new(Routes::new()),
             orders: mpsc::channel(1).0,
             store: Store::open_or_restore(&directory.path().join("a.db"), Clock::system().now()).unwrap(),

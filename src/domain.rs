@@ -2,6 +2,7 @@
 //! which one becomes the other. Nothing here does I/O, spawns, or asks for the time: time is an argument.
 
 pub mod alternatives;
+pub mod canary;
 pub mod case;
 pub mod casebook;
 pub mod channel;

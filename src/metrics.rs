@@ -129,6 +129,12 @@ families! {
         "Heartbeats that were due, by result: sent, failed or withheld.";
     HEARTBEAT_WITHHELD = Gauge "lamplighter_heartbeat_withheld",
         "1 while heartbeats are withheld for this reason.";
+    CANARY_UP = Gauge "lamplighter_canary_up",
+        "1 if the last canary by this mail server arrived, 0 if it was lost; absent before the first.";
+    CANARY_SUCCESS_AT = Gauge "lamplighter_canary_last_success_timestamp_seconds",
+        "When a canary by this mail server last arrived, in seconds since the epoch; absent before the first.";
+    CANARY_TRAVEL = Gauge "lamplighter_canary_travel_seconds",
+        "How long the last canary that arrived took: to its mailbox, or until the mail server had taken it.";
     BLIND = Gauge "lamplighter_blind",
         "1 while not one probe can look, for this cause: the last run of each was inconclusive, or no sentinel answers.";
     SENTINEL_UP = Gauge "lamplighter_sentinel_up",

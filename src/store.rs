@@ -8,6 +8,7 @@
 
 pub mod backup;
 mod blindness;
+mod canary;
 mod casebook;
 mod examination;
 pub mod explain;

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 
 use crate::{
     config::{
-        Loaded, Problems,
+        Loaded, Problems, canary,
         channels::{Drafted, DraftedDependency, Drafting},
         dependencies, endpoints, escalation,
         files::{Gathering, SourceText},
@@ -25,7 +25,7 @@ use crate::{
         tables::{Entry, Intake, Tables},
         team,
         value::Count,
-        warnings,
+        warnings, ways,
     },
     domain::channel::{ChannelId, Location, TeamId, is_id},
     evidence::EvidencePlan,
@@ -174,15 +174,20 @@ fn assemble(
         webhooks: endpoints::webhooks(&tables, main, report),
         alertmanagers: endpoints::alertmanagers(&tables, main, report),
     };
+    let zone = time_zone(&tables.monitor);
+    let canary = tables.mail.as_ref().and_then(|entry| {
+        canary::build(entry, main, (mail.as_ref(), endpoints.fallback.as_ref()), &zone, report)
+    });
     mail::check_way(&tables, report);
     let heartbeat = tables.heartbeat.as_ref().and_then(|entry| heartbeat(entry, main, report));
     if channels.is_empty() && report.errors() == 0 {
         report.error(0, Problem::of_file("no channel is configured").hint(FIRST_CHANNEL));
     }
-    let mut plan = Plan { heartbeat, endpoints, ..plan(path, &tables.monitor, main, mail, teams) };
+    let mut plan = Plan { canary, heartbeat, endpoints, ..plan(path, &tables.monitor, main, mail, teams) };
     plan.maintenance = maintenance::build(&tables, &channels, &plan.time_zone, report).into();
     plan.api_token = tables.api.as_ref().and_then(|entry| api_token(entry, main, report));
     warnings::add(&tables, &plan, &channels, report);
+    ways::warn(&tables, &plan, (&channels, &dependencies), report);
     dependencies::warn(&channels, &tables, report);
     quiet::warn(&tables, &channels, report);
     Draft { plan, channels, dependencies }
@@ -278,6 +283,7 @@ fn plan(
             evidence,
         },
         mail,
+        canary: None,
         heartbeat: None,
         endpoints: Endpoints::default(),
         public_url: monitor.public_url.as_ref().map(|url| url.0.to_string()),

@@ -12,6 +12,7 @@ use crate::{
         settings::{ChannelSettings, DarkAfter, UpAfter},
         tables::Tables,
         value::{Id, Title},
+        ways,
         wording::in_backticks,
     },
     domain::channel::ChannelKind,
@@ -63,6 +64,13 @@ pub fn check(channels: &BTreeMap<String, Drafted>, tables: &Tables<'_>, report: 
         for id in &drafted.depends_on {
             if let Some(problem) = unknown(id, tables) {
                 report.error(drafted.file, problem);
+            }
+        }
+    }
+    for (file, declared) in ways::declared(tables) {
+        for id in declared {
+            if let Some(problem) = unknown(id, tables) {
+                report.error(file, problem);
             }
         }
     }

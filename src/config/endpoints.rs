@@ -40,6 +40,9 @@ pub struct WebhookSettings {
     pub routing_key: Option<At<SecretRef>>,
     /// A PEM file with further root certificates to trust for it.
     pub root_ca: Option<At<PathBuf>>,
+    /// What it depends on: ids of [dependency.ID], as in `[mail]`.
+    #[serde(default)]
+    pub depends_on: Vec<At<String>>,
 }
 
 /// `[alertmanager.ID]`: an Alertmanager of Prometheus.
@@ -57,6 +60,9 @@ pub struct AlertmanagerSettings {
     pub password: Option<At<SecretRef>>,
     /// A PEM file with further root certificates to trust for it.
     pub root_ca: Option<At<PathBuf>>,
+    /// What it depends on: ids of [dependency.ID], as in `[mail]`.
+    #[serde(default)]
+    pub depends_on: Vec<At<String>>,
 }
 
 /// Takes the problem with something out of its way.

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -10,6 +11,7 @@ use std::{
 
 use crate::{
     domain::{
+        canary::{Daily, MailWay},
         channel::{ChannelId, ChannelKind, Location, ProbeKey, ProbeName, TeamId},
         contact::Responder,
         escalation::Ladder,
@@ -23,7 +25,11 @@ use crate::{
     },
     evidence::EvidencePlan,
     metrics::{self, series::Measures},
-    notify::{Endpoints, heartbeat::Heartbeat, mail::MailServer},
+    notify::{
+        Endpoints, Notifier,
+        heartbeat::Heartbeat,
+        mail::{MailServer, mailbox::Mailbox},
+    },
     probe::{Probe, sentinel::Sentinel},
     secret::{Redactor, Secret},
 };
@@ -37,6 +43,8 @@ pub struct Plan {
     pub boot: Boot,
     /// How mail leaves; none if no team has a recipient.
     pub mail: Option<MailServer>,
+    /// The canaries that go by mail; none where none do.
+    pub canary: Option<CanaryPlan>,
     /// To which dead man's switch heartbeats go; none where they go to none.
     pub heartbeat: Option<Heartbeat>,
     /// What is told besides, and the second mail server.
@@ -61,6 +69,36 @@ pub struct Plan {
     pub dependencies: BTreeMap<ChannelId, Dependency>,
     /// The channels, by id, and with them the dependencies that have probes of their own.
     pub channels: BTreeMap<ChannelId, Arc<Channel>>,
+}
+
+/// The canaries: mails that go out once a day, by each mail server one.
+#[derive(Clone, Debug)]
+pub struct CanaryPlan {
+    /// To whom they go.
+    pub to: String,
+    /// When.
+    pub daily: Daily,
+    /// How long each may take.
+    pub within: Duration,
+    /// By what they go.
+    pub ways: BTreeMap<MailWay, CanaryWay>,
+    /// Where they are looked for; without one they have arrived when the server has taken them.
+    pub mailbox: Option<Arc<dyn Mailbox>>,
+}
+
+/// A mail server by which canaries go.
+#[derive(Clone)]
+pub struct CanaryWay {
+    /// Its host.
+    pub host: String,
+    /// The route through it alone.
+    pub notifier: Arc<dyn Notifier>,
+}
+
+impl fmt::Debug for CanaryWay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CanaryWay").field("host", &self.host).finish_non_exhaustive()
+    }
 }
 
 /// Settings that only a restart can change.

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::{
     config::{
+        canary::CanarySettings,
         dependencies::DependencySettings,
         endpoints::{AlertmanagerSettings, WebhookSettings},
         maintenance::MaintenanceSettings,
@@ -151,6 +152,12 @@ pub struct MailSettings {
     pub root_ca: Option<At<PathBuf>>,
     /// Another mail server, by which mails leave while the first does not work.
     pub fallback: Option<At<FallbackSettings>>,
+    /// What the mail server depends on: ids of [dependency.ID]. `check` warns where a team is told by nothing that does not
+    /// fall with its channels.
+    #[serde(default)]
+    pub depends_on: Vec<At<String>>,
+    /// A mail that goes out once a day, so that a way of mails that has died is found before it is needed.
+    pub canary: Option<At<CanarySettings>>,
 }
 
 /// `[api]`: who may give commands over HTTP.
@@ -178,6 +185,9 @@ pub struct FallbackSettings {
     pub root_ca: Option<At<PathBuf>>,
     /// For how long the first server must have taken nothing, or not this mail, before this one is used. Default "2m".
     pub after: Option<Span>,
+    /// What it depends on, as in `[mail]`.
+    #[serde(default)]
+    pub depends_on: Vec<At<String>>,
 }
 
 /// `[defaults]`: what holds for every channel and probe that says nothing else.

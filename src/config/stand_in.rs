@@ -85,7 +85,9 @@ mod tests {
         let mut keys = BTreeSet::new();
         required(&serde_json::from_str(&schema()).unwrap(), &mut keys);
         // These are optional to serde and looked for where the plan is put together.
-        for checked_later in ["from", "smtp", "kind", "probe", "page", "browser", "journey", "chat"] {
+        let checked_later =
+            ["from", "smtp", "imap", "username", "kind", "probe", "page", "browser", "journey", "chat"];
+        for checked_later in checked_later {
             assert!(keys.remove(checked_later), "{checked_later} must be there");
         }
         assert!(keys.len() > 8, "{keys:?}");

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     config::{
+        canary,
         channels::{Drafted, TeamSaid},
         plan::{self, Plan, ProbePlan, Team},
         report::Report,
@@ -23,6 +24,7 @@ const LINK_TOKEN_BYTES_MIN: usize = 16;
 pub fn add(tables: &Tables<'_>, plan: &Plan, channels: &BTreeMap<String, Drafted>, report: &mut Report) {
     teams(tables, plan, channels, report);
     mail_host(tables, plan, channels, report);
+    canary::warn(tables, plan, report);
     sentinels::warn(tables, || probes(channels), report);
     links(tables, plan, report);
     series(tables, channels, report);

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::{
     daemon::pulse::Pulse,
-    domain::{notification::Way, vigour::Signs},
+    domain::{canary::MailWay, notification::Way, vigour::Signs},
 };
 
 /// What the loops show.
@@ -30,6 +30,8 @@ struct Shown {
     lanes: BTreeMap<Way, Lane>,
     /// When the oldest notification that is pending was decided.
     oldest_pending_since: Option<Instant>,
+    /// Of each way by which canaries go, whether they are lost and nobody is told by anything but mail.
+    canaries_lost: BTreeMap<MailWay, bool>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +82,15 @@ impl Vitals {
         self.shown().oldest_pending_since = if oldest.is_zero() { None } else { now.checked_sub(oldest) };
     }
 
+    /// Whether the canaries by a way are lost and nobody is told by anything but mail; none where none go by it.
+    pub(crate) fn show_canaries(&self, by: MailWay, is_lost: Option<bool>) {
+        let mut shown = self.shown();
+        match is_lost {
+            Some(is_lost) => shown.canaries_lost.insert(by, is_lost),
+            None => shown.canaries_lost.remove(&by),
+        };
+    }
+
     /// All of it, at a moment. The scheduler shows its pulse elsewhere, the store its trouble.
     pub(crate) fn signs(&self, scheduler: &Pulse, store_failing: Option<Duration>, now: Instant) -> Signs {
         let shown = self.shown();
@@ -94,6 +105,7 @@ impl Vitals {
             oldest_pending: since(shown.oldest_pending_since),
             routes_down: since(shown.lanes.values().filter_map(|lane| lane.down_since).min()),
             store_failing,
+            canaries_lost: !shown.canaries_lost.is_empty() && shown.canaries_lost.values().all(|lost| *lost),
         }
     }
 }

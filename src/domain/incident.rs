@@ -112,11 +112,13 @@ pub enum IncidentEvent {
     Blind,
     /// It is none of a channel: the monitor's own store was damaged, or takes nothing.
     Store,
+    /// It is none of a channel: the monitor's own mails do not arrive, or do so again.
+    Canary,
 }
 
 impl IncidentEvent {
     /// Every event.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Opened,
         Self::Worsened,
         Self::Resolved,
@@ -133,6 +135,7 @@ impl IncidentEvent {
         Self::Held,
         Self::Blind,
         Self::Store,
+        Self::Canary,
     ];
 
     /// The word used in metrics, columns and Message-IDs.
@@ -155,6 +158,7 @@ impl IncidentEvent {
             Self::Held => "held",
             Self::Blind => "blind",
             Self::Store => "store",
+            Self::Canary => "canary",
         }
     }
 }

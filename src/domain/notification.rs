@@ -6,6 +6,7 @@
 //! never differ in what they say. Its first five lines tell somebody at night, on a phone, all that is needed to act.
 
 pub mod blind;
+pub mod canary;
 pub mod facts;
 pub(crate) mod html;
 mod letter;

@@ -35,6 +35,8 @@ pub struct Signs {
     pub routes_down: Option<Duration>,
     /// How long the store has taken nothing.
     pub store_failing: Option<Duration>,
+    /// Whether the canaries of every mail server are lost, and nobody is told by anything but mail.
+    pub canaries_lost: bool,
 }
 
 /// Why a heartbeat is withheld.
@@ -52,12 +54,21 @@ pub enum Ailment {
     Outbox,
     /// The store takes nothing.
     Store,
+    /// Mails do not arrive, and there is no other way.
+    Canary,
 }
 
 impl Ailment {
     /// Every one.
-    pub const ALL: [Self; 6] =
-        [Self::Scheduler, Self::Evaluator, Self::Dispatcher, Self::Probes, Self::Outbox, Self::Store];
+    pub const ALL: [Self; 7] = [
+        Self::Scheduler,
+        Self::Evaluator,
+        Self::Dispatcher,
+        Self::Probes,
+        Self::Outbox,
+        Self::Store,
+        Self::Canary,
+    ];
 
     /// The word used in metrics and in the log.
     #[must_use]
@@ -69,6 +80,7 @@ impl Ailment {
             Self::Probes => "probes",
             Self::Outbox => "outbox",
             Self::Store => "store",
+            Self::Canary => "canary",
         }
     }
 }
@@ -85,6 +97,7 @@ impl Signs {
             Ailment::Probes => self.fresh * 100 < self.probes * FRESH_PERCENT,
             Ailment::Outbox => longer(self.oldest_pending, STUCK) || longer(self.routes_down, ROUTE_DOWN),
             Ailment::Store => longer(self.store_failing, STORE_FAILING),
+            Ailment::Canary => self.canaries_lost,
         };
         Ailment::ALL.into_iter().filter(wrong).collect()
     }
@@ -105,6 +118,7 @@ mod tests {
             oldest_pending: None,
             routes_down: None,
             store_failing: None,
+            canaries_lost: false,
         }
     }
 
@@ -125,6 +139,7 @@ mod tests {
             (Signs { routes_down: Some(secs(30)), ..well() }, Some(Ailment::Outbox)),
             (Signs { store_failing: Some(secs(9)), ..well() }, None),
             (Signs { store_failing: Some(secs(10)), ..well() }, Some(Ailment::Store)),
+            (Signs { canaries_lost: true, ..well() }, Some(Ailment::Canary)),
         ];
         for (signs, ailment) in table {
             assert_eq!(signs.ailments(), ailment.into_iter().collect::<Vec<_>>(), "{signs:?}");

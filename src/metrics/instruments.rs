@@ -54,6 +54,12 @@ pub struct Instruments {
     pub heartbeats: IntCounterVec,
     /// Why heartbeats are withheld.
     pub heartbeat_withheld: IntGaugeVec,
+    /// Whether the last canary arrived, by mail server.
+    pub canary_up: IntGaugeVec,
+    /// When one last arrived, in seconds since the epoch, by mail server.
+    pub canary_success_at: GaugeVec,
+    /// How long that one took in seconds, by mail server.
+    pub canary_travel: GaugeVec,
     /// Whether not one probe can look, by cause.
     pub blind: IntGaugeVec,
     /// Whether each sentinel answered when it was asked last, by its name.
@@ -95,6 +101,9 @@ impl Instruments {
                 &registry,
                 IntGaugeVec::new(opts(metrics::HEARTBEAT_WITHHELD), &["reason"]),
             ),
+            canary_up: keep(&registry, IntGaugeVec::new(opts(metrics::CANARY_UP), &["route"])),
+            canary_success_at: keep(&registry, GaugeVec::new(opts(metrics::CANARY_SUCCESS_AT), &["route"])),
+            canary_travel: keep(&registry, GaugeVec::new(opts(metrics::CANARY_TRAVEL), &["route"])),
             blind: keep(&registry, IntGaugeVec::new(opts(metrics::BLIND), &["cause"])),
             sentinel_up: keep(&registry, IntGaugeVec::new(opts(metrics::SENTINEL_UP), &["sentinel"])),
             registry,

@@ -21,7 +21,7 @@ use crate::{
         incident::{IncidentEvent, Severity},
         notification::{
             Notification,
-            facts::{ChannelFacts, Facts},
+            facts::{CanaryFacts, ChannelFacts, Facts},
         },
         urgency::Urgency,
     },
@@ -186,6 +186,13 @@ fn whole_seconds(at: Timestamp) -> Option<Timestamp> {
 /// may have been told of it.
 fn alerts(notification: &Notification, standing: &[Standing], now: Timestamp) -> Vec<Value> {
     let facts = &notification.content.facts;
+    if let Some(canary) = &facts.canary {
+        let Some(end) = end_of(facts) else {
+            return vec![canary_alert(notification, canary, now + LASTS_FOR)];
+        };
+        let ended: Vec<Value> = standing.iter().map(|one| one.ended(end)).collect();
+        return if ended.is_empty() { vec![canary_alert(notification, canary, end)] } else { ended };
+    }
     let (name, severity) = words(facts);
     let is_of = |one: &Standing, channel: &ChannelFacts| {
         one.labels.get("channel").is_some_and(|id| id == channel.id.as_str())
@@ -224,6 +231,28 @@ fn alert(notification: &Notification, channel: &ChannelFacts, ends_at: Timestamp
     let mut alert = json!({
         "labels": labels(facts, channel),
         "annotations": annotations(notification, channel),
+        "startsAt": facts.began_at,
+        "endsAt": ends_at,
+    });
+    if let Some(link) = &facts.link {
+        alert["generatorURL"] = link.clone().into();
+    }
+    alert
+}
+
+/// That mails by a server are lost, as an alert.
+fn canary_alert(notification: &Notification, canary: &CanaryFacts, ends_at: Timestamp) -> Value {
+    let content = &notification.content;
+    let facts = &content.facts;
+    let mut alert = json!({
+        "labels": {
+            "alertname": "LamplighterCanaryLost",
+            "severity": "critical",
+            "route": canary.by.as_str(),
+            "location": facts.location,
+            "incident": facts.incident,
+        },
+        "annotations": { "summary": content.subject, "description": canary.why },
         "startsAt": facts.began_at,
         "endsAt": ends_at,
     });

@@ -4,6 +4,7 @@
 
 mod compose;
 pub mod fallback;
+pub mod mailbox;
 mod session;
 mod stream;
 mod tls;

@@ -244,7 +244,7 @@ async fn beside<T>(connection: impl Future, talk: impl Future<Output = T>) -> T 
 }
 
 /// Connects to the first address that answers. Each has its share of the time.
-async fn connect(host: &str, port: u16, limit: Duration) -> io::Result<TcpStream> {
+pub(super) async fn connect(host: &str, port: u16, limit: Duration) -> io::Result<TcpStream> {
     let addresses: Vec<SocketAddr> = lookup_host((host, port)).await?.take(ADDRESSES_MAX).collect();
     let share = limit / u32::try_from(addresses.len().max(1)).unwrap_or(1);
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
@@ -259,7 +259,7 @@ async fn connect(host: &str, port: u16, limit: Duration) -> io::Result<TcpStream
 }
 
 /// The system's root certificates and the further one, by rustls and ring.
-fn connector(root_ca: Option<&Bytes>) -> Result<TlsConnector, PostError> {
+pub(super) fn connector(root_ca: Option<&Bytes>) -> Result<TlsConnector, PostError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(pem) = root_ca {

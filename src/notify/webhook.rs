@@ -164,6 +164,10 @@ pub fn key_bytes(key: &Secret) -> Option<Vec<u8>> {
 fn lines(notification: &Notification) -> Vec<(&'static str, String)> {
     let facts = &notification.content.facts;
     let mut lines = held(facts);
+    if let Some(canary) = &facts.canary {
+        lines.push(("Mail by", canary.by.table().to_owned()));
+        lines.push(("Why", canary.why.clone()));
+    }
     match &facts.channels[..] {
         _ if !facts.held.is_empty() => {}
         [channel] => {
@@ -185,7 +189,7 @@ fn lines(notification: &Notification) -> Vec<(&'static str, String)> {
     lines.push(("Since", facts.began_at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()));
     if let Some(at) = facts.resolved_at {
         lines.push(("Until", at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()));
-    } else {
+    } else if facts.canary.is_none() {
         let titles: Vec<&str> = facts.alternatives.iter().take(3).map(|one| one.title.as_str()).collect();
         let works = if titles.is_empty() {
             "no other door is known to work right now".to_owned()

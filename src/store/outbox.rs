@@ -121,10 +121,11 @@ impl Store {
                 .prepare_cached(
                     "SELECT it.id, tries, it.incident, event, route, recipient, message_id, in_reply_to, created_at, subject, text, html, picture,
                             facts
-                     FROM alert_case JOIN outbox AS it
-                       ON it.route = 'alertmanager' AND it.recipient = ?1 AND it.incident = alert_case.id
-                     WHERE alert_case.closed_at IS NULL AND it.status = 'delivered'
-                       AND json_extract(facts, '$.resolved_at') IS NULL
+                     FROM (SELECT id AS incident FROM alert_case WHERE closed_at IS NULL
+                           UNION ALL SELECT incident FROM canary WHERE incident IS NOT NULL) AS lasting
+                     JOIN outbox AS it
+                       ON it.route = 'alertmanager' AND it.recipient = ?1 AND it.incident = lasting.incident
+                     WHERE it.status = 'delivered' AND json_extract(facts, '$.resolved_at') IS NULL
                        AND it.id = (
                            SELECT max(id) FROM outbox AS last
                            WHERE last.route = 'alertmanager' AND last.recipient = ?1 AND last.incident = it.incident)

@@ -135,6 +135,13 @@ const STEPS: &[&str] = &[
         sum  INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
 ",
+    "
+    CREATE TABLE canary (
+        way      TEXT PRIMARY KEY,
+        incident TEXT,
+        record   TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// The latest layout that this program knows.

@@ -7,8 +7,9 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Store, StoreError, blindness, casebook, maintenance};
+use super::{Store, StoreError, blindness, canary, casebook, maintenance};
 use crate::domain::{
+    canary::{Canaries, MailWay},
     case::Case,
     channel::{ChannelId, ProbeKey},
     decision::Decision,
@@ -34,6 +35,8 @@ pub struct Remembered {
     pub blindness: Option<Blindness>,
     /// Windows of maintenance that were begun, extended or ended by command.
     pub maintenance: Vec<Stint>,
+    /// What is known of the canaries by each way.
+    pub canaries: BTreeMap<MailWay, Canaries>,
 }
 
 /// One channel as it was last committed.
@@ -130,6 +133,7 @@ pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<Remembered> 
         cases: casebook::open_cases(connection)?,
         owed: casebook::owed(connection)?,
         maintenance: maintenance::load(connection)?,
+        canaries: canary::load(connection)?,
         ..Remembered::default()
     };
     while let Some(row) = rows.next()? {

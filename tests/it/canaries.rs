@@ -5,6 +5,7 @@
 //! masks stand where the targets' echoes were.
 
 mod endpoints;
+mod mailbox;
 mod parrot;
 mod places;
 mod search;

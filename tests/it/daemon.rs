@@ -2,6 +2,7 @@
 //! played.
 
 mod blindness;
+mod canary;
 mod clocks;
 mod evaluation;
 mod heartbeat;

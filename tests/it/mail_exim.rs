@@ -26,11 +26,21 @@ use crate::{
     samples::{notification, start},
 };
 
-const PASSWORD: &str = "correct horse battery";
+/// The password of the user `lamplighter`.
+pub const PASSWORD: &str = "correct horse battery";
 
-/// Exim's configuration: TLS, login required, one unknown recipient, everything else into one maildir.
-fn configuration(place: &Path, certificates: &Certificates) -> String {
+/// Everything into one maildir.
+const KEEP: &str = "  driver = appendfile
+  maildir_format
+  directory = {place}/mail
+  create_directory
+";
+
+/// Exim's configuration: TLS, login required, one unknown recipient, one whose mails vanish, everything else by this
+/// transport.
+fn configuration(place: &Path, certificates: &Certificates, transport: &str) -> String {
     let place = place.display();
+    let transport = transport.replace("{place}", &place.to_string());
     let (certificate, key) = certificates.server();
     format!(
         r#"
@@ -54,15 +64,16 @@ recipient:
 content:
   accept
 begin routers
+vanish:
+  driver = redirect
+  local_parts = hole
+  data = :blackhole:
 keep:
   driver = accept
   transport = keep
 begin transports
 keep:
-  driver = appendfile
-  maildir_format
-  directory = {place}/mail
-  create_directory
+{transport}
 begin authenticators
 plain:
   driver = plaintext
@@ -75,7 +86,8 @@ plain:
     )
 }
 
-struct Exim {
+/// A mail server that is real.
+pub struct Exim {
     place: TempDir,
     certificates: Certificates,
     listener: TcpListener,
@@ -83,10 +95,15 @@ struct Exim {
 
 impl Exim {
     async fn set_up() -> Self {
+        Self::delivering(KEEP).await
+    }
+
+    /// One that delivers by this transport.
+    pub async fn delivering(transport: &str) -> Self {
         let place = tempfile::tempdir().unwrap();
         let certificates = Certificates::for_name("127.0.0.1");
         let path = place.path().join("exim.conf");
-        fs::write(&path, configuration(place.path(), &certificates)).unwrap();
+        fs::write(&path, configuration(place.path(), &certificates, transport)).unwrap();
         // As root, Exim works as a user of its own, who must get at its files.
         let (certificate, key) = certificates.server();
         for open in [place.path(), certificate.parent().unwrap()] {
@@ -101,7 +118,7 @@ impl Exim {
         let server = MailServer {
             from: "Lamplighter <lamplighter@example.com>".to_owned(),
             host: "127.0.0.1".to_owned(),
-            port: self.listener.local_addr().unwrap().port(),
+            port: self.port(),
             security,
             credentials: Some(("lamplighter".to_owned(), Secret::new(password.to_owned()))),
             root_ca: Some(self.certificates.root()),
@@ -110,8 +127,17 @@ impl Exim {
         MailRoute::new(server, Limits { connect: minute, command: minute, whole: minute }).unwrap()
     }
 
+    pub fn port(&self) -> u16 {
+        self.listener.local_addr().unwrap().port()
+    }
+
+    /// The authority that has signed its certificate, in PEM.
+    pub fn root(&self) -> Vec<u8> {
+        self.certificates.root().to_vec()
+    }
+
     /// Serves one session to its end.
-    async fn serve(&self, security: MailSecurity) {
+    pub async fn serve(&self, security: MailSecurity) {
         let (socket, _) = self.listener.accept().await.unwrap();
         let socket = socket.into_std().unwrap();
         socket.set_nonblocking(false).unwrap();
@@ -128,7 +154,7 @@ impl Exim {
         child.wait().await.unwrap();
     }
 
-    fn log(&self) -> String {
+    pub fn log(&self) -> String {
         fs::read_to_string(self.place.path().join("log-main")).unwrap_or_default()
     }
 

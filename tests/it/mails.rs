@@ -1,6 +1,7 @@
 //! The mails as they are read, golden: text and HTML of every situation, and what must hold for each of them.
 
 mod blind;
+pub mod canary;
 mod groups;
 mod links;
 pub mod situations;

@@ -38,6 +38,7 @@ mod link;
 mod logins;
 mod loopback;
 mod mail;
+mod mail_canary;
 mod mail_exim;
 mod mails;
 mod maintenance;

@@ -34,6 +34,7 @@ use crate::{
     daemon::stage::{Play, doors, plan},
     loopback::{Server, certificates::Authority, read_request},
     running::{Running, Target, until, write_config},
+    smtp_sink::{Protection, Sink},
 };
 
 /// A daemon whose one door is tried at once and often, and the address of its pages.
@@ -102,6 +103,14 @@ async fn promtool_finds_nothing_to_say_about_the_metrics() {
     play.end().await;
 }
 
+/// Mail by a server on this port, and a canary.
+fn canary(port: u16) -> String {
+    format!(
+        "[mail]\nfrom = \"l@example.com\"\nsmtp = \"smtp+plain://127.0.0.1:{port}\"\n\
+         [mail.canary]\nto = \"canary@example.com\"\n"
+    )
+}
+
 #[tokio::test]
 async fn a_daemon_at_work_has_a_sample_of_every_metric_there_is() {
     let authority = Authority::new();
@@ -116,7 +125,7 @@ async fn a_daemon_at_work_has_a_sample_of_every_metric_there_is() {
         }
     })
     .await;
-    let target = Target::start().await;
+    let (target, sink) = (Target::start().await, Sink::start(Protection::None).await);
     let says = vec![vec![Act::Say(json!({ "text": "Hello" }))], vec![Act::Say(json!({ "agent": "Kim" }))]];
     let chat = Service::open(says).await;
     let directory = tempfile::tempdir().unwrap();
@@ -129,6 +138,7 @@ async fn a_daemon_at_work_has_a_sample_of_every_metric_there_is() {
     };
     let config = "[monitor]\nlisten = \"127.0.0.1:0\"\n".to_owned()
         + &format!("[[sentinel]]\nname = \"near\"\naddress = \"{}\"\n", target.address)
+        + &canary(sink.port())
         + &door("shop", format!("url = \"https://{}/\", tls = {{ root_ca = \"ca.pem\" }}", shop.address))
         + &door("broken", format!("url = \"http://{}/broken\"", target.address))
         + &format!(

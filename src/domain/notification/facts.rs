@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::domain::{
+    canary::MailWay,
     case::{Case, Member},
     channel::{ChannelId, ChannelKind},
     escalation::Acknowledgement,
@@ -65,6 +66,18 @@ pub struct Facts {
     /// Each incident of which news was held in quiet hours, where it is told what was.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<HeldFacts>,
+    /// Of what says that the monitor's own mails do not arrive, or do so again: which mails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<CanaryFacts>,
+}
+
+/// The way by which mails do not arrive, or do so again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CanaryFacts {
+    /// By which server they go.
+    pub by: MailWay,
+    /// Why the first that was lost did not arrive.
+    pub why: String,
 }
 
 /// An incident, or several with one cause, of which news was held.
@@ -317,7 +330,14 @@ impl Facts {
             acknowledged: None,
             acknowledge: None,
             held: Vec::new(),
+            canary: None,
         }
+    }
+
+    /// Whether it says that mails by this server are lost.
+    #[must_use]
+    pub fn is_loss_of(&self, by: MailWay) -> bool {
+        !self.is_over() && self.canary.as_ref().is_some_and(|canary| canary.by == by)
     }
 
     /// Whether the outage is over, or nobody looks for its end any more.

@@ -2,6 +2,7 @@
 //! here once, so that neither part can be bent by it.
 
 pub(super) mod blind;
+pub(super) mod canary;
 pub(super) mod flapping;
 pub(super) mod flapping_group;
 pub(super) mod group;

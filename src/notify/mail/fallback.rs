@@ -12,12 +12,16 @@ use tokio::time::Instant;
 
 use super::{MailRoute, MailServer};
 use crate::{
-    domain::notification::Notification,
+    domain::{canary::MailWay, notification::Notification},
     notify::{Delivery, Notifier, RestFuture, SendFuture},
 };
 
 /// While mail goes by the second server, the first is tried again this often.
 const FIRST_AGAIN: Duration = Duration::from_secs(60);
+
+/// For so long a mail that says that those by the first server are lost is tried by the second alone: the first may take
+/// it, and lose it too.
+const SECOND_ALONE: Duration = Duration::from_secs(15 * 60);
 
 /// The second mail server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +78,27 @@ impl MailWays {
         late >= self.after || self.down().is_some_and(|down| down.since.elapsed() >= self.after)
     }
 
+    /// What says that mails by the first server are lost goes by the second. None if it is nothing of that sort, or the
+    /// second has not taken it for too long.
+    async fn try_second_alone(&self, notification: &Notification, late: Duration) -> Option<Delivery> {
+        if !notification.content.facts.is_loss_of(MailWay::First) {
+            return None;
+        }
+        match self.second.send(notification, late).await {
+            Delivery::Accepted(words) => Some(Delivery::Accepted(format!("{words} (by the fallback)"))),
+            Delivery::Deferred(words) | Delivery::Transient(words) | Delivery::Busy(words, _)
+                if late < SECOND_ALONE =>
+            {
+                Some(Delivery::Deferred(format!("fallback {words}")))
+            }
+            _ => None,
+        }
+    }
+
     async fn try_both(&self, notification: &Notification, late: Duration) -> Delivery {
+        if let Some(delivery) = self.try_second_alone(notification, late).await {
+            return delivery;
+        }
         let resting = self.down().filter(|down| down.tried_at.elapsed() < FIRST_AGAIN && self.is_time(late));
         let first = match resting {
             Some(down) => down.words,

@@ -64,6 +64,11 @@ fn beating(plan: Plan, switch: &Arc<Switch>) -> Plan {
     Plan { heartbeat: Some(Heartbeat { every: Duration::from_secs(MINUTE), beat }), ..plan }
 }
 
+/// A plan whose heartbeats go to a switch that nobody looks at.
+pub fn with_a_switch(plan: Plan) -> Plan {
+    beating(plan, &Arc::default())
+}
+
 /// Why they are withheld at present.
 fn reasons(play: &Play) -> Vec<String> {
     let lines = play.metrics("lamplighter_heartbeat_withheld{reason=\"");

@@ -181,6 +181,11 @@ impl Mailbox {
         self.0.lock().unwrap().iter().map(|mail| mail.content.facts.acknowledge.clone()).collect()
     }
 
+    /// The subject of every mail, in the order in which they came.
+    pub fn subjects(&self) -> Vec<String> {
+        self.0.lock().unwrap().iter().map(|mail| mail.content.subject.clone()).collect()
+    }
+
     /// The text of every mail, in the order in which they came.
     pub fn texts(&self) -> Vec<String> {
         self.0.lock().unwrap().iter().map(|mail| mail.content.text.clone()).collect()
@@ -236,6 +241,7 @@ pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbeP
             evidence: EvidencePlan::in_directory("unused.evidence".into()),
         },
         mail: None,
+        canary: None,
         heartbeat: None,
         endpoints: Endpoints::default(),
         public_url: None,

@@ -36,6 +36,7 @@ use crate::{
     mails::situations::{Situation, Story},
     quiet,
     running::{Running, until},
+    smtp_sink::{Protection, Sink},
 };
 
 /// An Alertmanager that tells a webhook of whatever it hears.
@@ -272,4 +273,47 @@ async fn an_alertmanager_whose_clock_is_behind_is_told_of_the_end_until_it_is_ov
     assert_eq!(requests[1].line, "POST /api/v2/alerts HTTP/1.1");
     assert_eq!(requests[1].header("authorization"), "Basic bGFtcGxpZ2h0ZXI6YS1wYXNzd29yZA==");
     assert_eq!(requests[1].json()[0]["labels"]["product"], "shop", "what it has forgotten is ended too");
+}
+
+#[tokio::test]
+async fn that_mails_are_lost_is_an_alert_until_they_arrive_again() {
+    let told = Hooks::start().await;
+    let mut alertmanager = Alertmanager::start(&told).await;
+    let refusing = Sink::start(Protection::None).await;
+    refusing.answer_recipient("nobody@example.com", "550 5.1.1 no such user");
+    let config = |to: &str| {
+        format!(
+            "[monitor]\nlisten = \"127.0.0.1:0\"\nlocation = \"fra-1\"\n\
+             [mail]\nfrom = \"l@example.com\"\nsmtp = \"smtp+plain://127.0.0.1:{}\"\n{to}\
+             [alertmanager.main]\nurl = \"http://{}/\"\n[team.oncall]\nalertmanager = [\"main\"]\n\
+             [channel.chat]\nkind = \"chat\"\nteam = \"oncall\"\n\
+             [channel.chat.probe.door]\nevery = \"1h\"\nhttp = {{ url = \"{}\" }}\n",
+            refusing.port(),
+            alertmanager.address,
+            told.url("/")
+        )
+    };
+    let with_canary = config("[mail.canary]\nto = \"nobody@example.com\"\n");
+    let running = Running::start(&with_canary, &[]).await;
+    let without = config("");
+    let names = async |alertmanager: &Alertmanager| {
+        let alerts = alertmanager.alerts().await;
+        alerts
+            .iter()
+            .map(|alert| alert["labels"]["alertname"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    until("the alert is there", async || names(&alertmanager).await == ["LamplighterCanaryLost"]).await;
+    let alert = alertmanager.alerts().await.remove(0);
+    assert_eq!(
+        (&alert["labels"]["route"], &alert["labels"]["severity"]),
+        (&"mail".into(), &"critical".into())
+    );
+    assert!(alert["annotations"]["description"].as_str().unwrap().contains("no such user"), "{alert:#}");
+    // It is said again to one that has forgotten it.
+    alertmanager.restart().await;
+    until("the alert is there again", async || names(&alertmanager).await == ["LamplighterCanaryLost"]).await;
+    std::fs::write(running.config(), without).unwrap();
+    running.signal(Signal::SIGHUP);
+    until("the alert is over", async || alertmanager.alerts().await.is_empty()).await;
 }

@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use lamplighter::{
-    domain::{incident::IncidentEvent, notification::Notification},
+    domain::{
+        canary::MailWay,
+        incident::IncidentEvent,
+        notification::{Notification, facts::CanaryFacts},
+    },
     notify::{
         Delivery, Notifier,
         mail::{Limits, MailRoute, MailSecurity, MailServer, fallback::MailWays},
@@ -101,4 +105,45 @@ async fn two_servers_that_are_down_are_a_route_that_is_down() {
     second.mend();
     assert!(matches!(ways.send(&mail("i1"), AFTER).await, Delivery::Accepted(_)));
     assert_eq!((first.taken_count(), second.taken_count()), (0, 1));
+}
+
+/// The mail that says that mails by a server are lost.
+fn lost(by: MailWay) -> Notification {
+    let mut mail = notification("i1", IncidentEvent::Canary, "anna@example.com", start());
+    mail.content.facts.canary = Some(CanaryFacts { by, why: "it is not in its mailbox".to_owned() });
+    mail
+}
+
+#[tokio::test]
+async fn that_mails_by_the_first_server_are_lost_goes_by_the_second_though_the_first_would_take_it() {
+    let (first, second, ways) = servers().await;
+    let Delivery::Accepted(words) = ways.send(&lost(MailWay::First), Duration::ZERO).await else { panic!() };
+    assert_eq!(words, "250 2.0.0 taken (by the fallback)");
+    assert_eq!((first.connects(), second.taken_count()), (0, 1));
+    assert!(matches!(ways.send(&lost(MailWay::Fallback), Duration::ZERO).await, Delivery::Accepted(_)));
+    assert_eq!(
+        (first.taken_count(), second.taken_count()),
+        (1, 1),
+        "what is lost by the second goes by the first"
+    );
+    let mut back = lost(MailWay::First);
+    back.content.facts.resolved_at = Some(start());
+    assert!(matches!(ways.send(&back, Duration::ZERO).await, Delivery::Accepted(_)));
+    assert_eq!((first.taken_count(), second.taken_count()), (2, 1));
+}
+
+#[tokio::test]
+async fn that_mails_by_the_first_server_are_lost_waits_for_the_second_and_goes_by_the_first_in_the_end() {
+    let (first, second, ways) = servers().await;
+    second.fault(Step::Connect, Fault::Close);
+    assert!(matches!(
+        ways.send(&lost(MailWay::First), Duration::from_secs(899)).await,
+        Delivery::Deferred(_)
+    ));
+    assert_eq!(first.connects(), 0);
+    assert!(matches!(
+        ways.send(&lost(MailWay::First), Duration::from_secs(900)).await,
+        Delivery::Accepted(_)
+    ));
+    assert_eq!(first.taken_count(), 1);
 }

@@ -32,7 +32,10 @@ use crate::{
     hooks::{Hooks, Manner},
     ladder,
     loopback::{Server, certificates::Authority, read_request},
-    mails::situations::{Situation, Story},
+    mails::{
+        canary::lost_and_back,
+        situations::{Situation, Story},
+    },
     quiet,
 };
 
@@ -79,6 +82,14 @@ async fn what_is_sent_is_what_the_other_side_reads() {
     let (opened, resolved) = outage(&situation());
     let content = opened.content.with_acknowledge("https://lamplighter.example.com/acknowledge/ID/SIGNATURE");
     let linked = Notification { content, ..opened.clone() };
+    let (lost, back) = lost_and_back();
+    let all = [
+        (&opened, "opened"),
+        (&linked, "acknowledge"),
+        (&resolved, "resolved"),
+        (&lost, "canary-lost"),
+        (&back, "canary-back"),
+    ];
     for (template, name) in [
         (Template::Json, "json"),
         (Template::Slack, "slack"),
@@ -87,8 +98,7 @@ async fn what_is_sent_is_what_the_other_side_reads() {
     ] {
         let hooks = Hooks::start().await;
         let route = route(webhook(&hooks, template));
-        for (notification, event) in [(&opened, "opened"), (&linked, "acknowledge"), (&resolved, "resolved")]
-        {
+        for (notification, event) in all {
             assert_eq!(send(&route, notification).await, Delivery::Accepted("200 ok".to_owned()));
             let request = hooks.requests().pop().unwrap();
             assert_eq!(request.line, "POST /hook?token=1 HTTP/1.1");
