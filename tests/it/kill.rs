@@ -1,7 +1,7 @@
 //! Kills the real daemon, again and again, and counts what people are told. Every outage and every recovery of two doors
 //! must be told to two people by mail and to one endpoint, whatever the moment at which the process dies; a kill may cost
-//! one extra copy by each way, which carries the same id. Sentinels look, heartbeats leave, a fallback, reminders and a
-//! ladder stand by.
+//! one extra copy by each way, which carries the same id. Sentinels look, heartbeats leave, mails have their links, it is
+//! quiet for what can wait; a fallback, reminders and a ladder stand by.
 //!
 //! The small run is part of the tests. The large one, with figures per point of death:
 //! `LAMPLIGHTER_KILLS=1400 cargo nextest run --no-capture -E 'test(kill::)'`
@@ -186,6 +186,10 @@ impl Harness {
 location = "test"
 listen = "127.0.0.1:0"
 store = "lamplighter.db"
+public_url = "https://lamplighter.example.com/"
+
+[api]
+token = {{ file = "token" }}
 
 [mail]
 from = "Lamplighter <lamplighter@example.com>"
@@ -217,6 +221,7 @@ address = "127.0.0.4:{port}"
 [team.oncall]
 mail = ["anna@example.com", "bert@example.com"]
 webhook = ["ops"]
+quiet = "Mon-Sat 00:00-24:00 UTC"
 
 [[team.oncall.escalation]]
 after = "15m"
@@ -245,6 +250,7 @@ http = {{ url = "http://{host}:{}/{door}" }}
                 harness.target.port
             );
         }
+        fs::write(harness.directory.path().join("token"), "a-token-of-some-length").unwrap();
         fs::write(harness.config(), config).unwrap();
         harness
     }
@@ -344,7 +350,6 @@ http = {{ url = "http://{host}:{}/{door}" }}
     async fn check(&self) {
         assert_eq!(self.sink.ids_count(), self.expected, "nothing is announced twice");
         assert_eq!(self.calls().len(), self.expected / RECIPIENTS, "nothing is called twice");
-        assert!(self.hooks.requests().iter().any(|request| request.line.contains(BEAT)));
         assert_eq!(self.sink.violations(), [""; 0]);
         let store = Store::open(&self.directory.path().join("lamplighter.db")).unwrap();
         assert!(store.backlog().await.unwrap().iter().all(|backlog| backlog.pending == 0));
@@ -390,6 +395,12 @@ async fn run(seed: u64, kills: u32) -> Harness {
             daemon = harness.pass(daemon, broken, death, moment).await;
         }
     }
+    let beats = async {
+        while !harness.hooks.requests().iter().any(|request| request.line.contains(BEAT)) {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, beats).await.expect("it says outside that it works");
     daemon.stop().await;
     let calls: usize = harness.calls().values().sum();
     harness.extra_copies =

@@ -346,10 +346,12 @@ impl Facts {
         self.resolved_at.is_some()
     }
 
-    /// Whether it is an outage that lasts and that nobody has taken in hand, as far as is said.
+    /// Whether it is an outage that lasts and that nobody has taken in hand, as far as is said: one of channels, and not a
+    /// letter about several at once.
     #[must_use]
     pub fn is_up_for_somebody(&self) -> bool {
-        self.severity.is_some() && !self.is_over() && self.acknowledged.is_none()
+        let is_one_of_channels = self.severity.is_some() && self.canary.is_none() && self.held.is_empty();
+        is_one_of_channels && !self.is_over() && self.acknowledged.is_none()
     }
 }
 

@@ -69,8 +69,11 @@ fn only_an_outage_that_lasts_and_that_nobody_has_in_hand_asks_for_somebody() {
             "blind-to-many-channels",
             "blind-without-a-gateway",
             "flapping-is-over",
+            "flapping-together-is-over",
             "group-is-over",
             "group-over-and-acknowledged",
+            "held",
+            "held-and-over",
             "recovery",
             "recovery-but-degraded",
             "withdrawn"
