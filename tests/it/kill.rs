@@ -180,6 +180,13 @@ impl Harness {
             kills: BTreeMap::new(),
             extra_copies: (0, 0),
         };
+        fs::write(harness.directory.path().join("token"), "a-token-of-some-length").unwrap();
+        fs::write(harness.config(), harness.configuration()).unwrap();
+        harness
+    }
+
+    /// Two doors, each on a host of its own, and everything that watches over them and over the telling.
+    fn configuration(&self) -> String {
         let mut config = format!(
             r#"
 [monitor]
@@ -227,10 +234,10 @@ quiet = "Mon-Sat 00:00-24:00 UTC"
 after = "15m"
 mail = ["lead@example.com"]
 "#,
-            mail = harness.sink.port(),
-            hook = harness.hooks.url(HOOK),
-            beat = harness.hooks.url(BEAT),
-            port = harness.target.port,
+            mail = self.sink.port(),
+            hook = self.hooks.url(HOOK),
+            beat = self.hooks.url(BEAT),
+            port = self.target.port,
         );
         for (door, host) in DOORS.iter().zip(["127.0.0.1", "127.0.0.2"]) {
             config += &format!(
@@ -247,12 +254,10 @@ every = "100ms"
 timeout = "5s"
 http = {{ url = "http://{host}:{}/{door}" }}
 "#,
-                harness.target.port
+                self.target.port
             );
         }
-        fs::write(harness.directory.path().join("token"), "a-token-of-some-length").unwrap();
-        fs::write(harness.config(), config).unwrap();
-        harness
+        config
     }
 
     fn config(&self) -> PathBuf {
