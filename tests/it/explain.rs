@@ -39,6 +39,9 @@ use crate::{
 
 const EVERY: u64 = 30;
 
+/// After this run somebody takes the first outage in hand.
+const ACKNOWLEDGED_AT: u64 = 16;
+
 const CONFIG: &str = r#"
 [monitor]
 time_zone = "Europe/Berlin"
@@ -173,6 +176,15 @@ impl Told {
         }
     }
 
+    /// Somebody takes what stands in hand.
+    async fn acknowledge(&mut self, wall: Timestamp) {
+        let now = Moment { wall, monotonic: Duration::try_from(wall.duration_since(start())).unwrap() };
+        let standing = self.casebook.cases().next().unwrap().id.clone();
+        let announcement = self.casebook.acknowledge(&standing, "Anna\u{1b}[2J", now).unwrap();
+        self.store.announce(announcement.clone(), wall).await.unwrap();
+        self.casebook.adopt(&announcement, now);
+    }
+
     /// The server takes what is due, but not at the first try.
     async fn send(&self, at: Timestamp) {
         for due in self.store.due(Route::Mail, at, 10).await.unwrap() {
@@ -202,6 +214,9 @@ async fn happened() -> (TempDir, Store) {
         for (channel, letters) in HISTORY {
             let letter = letters.chars().nth(usize::try_from(turn).unwrap()).unwrap();
             told.record(outcome(channel, letter, turn)).await;
+        }
+        if turn == ACKNOWLEDGED_AT {
+            told.acknowledge(start() + Duration::from_secs(turn * EVERY + 20)).await;
         }
     }
     (directory, told.store)

@@ -8,6 +8,7 @@ use crate::{
     cli::explain::paper::Paper,
     domain::{
         case::{Case, Held},
+        escalation::Acknowledgement,
         evaluation::{Evidence, RecentRun, RunWord, Transition},
         happening::{Account, Happening},
         incident::{Incident, IncidentEvent},
@@ -152,8 +153,12 @@ fn told_with(paper: &mut Paper<'_>, record: &Record, case: &Case) {
 
 fn timeline(paper: &mut Paper<'_>, record: &Record) {
     paper.heading("WHAT HAPPENED, AND WHEN IT WAS TOLD");
+    let mut acknowledged = record.case.as_ref().and_then(|case| case.ascent.acknowledged.as_ref());
     for settled in record.happenings.iter().take(LINES_MAX) {
         let Happening { incident, event, decided_at, account, .. } = &settled.happening;
+        if let Some(before) = acknowledged.take_if(|one| one.at < *decided_at) {
+            taken_in_hand(paper, before);
+        }
         // A case has the id of its first incident.
         let joined = *event == IncidentEvent::Opened
             && settled.told_in.as_ref().is_some_and(|case| *case != incident.id);
@@ -169,6 +174,14 @@ fn timeline(paper: &mut Paper<'_>, record: &Record) {
         paper.line(2, &format!("{at}  {event:<9}  {}, {to}; {told}", incident.channel));
     }
     more(paper, record.happenings.len());
+    if let Some(last) = acknowledged {
+        taken_in_hand(paper, last);
+    }
+}
+
+fn taken_in_hand(paper: &mut Paper<'_>, Acknowledgement { by, at }: &Acknowledgement) {
+    let at = paper.clock(*at);
+    paper.line(2, &format!("{at}  acknowledged by {by}"));
 }
 
 /// What was taken into a case is told with the next mail of it.
