@@ -43,7 +43,7 @@ use table::Table;
 /// A figure's name and what measures it.
 type Figure = (&'static str, fn(&Nginx, &mut Table));
 
-const FIGURES: [Figure; 11] = [
+const FIGURES: [Figure; 12] = [
     ("cpu", load::cpu),
     ("calls", load::system_calls),
     ("rate", rate::figures),
@@ -54,7 +54,8 @@ const FIGURES: [Figure; 11] = [
     ("browser", browser::figures),
     ("mail", alarm::quick),
     ("mail-at-defaults", alarm::defaults),
-    ("storm", storm::figures),
+    ("storm", storm::at_once),
+    ("slow-storm", storm::one_by_one),
 ];
 
 fn main() {

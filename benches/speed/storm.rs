@@ -61,27 +61,33 @@ struct Told {
     memory: u64,
 }
 
-/// Falls and recoveries, at once and one by one.
-pub fn figures(_: &Nginx, table: &mut Table) {
+/// A fall and a recovery at once.
+pub fn at_once(_: &Nginx, table: &mut Table) {
+    figures(table, Duration::ZERO, "at once");
+}
+
+/// The same one by one.
+pub fn one_by_one(_: &Nginx, table: &mut Table) {
+    figures(table, WINDOW, "within 10 min");
+}
+
+fn figures(table: &mut Table, within: Duration, words: &str) {
     let mut street = Street::open();
-    let mut all = Vec::new();
-    for (within, words) in [(Duration::ZERO, "at once"), (WINDOW, "within 10 min")] {
-        let fall = street.turn(true, within);
-        report(table, &format!("1,000 channels fall {words}"), &fall);
-        let first = fall.first_after.as_secs_f64();
-        let figure = format!("1,000 channels fall {words}, first mail after");
-        table.row(Row::at_most(&figure, first, "s", FIRST_MAX_SECS, FIRST_MAX_SECS));
-        let recovery = street.turn(false, within);
-        report(table, &format!("1,000 channels recover {words}"), &recovery);
-        all.extend([fall, recovery]);
-    }
+    let fall = street.turn(true, within);
+    report(table, &format!("1,000 channels fall {words}"), &fall);
+    let first = fall.first_after.as_secs_f64();
+    let figure = format!("1,000 channels fall {words}, first mail after");
+    table.row(Row::at_most(&figure, first, "s", FIRST_MAX_SECS, FIRST_MAX_SECS));
+    let recovery = street.turn(false, within);
+    report(table, &format!("1,000 channels recover {words}"), &recovery);
+    let all = [fall, recovery];
     let cores = all.iter().map(|told| told.cores).fold(0.0, f64::max);
     let memory = all.iter().map(|told| told.memory).max().unwrap_or(0) as f64 / 1e6;
-    table.row(
-        Row::at_most("storms of 1,000 channels, processor", cores, "cores", 1.0, 0.5)
-            .detail(format!("the worst {SPELL_SECS} s")),
-    );
-    table.row(Row::at_most("storms of 1,000 channels, resident memory at most", memory, "MB", 200.0, 100.0));
+    let figure = format!("1,000 channels {words}, processor");
+    let row = Row::at_most(&figure, cores, "cores", 1.0, 0.5);
+    table.row(row.detail(format!("the worst {SPELL_SECS} s")));
+    let figure = format!("1,000 channels {words}, resident memory at most");
+    table.row(Row::at_most(&figure, memory, "MB", 200.0, 100.0));
 }
 
 fn report(table: &mut Table, what: &str, told: &Told) {
@@ -184,11 +190,9 @@ impl Street {
     fn named_since(&self, before: u64) -> usize {
         let mails = self.inbox.mails();
         let since = mails.iter().filter(|mail| mail.number > before);
-        let named: BTreeSet<String> = since
-            .flat_map(|mail| mail.text.lines().filter_map(|line| line.split_whitespace().next()))
-            .map(|word| word.trim_end_matches([':', ',']).to_owned())
-            .collect();
-        (0..CHANNELS).filter(|number| named.contains(&format!("c{number}"))).count()
+        let words = since.flat_map(|mail| mail.text.split(|c: char| !c.is_alphanumeric()));
+        let named: BTreeSet<&str> = words.collect();
+        (0..CHANNELS).filter(|number| named.contains(format!("c{number}").as_str())).count()
     }
 }
 

@@ -11,6 +11,7 @@ mod flapping;
 mod grouping;
 mod ladder;
 mod quiet;
+mod storm;
 mod telling;
 
 use std::{
@@ -20,10 +21,7 @@ use std::{
 
 use crate::domain::{
     case::{Case, Member},
-    casebook::{
-        grouping::{Suspects, clusters, joins},
-        ladder::Age,
-    },
+    casebook::{grouping::joins, ladder::Age},
     channel::{ChannelId, ChannelKind, Location, TeamId},
     escalation::Ladder,
     evaluation::Moment,
@@ -47,19 +45,6 @@ pub const GATHER_MAX: Duration = Duration::from_secs(30 * 60);
 /// So long after its last fall a case takes in more that have something in common with it, where it is not a declared
 /// dependency.
 const JOINS_WITHIN: Duration = Duration::from_secs(10 * 60);
-
-/// So many doors that look bad at once are a storm, or one of [`STORM_SHARE`] where there are more doors: what falls then
-/// waits for the others, whatever they have in common.
-const STORM_FROM: usize = 5;
-
-/// So long after its last fall a storm takes in whatever falls next, also where little looks bad any more.
-const STORM_LASTS: Duration = Duration::from_secs(60);
-
-/// Of a thousand doors a few look bad at any time.
-const STORM_SHARE: usize = 50;
-
-/// So many causes at once are told each on its own; more are told as one.
-const CAUSES_MAX: usize = 3;
 
 /// What is known of the doors when people are told.
 pub trait World {
@@ -373,56 +358,6 @@ impl<'a> Desk<'a> {
         member.is_told = draft.case.expected.contains(&member.channel);
         draft.case.admit(member);
         draft.fresh.push(happening);
-    }
-
-    /// Opens cases for what belongs to none, except where others are about to fall with it.
-    fn open(&mut self, openings: Vec<(&'a Owed, Member)>, world: &dyn World) {
-        if openings.is_empty() {
-            return;
-        }
-        let suspects = Suspects::of(world);
-        let is_storm = suspects.count() + openings.len() >= suspects.storm_from();
-        let lasts = if is_storm { JOINS_WITHIN } else { STORM_LASTS };
-        let now = self.now.monotonic;
-        let storm = self
-            .book
-            .cases
-            .values()
-            .find(|kept| kept.case.is_storm && kept.joined_at + lasts > now && !kept.case.is_done());
-        if let Some(storm) = storm {
-            let id = storm.case.id.clone();
-            for (owed, member) in openings {
-                self.admit(&id, &owed.happening, member);
-            }
-            return;
-        }
-        let ready = |cluster: &Vec<(&'a Owed, Member)>| {
-            let oldest = cluster.iter().map(|(owed, _)| owed.since).min().unwrap_or_default();
-            let others = (is_storm && suspects.count() > 0)
-                || suspects.touch(cluster.iter().map(|(_, member)| member));
-            !others || oldest + HOLD_MAX <= self.now.monotonic
-        };
-        let mut clusters = clusters(openings);
-        // In a storm what is told of one is told of all that are held.
-        if !(is_storm && clusters.iter().any(ready)) {
-            clusters.retain(ready);
-        }
-        let is_storm = clusters.len() > CAUSES_MAX;
-        if is_storm {
-            clusters = vec![clusters.into_iter().flatten().collect()];
-        }
-        for cluster in clusters {
-            let (owed, members): (Vec<_>, Vec<_>) = cluster.into_iter().unzip();
-            let mut case = Case::open(members, self.now.wall);
-            case.is_storm = is_storm;
-            grouping::expect(&mut case, world);
-            let fresh: Vec<&Happening> = owed.iter().map(|owed| &owed.happening).collect();
-            self.book.begin_flapping(&mut case, fresh[0], world, self.now);
-            self.settled.extend(fresh.iter().map(|happening| (happening.key(), case.id.clone())));
-            let (told_at, age) = (self.now.monotonic, Duration::ZERO);
-            let draft = Draft { fresh, told_at, eased_at: None, age, case };
-            self.drafts.insert(draft.case.id.clone(), draft);
-        }
     }
 
     /// Applies what happened to incidents that are in a case; of one whose beginning is still held, the rest is too.

@@ -271,10 +271,10 @@ fn several_channels_that_flap_for_one_cause_are_told_no_more_often_than_one() {
     let mut worst = 0;
     for watch in WATCHES {
         // Less apart than a wave lasts: of doors that are never dark together each has outages of its own.
-        let waves = [10, 60, 120, 180, 300, 420, 600];
+        let waves = [10, 60, 180, 420, 600];
         for (half, apart) in waves.into_iter().flat_map(|half| [(half, 0), (half, 20), (half, half / 2)]) {
             let mut play = Play::new(watch, &DOORS);
-            play.run(0, 12 * HOUR, |door, second| {
+            play.run(0, 4 * HOUR, |door, second| {
                 second.checked_sub(late_by(door, apart)).is_some_and(|second| is_down(half, second))
             });
             println!(

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use crate::domain::{
     case::{Case, Member},
-    casebook::{Owed, STORM_FROM, STORM_SHARE, World},
+    casebook::{
+        Owed, World,
+        storm::{STORM_FROM, STORM_SHARE},
+    },
     channel::ChannelId,
     happening::Happening,
     shared::Shared,
