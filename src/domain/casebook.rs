@@ -318,7 +318,7 @@ impl<'a> Desk<'a> {
             let stands_on = grouping::stands_on(happening, world);
             let member = Member::of(happening, stands_on);
             if let Some(id) = book.flapping_case(&member.channel) {
-                self.admit(id, happening, member);
+                self.admit(id, happening, member, world);
                 if let Some(draft) = self.drafts.get_mut(id) {
                     book.flaps_down(&mut draft.case, happening, world);
                 }
@@ -337,7 +337,7 @@ impl<'a> Desk<'a> {
                 .find(|(case, is_recent)| joins(case, &member, *is_recent));
             match joined.map(|(case, _)| case.id.clone()) {
                 Some(id) => {
-                    self.admit(&id, happening, member);
+                    self.admit(&id, happening, member, world);
                     if let Some(draft) =
                         self.drafts.get_mut(&id).filter(|draft| draft.case.flapping.is_some())
                     {
@@ -351,11 +351,12 @@ impl<'a> Desk<'a> {
     }
 
     /// Takes a fall into a case.
-    fn admit(&mut self, id: &IncidentId, happening: &'a Happening, mut member: Member) {
+    fn admit(&mut self, id: &IncidentId, happening: &'a Happening, mut member: Member, world: &dyn World) {
         self.settled.push((happening.key(), id.clone()));
         let Some(draft) = self.draft(id) else { return };
         // Those who have read that it is about to fall need not hear that it did.
-        member.is_told = draft.case.expected.contains(&member.channel);
+        let is_expected = draft.case.expected.contains(&member.channel);
+        member.is_told = is_expected && telling::newcomers(&draft.case, &member, world).is_empty();
         draft.case.admit(member);
         draft.fresh.push(happening);
     }

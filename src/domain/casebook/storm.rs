@@ -37,7 +37,7 @@ impl<'a> Desk<'a> {
         let mut rest = Vec::new();
         for (owed, member) in openings {
             match self.book.storm_for(&member, is_storm, now) {
-                Some(id) => self.admit(&id, &owed.happening, member),
+                Some(id) => self.admit(&id, &owed.happening, member, world),
                 None => rest.push((owed, member)),
             }
         }

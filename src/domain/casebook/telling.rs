@@ -44,8 +44,9 @@ pub(super) fn tell(draft: Draft<'_>, world: &dyn World, now: Moment) -> (Case, V
     } else if case.flapping.is_some() {
         desk.tell_flapping(&mut case, &fresh, now);
     } else if case.is_group() {
-        if let Some(event) = news_of_group(&case, &fresh, is_due) {
-            desk.tell_group(&mut case, event);
+        match news_of_group(&case, &fresh, is_due) {
+            Some(event) => desk.tell_group(&mut case, event),
+            None => desk.tell_newcomers(&mut case),
         }
         // What began and ended unseen is told as both.
         if case.closed_at.is_none() && case.members.iter().all(Member::is_over) {
@@ -59,6 +60,13 @@ pub(super) fn tell(draft: Draft<'_>, world: &dyn World, now: Moment) -> (Case, V
     let climbed = ladder::climb(&mut case, age, world, now);
     desk.mails.extend(climbed);
     (case, desk.mails)
+}
+
+/// Who is to hear of a channel that has joined a case, and knows nothing of the case yet.
+pub(super) fn newcomers(case: &Case, member: &Member, world: &dyn World) -> Vec<Recipient> {
+    let team = ladder::team(member, world);
+    let recipients = team.map(|team| world.recipients(&team)).unwrap_or_default();
+    recipients.into_iter().filter(|one| !case.has_told(one)).collect()
 }
 
 /// What is told of several channels at once.
@@ -111,6 +119,50 @@ impl Writing<'_> {
         let mails = self.mails_of(case, event, content);
         self.mails.extend(mails);
         settle(case, event, self.now);
+    }
+
+    /// Tells those of a team whose first door has just fallen for a cause that others know: they wait for nothing that is
+    /// gathered for those.
+    fn tell_newcomers(&mut self, case: &mut Case) {
+        let mut to: Vec<Recipient> = Vec::new();
+        for member in case.members.iter().filter(|member| !member.is_told && !member.is_over()) {
+            for newcomer in newcomers(case, member, self.world) {
+                if !to.contains(&newcomer) {
+                    to.push(newcomer);
+                }
+            }
+        }
+        let event = IncidentEvent::Opened;
+        to.retain(|one| !quiet::holds(case, one, event, self.world, self.now));
+        if to.is_empty() {
+            return;
+        }
+        ladder::note(case, event, &to, self.world, self.now);
+        let content = self.group_letter(case, event, Content::compose_group);
+        let content = ladder::acknowledged(content, case, self.world);
+        for recipient in to {
+            let host = self.world.letterhead().mail_host;
+            let message_id = message_id(&case.id, event.as_str(), &recipient, host);
+            let Recipient { route, address } = recipient;
+            let told = Told { route, recipient: address.clone(), message_id: message_id.clone() };
+            case.told.push(told);
+            self.mails.push(Notification {
+                incident: case.id.clone(),
+                event,
+                route,
+                recipient: address,
+                message_id,
+                in_reply_to: None,
+                created_at: self.now,
+                content: content.clone(),
+            });
+        }
+        // The others have read that these would fall.
+        let Case { members, expected, .. } = case;
+        members
+            .iter_mut()
+            .filter(|member| expected.contains(&member.channel))
+            .for_each(|member| member.is_told = true);
     }
 
     /// A letter about several channels, as `compose` writes it.

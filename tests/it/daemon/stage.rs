@@ -181,6 +181,11 @@ impl Mailbox {
         self.0.lock().unwrap().iter().map(|mail| mail.content.facts.acknowledge.clone()).collect()
     }
 
+    /// To whom every mail went, in the order in which they came.
+    pub fn recipients(&self) -> Vec<String> {
+        self.0.lock().unwrap().iter().map(|mail| mail.recipient.clone()).collect()
+    }
+
     /// The subject of every mail, in the order in which they came.
     pub fn subjects(&self) -> Vec<String> {
         self.0.lock().unwrap().iter().map(|mail| mail.content.subject.clone()).collect()

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use lamplighter::{
     config::plan::{Dependency, Plan, ProbePlan},
     domain::{
-        channel::{ChannelId, ChannelKind},
+        channel::{ChannelId, ChannelKind, TeamId},
         escalation::{Ladder, Step},
         evaluation::Quorum,
         hours::{Hours, read_daily},
@@ -63,6 +63,37 @@ async fn twenty_channels_that_fall_with_the_crm_are_one_mail_and_one_that_falls_
     let news = play.mailbox.news();
     assert_eq!(news.len(), 4, "one end each: {news:?}");
     assert!(news[2..].contains(&"resolved other".to_owned()), "{news:?}");
+    play.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_team_whose_door_falls_later_for_a_cause_that_others_know_is_told_at_once_and_the_others_not_again()
+{
+    let directory = tempfile::tempdir().unwrap();
+    let doors = doors(["crm", "chat", "form", "portal"]);
+    let mut plan = behind_a_crm(&doors, &[]);
+    let desk = TeamId::new("desk");
+    let mut team = plan.teams[&TeamId::new("oncall")].clone();
+    team.mail = vec!["desk@example.com".to_owned()];
+    plan.teams.insert(desk.clone(), team);
+    Arc::make_mut(plan.channels.get_mut(&ChannelId::new("form")).unwrap()).team = Some(desk);
+    let play = Play::start(plan, directory.path()).await;
+    pass(120).await;
+    ["crm", "chat"].iter().for_each(|door| doors[door].set(Door::Fails));
+    pass(120).await;
+    assert_eq!(play.mailbox.recipients(), ["oncall@example.com"]);
+    ["form", "portal"].iter().for_each(|door| doors[door].set(Door::Fails));
+    pass(100).await;
+    assert_eq!(play.mailbox.recipients(), ["oncall@example.com", "desk@example.com"]);
+    let text = play.mailbox.texts().pop().unwrap();
+    assert!(text.contains("\n  form") && text.contains("\n  chat"), "{text}");
+    pass(600).await;
+    assert_eq!(play.mailbox.recipients().len(), 2, "the others have read that it would fall");
+    doors.values().for_each(|door| door.set(Door::Works));
+    pass(120).await;
+    let mut told = play.mailbox.recipients()[2..].to_vec();
+    told.sort();
+    assert_eq!(told, ["desk@example.com", "oncall@example.com"]);
     play.end().await;
 }
 
