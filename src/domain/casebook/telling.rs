@@ -140,22 +140,13 @@ impl Writing<'_> {
         ladder::note(case, event, &to, self.world, self.now);
         let content = self.group_letter(case, event, Content::compose_group);
         let content = ladder::acknowledged(content, case, self.world);
+        let host = self.world.letterhead().mail_host;
         for recipient in to {
-            let host = self.world.letterhead().mail_host;
             let message_id = message_id(&case.id, event.as_str(), &recipient, host);
             let Recipient { route, address } = recipient;
-            let told = Told { route, recipient: address.clone(), message_id: message_id.clone() };
+            let told = Told { route, recipient: address, message_id: message_id.clone() };
+            self.mails.push(self.mail(case, event, &told, message_id, None, &content));
             case.told.push(told);
-            self.mails.push(Notification {
-                incident: case.id.clone(),
-                event,
-                route,
-                recipient: address,
-                message_id,
-                in_reply_to: None,
-                created_at: self.now,
-                content: content.clone(),
-            });
         }
         // The others have read that these would fall.
         let Case { members, expected, .. } = case;
@@ -258,18 +249,34 @@ impl Writing<'_> {
         }
         ladder::note(case, event, &to, self.world, self.now);
         let content = ladder::acknowledged(content(case), case, self.world);
-        let mail = |(index, told): (usize, &Told)| Notification {
-            incident: case.id.clone(),
-            event,
-            route: told.route,
-            recipient: told.recipient.clone(),
-            message_id: message_id(&case.id, &word, &told.recipient(), host),
-            in_reply_to: (index < told_before).then(|| told.message_id.clone()),
-            created_at: self.now,
-            content: content.clone(),
+        let mail = |(index, told): (usize, &Told)| {
+            let message_id = message_id(&case.id, &word, &told.recipient(), host);
+            let in_reply_to = (index < told_before).then(|| told.message_id.clone());
+            self.mail(case, event, told, message_id, in_reply_to, &content)
         };
         let all = case.told.iter().enumerate();
         all.filter(|(_, told)| to.contains(&told.recipient())).map(mail).collect()
+    }
+
+    fn mail(
+        &self,
+        case: &Case,
+        event: IncidentEvent,
+        to: &Told,
+        message_id: String,
+        in_reply_to: Option<String>,
+        content: &Content,
+    ) -> Notification {
+        Notification {
+            incident: case.id.clone(),
+            event,
+            route: to.route,
+            recipient: to.recipient.clone(),
+            message_id,
+            in_reply_to,
+            created_at: self.now,
+            content: content.clone(),
+        }
     }
 
     /// Everybody who is to hear of what has fallen.

@@ -16,7 +16,8 @@ use crate::domain::{
     flapping::Flapping,
     incident::{Incident, IncidentEvent, IncidentId, Severity},
     notification::{
-        Absence, FlappingNews, GroupNews, HeldCase, HeldNews, News, Plate, Subject, letter, phrases,
+        Absence, FlappingNews, GroupNews, HeldCase, HeldNews, Neighbour, News, Plate, Subject, letter,
+        phrases,
     },
     outcome::{Detail, Failure},
     urgency::{Urgencies, Urgency},
@@ -132,20 +133,27 @@ pub struct Alternative {
     pub title: String,
 }
 
+impl Alternative {
+    /// Those of all other channels to which customers can be sent, as many as are named.
+    fn among(neighbours: &[Neighbour]) -> Vec<Self> {
+        let alternatives = neighbours.iter().filter(|neighbour| neighbour.is_alternative());
+        let alternative = |neighbour: &Neighbour| Self {
+            id: neighbour.channel.clone(),
+            title: Detail::new(&neighbour.title).as_str().to_owned(),
+        };
+        alternatives.take(ALTERNATIVES_MAX).map(alternative).collect()
+    }
+}
+
 impl Facts {
     /// What is said of a channel's transition.
     #[must_use]
     pub fn of(subject: &Subject<'_>, news: &News<'_>) -> Self {
-        let alternatives = subject.neighbours.iter().filter(|neighbour| neighbour.is_alternative());
-        let alternative = |neighbour: &super::Neighbour| Alternative {
-            id: neighbour.channel.clone(),
-            title: Detail::new(&neighbour.title).as_str().to_owned(),
-        };
         Self {
             state: news.transition.to,
             channels: vec![ChannelFacts::of(subject, news)],
             location: subject.location.as_str().to_owned(),
-            alternatives: alternatives.take(ALTERNATIVES_MAX).map(alternative).collect(),
+            alternatives: Alternative::among(subject.neighbours),
             link: subject.letterhead.public_url.map(str::to_owned),
             evidence: subject.proof.map(|proof| proof.bundle.to_owned()),
             ..Self::bare(news.incident, news.event, subject.urgencies)
@@ -179,11 +187,6 @@ impl Facts {
     pub fn of_group(news: &GroupNews<'_>) -> Self {
         let case = news.case;
         let is_over = case.severity().is_none();
-        let alternatives = news.neighbours.iter().filter(|neighbour| neighbour.is_alternative());
-        let alternative = |neighbour: &super::Neighbour| Alternative {
-            id: neighbour.channel.clone(),
-            title: Detail::new(&neighbour.title).as_str().to_owned(),
-        };
         let began_at = case.members.iter().map(|member| member.began_at).min().unwrap_or(case.opened_at);
         let ended_at = case.members.iter().filter_map(|member| member.end.as_ref()).map(|end| end.at).max();
         Self {
@@ -198,7 +201,7 @@ impl Facts {
             shared: letter::group::shared(news),
             resolved_at: ended_at.filter(|_| is_over),
             location: news.location.as_str().to_owned(),
-            alternatives: alternatives.take(ALTERNATIVES_MAX).map(alternative).collect(),
+            alternatives: Alternative::among(news.neighbours),
             link: news.letterhead.public_url.map(str::to_owned),
             evidence: case.members.iter().find_map(|member| member.bundle.clone()),
             ..Self::unknown(case.id.clone(), news.event, began_at)
@@ -228,11 +231,6 @@ impl Facts {
         if !matches!(news.event, IncidentEvent::Sustained | IncidentEvent::Steady) {
             channel.customers = phrases::comes_and_goes(phrases::door(news.kind));
         }
-        let alternatives = news.neighbours.iter().filter(|neighbour| neighbour.is_alternative());
-        let alternative = |neighbour: &super::Neighbour| Alternative {
-            id: neighbour.channel.clone(),
-            title: Detail::new(&neighbour.title).as_str().to_owned(),
-        };
         let state = match (&last.end, last.severity) {
             _ if !news.is_watched => State::Unknown,
             (Some(end), _) => end.state,
@@ -247,7 +245,7 @@ impl Facts {
             channels: vec![channel],
             resolved_at: ended_at.filter(|_| news.event == IncidentEvent::Steady),
             location: news.location.as_str().to_owned(),
-            alternatives: alternatives.take(ALTERNATIVES_MAX).map(alternative).collect(),
+            alternatives: Alternative::among(news.neighbours),
             link: news.letterhead.public_url.map(str::to_owned),
             evidence: last.bundle.clone(),
             ..Self::unknown(news.case.id.clone(), news.event, news.flapping.total.since)

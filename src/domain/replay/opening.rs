@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap},
+    collections::{BTreeMap, BTreeSet, BinaryHeap},
 };
 
 use jiff::{Timestamp, ToSpan};
@@ -65,10 +65,10 @@ impl Openings {
             self.windows_turn_at = edges.chain(begun).min().unwrap_or(Timestamp::MAX);
             self.active = announced.into_iter().filter(Announced::is_active).collect();
         }
-        let mut turned = Vec::new();
+        let mut turned = BTreeSet::new();
         while let Some(&Reverse((_, place))) = self.hours_turn_at.peek().filter(|due| due.0.0 <= at) {
             self.hours_turn_at.pop();
-            turned.push(place);
+            turned.insert(place);
         }
         let mut found = Vec::new();
         for (place, (id, entrance)) in entrances.iter().enumerate() {
