@@ -9,6 +9,7 @@
 //! recorder end when their input does; the dispatcher makes a last pass when the evaluator has committed all it owes. A
 //! loop that ends without having been asked to ends the daemon.
 
+mod archivist;
 mod canary;
 pub mod dispatcher;
 mod evaluator;

@@ -13,7 +13,9 @@ mod casebook;
 mod examination;
 pub mod explain;
 mod history;
+pub mod hours;
 mod journal;
+pub mod ledger;
 mod maintenance;
 mod outbox;
 pub mod replay;
@@ -344,6 +346,9 @@ impl Store {
     }
 }
 
+/// The tables that may be large and matter to no verdict, and the column by which each is ordered.
+const HISTORY: [(&str, &str); 3] = [("outcome", "id"), ("hour", "probe"), ("turn", "id")];
+
 /// Opens the database as it is used, makes it if it is not there, and brings its layout up to date.
 fn connect(path: &Path) -> Result<(Connection, history::Memory), StoreError> {
     make_private(path)?;
@@ -355,7 +360,12 @@ fn connect(path: &Path) -> Result<(Connection, history::Memory), StoreError> {
     connection.pragma_update(None, "foreign_keys", true).map_err(fail)?;
     // The journal shrinks again after somebody who read along for long has let it grow.
     connection.pragma_update(None, "journal_size_limit", 64 << 20).map_err(fail)?;
+    if schema::layout(&connection).map_err(fail)? == 0 {
+        // Only a file that is empty can be told so; room in an older one is filled again and not given back.
+        connection.pragma_update(None, "auto_vacuum", "incremental").map_err(fail)?;
+    }
     schema::migrate(&mut connection, path)?;
+    hours::settle(&connection).map_err(fail)?;
     seals::keep(&mut connection).map_err(fail)?;
     let history = history::Memory::read(&connection).map_err(fail)?;
     Ok((connection, history))

@@ -11,6 +11,7 @@ mod commits;
 mod gates;
 mod held;
 pub(super) mod history;
+mod ledger;
 pub(super) mod orders;
 mod picture;
 mod rewriting;
@@ -38,6 +39,7 @@ use crate::{
             commits::{Commit, finished},
             gates::Gates,
             history::History,
+            ledger::Ledger,
             orders::{Order, Orders, Step},
             picture::Picture,
             rewriting::Rewriting,
@@ -46,6 +48,7 @@ use crate::{
             world::Surroundings,
         },
         keeper::Keeper,
+        recorder::Batch,
         scheduler::Observed,
         systemd,
         trouble::Trouble,
@@ -58,7 +61,7 @@ use crate::{
         evaluation::{Moment, State},
         network::{Network, Sight},
         notification::Notification,
-        outcome::{InconclusiveReason, Outcome},
+        outcome::InconclusiveReason,
         snapshot::Snapshot,
     },
     metrics::Metrics,
@@ -90,7 +93,7 @@ pub(crate) struct Connections {
     /// Where commands come from.
     pub(crate) orders: mpsc::Receiver<Order>,
     /// Where the history goes, in batches; closes when the evaluator ends.
-    pub(crate) batches: mpsc::Sender<Arc<[Outcome]>>,
+    pub(crate) batches: mpsc::Sender<Batch>,
     /// Where evidence is kept, if it is.
     pub(crate) evidence: Option<Keeper>,
     /// Where verdicts are committed.
@@ -157,6 +160,7 @@ pub(crate) struct Evaluator {
     gates: Gates,
     orders: Orders,
     history: History,
+    ledger: Ledger,
     picture: Picture,
     /// Places of channels whose evidence calls for a change of state.
     wanting: BTreeSet<usize>,
@@ -222,7 +226,7 @@ impl Evaluator {
             clock,
         } = connections;
         let plan = Arc::clone(&plans.borrow_and_update());
-        let Remembered { channels, cases, owed, blindness, maintenance, .. } = remembered;
+        let Remembered { channels, cases, owed, blindness, maintenance, conditions, .. } = remembered;
         let blindness = Account::new(network, blindness);
         let beginning = Moment { wall: clock.now(), monotonic: Duration::ZERO };
         let mut evaluator = Self {
@@ -230,7 +234,8 @@ impl Evaluator {
             orders: Orders::new(orders),
             roster: Roster::new(plan.boot.location.clone(), channels),
             casebook: Casebook::restore(cases, owed, beginning),
-            history: History::new(batches),
+            history: History::new(batches, beginning.wall),
+            ledger: Ledger::new(conditions),
             picture: Picture::new(snapshots),
             telling_from: Duration::ZERO,
             has_become_due: false,
@@ -303,7 +308,7 @@ impl Evaluator {
             self.blindness.note_run(&outcome);
             self.history.push(outcome);
         }
-        self.history.flush_if_full();
+        self.history.flush_if_full(now.wall);
     }
 
     fn tick(&mut self) {
@@ -317,7 +322,8 @@ impl Evaluator {
             self.refused = false;
             self.look(now);
             self.follow_network();
-            self.history.flush();
+            self.history.note(self.ledger.look(&self.roster, now.wall));
+            self.history.flush(now.wall);
             self.windows_from = self.roster.show_windows(self.windows_from, WINDOWS_PER_LOOK, now.monotonic);
         }
         self.picture.draw(&mut self.roster, self.gates.announced());
@@ -411,8 +417,10 @@ impl Evaluator {
                 "the store did not take what was decided meanwhile; people may be told of it again after the start"
             );
         }
+        let now = self.now();
         drop(self.commits_over);
         self.picture.draw(&mut self.roster, self.gates.announced());
-        self.history.hand_over().await;
+        self.history.note(self.ledger.look(&self.roster, now.wall));
+        self.history.hand_over(now.wall).await;
     }
 }

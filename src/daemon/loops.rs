@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     daemon::{
-        Daemon, canary,
+        Daemon, archivist, canary,
         dispatcher::Dispatcher,
         evaluator::{self, orders::Order},
         heartbeat,
@@ -148,6 +148,8 @@ impl Daemon {
 
     /// Starts what looks after the store, and what says elsewhere that all of this works.
     fn watch_over_itself(&mut self, shared: Shared) {
+        let archiving = archivist::run(shared.store.clone(), self.clock, self.stop.clone());
+        self.spawn_sure("archivist", archiving);
         let beating = heartbeat::Connections {
             plans: self.plans.subscribe(),
             pulse: Arc::clone(&self.pulse),

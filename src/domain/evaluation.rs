@@ -11,6 +11,7 @@
 mod evidence;
 mod opening;
 mod personas;
+mod recent;
 mod suspicion;
 mod waits;
 
@@ -19,7 +20,10 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use self::opening::Opening;
+pub use self::{
+    opening::Opening,
+    recent::{RecentRun, RunWord},
+};
 use crate::domain::{
     channel::{ProbeKey, ProbeName},
     evaluation::{
@@ -27,7 +31,7 @@ use crate::domain::{
         opening::Gate,
         personas::{Finding, findings},
     },
-    outcome::{Failure, Outcome, Phase, Reason},
+    outcome::{Failure, Outcome, Phase},
 };
 
 /// The judged condition of a channel.
@@ -101,35 +105,6 @@ pub struct Waiting {
     pub window: Duration,
     /// With fewer runs in the window nothing is said.
     pub runs_min: u32,
-}
-
-/// A run as remembered for the table in a mail.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RecentRun {
-    /// The probe that ran.
-    pub probe: Arc<ProbeKey>,
-    /// When it began.
-    pub started_at: Timestamp,
-    /// How long it took.
-    pub duration: Duration,
-    /// The verdict's word: `ok`, `degraded`, `failed` or `inconclusive`.
-    pub outcome: RunWord,
-    /// The failure's reason, where there is one.
-    pub reason: Option<Reason>,
-}
-
-/// [`crate::domain::outcome::Verdict`] without its evidence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RunWord {
-    /// Every expectation held.
-    Ok,
-    /// Over a budget.
-    Degraded,
-    /// Does not work.
-    Failed,
-    /// We could not look.
-    Inconclusive,
 }
 
 /// A change of state, with its reason and its evidence.

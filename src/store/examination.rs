@@ -7,16 +7,13 @@ use std::{fs, path::Path};
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 
 use super::{
-    BUSY_TIMEOUT, StoreError, beside, explain,
+    BUSY_TIMEOUT, HISTORY, StoreError, beside, explain,
     journal::{self, Journal},
     outbox, schema, seals, state,
 };
 
 /// A file up to this size is looked at whole.
 const WHOLE_MAX: u64 = 128 << 20;
-
-/// The table that may be large.
-const HISTORY: &str = "outcome";
 
 /// What has been found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,8 +141,9 @@ fn check_all_but_history(connection: &Connection) -> rusqlite::Result<Option<Str
         .query_map([], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     for table in tables {
-        if table == HISTORY {
-            connection.query_row("SELECT max(id), min(id) FROM outcome", [], |_| Ok(()))?;
+        if let Some((_, first)) = HISTORY.iter().find(|(name, _)| *name == table) {
+            let ends = format!("SELECT max({first}), min({first}) FROM {table}");
+            connection.query_row(&ends, [], |_| Ok(()))?;
         } else if let Some(complaint) = check(connection, &format!("PRAGMA integrity_check('{table}')"))? {
             return Ok(Some(complaint));
         }

@@ -326,13 +326,8 @@ fn runs_around(
 }
 
 fn read_run(row: &Row<'_>, probe: &std::sync::Arc<ProbeKey>) -> rusqlite::Result<RecentRun> {
-    let outcome = match row.get_ref(2)?.as_str()? {
-        "ok" => RunWord::Ok,
-        "degraded" => RunWord::Degraded,
-        "failed" => RunWord::Failed,
-        "inconclusive" => RunWord::Inconclusive,
-        _ => return Err(unreadable(2, "an unknown outcome")),
-    };
+    let outcome =
+        RunWord::from_word(row.get_ref(2)?.as_str()?).ok_or_else(|| unreadable(2, "an unknown outcome"))?;
     Ok(RecentRun {
         probe: std::sync::Arc::clone(probe),
         started_at: moment(row.get(0)?)?,

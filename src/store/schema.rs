@@ -142,6 +142,45 @@ const STEPS: &[&str] = &[
         record   TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
 ",
+    // Hours are numbered from 1970. `rolled` says up to which outcome they hold what was seen.
+    "
+    CREATE TABLE hour (
+        probe         INTEGER NOT NULL REFERENCES probe (id),
+        hour          INTEGER NOT NULL,
+        ok            INTEGER NOT NULL,
+        degraded      INTEGER NOT NULL,
+        failed        INTEGER NOT NULL,
+        inconclusive  INTEGER NOT NULL,
+        timeouts      INTEGER NOT NULL,
+        waits_in_vain INTEGER NOT NULL,
+        steps         INTEGER,
+        latency       BLOB NOT NULL,
+        bot           BLOB,
+        person        BLOB,
+        PRIMARY KEY (probe, hour)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE rolled (
+        singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
+        upto      INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO rolled VALUES (1, 0);
+
+    CREATE TABLE turn (
+        id        INTEGER PRIMARY KEY,
+        channel   TEXT NOT NULL,
+        at        INTEGER NOT NULL,
+        condition TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX turn_of ON turn (channel);
+    CREATE TABLE standing (
+        channel   TEXT PRIMARY KEY,
+        condition TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE watch (
+        from_at  INTEGER PRIMARY KEY,
+        until_at INTEGER NOT NULL
+    ) STRICT;
+",
 ];
 
 /// The latest layout that this program knows.

@@ -12,8 +12,10 @@ use rusqlite::{
 };
 use sha2::{Digest, Sha256};
 
-/// What is not sealed: the history, whose rows matter to no verdict, what seals, and the note in a backup.
-const UNSEALED: [&str; 3] = ["outcome", "seal", "backup_note"];
+use super::HISTORY;
+
+/// What is not sealed besides the history: what seals, and the note in a backup.
+const UNSEALED: [&str; 2] = ["seal", "backup_note"];
 
 /// Keeps the seals of whatever this connection writes from now on; makes those that are not there.
 pub(super) fn keep(connection: &mut Connection) -> rusqlite::Result<()> {
@@ -123,7 +125,9 @@ fn tables(connection: &Connection) -> rusqlite::Result<Vec<Table>> {
         )?
         .query_map([], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
-    let sealed = names.into_iter().filter(|name| !UNSEALED.contains(&name.as_str()));
+    let sealed = names.into_iter().filter(|name| {
+        !UNSEALED.contains(&name.as_str()) && HISTORY.iter().all(|(history, _)| history != name)
+    });
     let table = |name: String| {
         let columns = connection
             .prepare("SELECT name FROM pragma_table_info(?)")?

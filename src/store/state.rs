@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Store, StoreError, blindness, canary, casebook, maintenance};
+use super::{Store, StoreError, blindness, canary, casebook, ledger, maintenance};
 use crate::domain::{
     canary::{Canaries, MailWay},
     case::Case,
@@ -16,6 +16,7 @@ use crate::domain::{
     evaluation::State,
     happening::Happening,
     incident::Incident,
+    ledger::Condition,
     maintenance::Stint,
     network::Blindness,
 };
@@ -37,6 +38,8 @@ pub struct Remembered {
     pub maintenance: Vec<Stint>,
     /// What is known of the canaries by each way.
     pub canaries: BTreeMap<MailWay, Canaries>,
+    /// What each channel that is watched turned to last.
+    pub conditions: HashMap<ChannelId, Condition>,
 }
 
 /// One channel as it was last committed.
@@ -134,6 +137,7 @@ pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<Remembered> 
         owed: casebook::owed(connection)?,
         maintenance: maintenance::load(connection)?,
         canaries: canary::load(connection)?,
+        conditions: ledger::standing(connection)?,
         ..Remembered::default()
     };
     while let Some(row) = rows.next()? {

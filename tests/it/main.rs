@@ -26,6 +26,7 @@ mod explain;
 mod flapping;
 mod full_disk;
 mod heartbeat;
+mod history;
 mod hooks;
 mod hostile;
 mod house;

@@ -109,7 +109,7 @@ fn proof(paper: &mut Paper<'_>, evidence: &Evidence) {
         let reason = run.reason.map(|reason| format!("  {reason}")).unwrap_or_default();
         let (at, took) = (paper.clock(run.started_at), tell::took(run.duration));
         let probe = run.probe.probe.as_str();
-        paper.line(4, &format!("{at}  {probe:<width$}  {took:>8}  {}{reason}", word(run.outcome)));
+        paper.line(4, &format!("{at}  {probe:<width$}  {took:>8}  {}{reason}", run.outcome.as_str()));
     }
 }
 
@@ -280,15 +280,6 @@ fn bundle(happening: &Happening) -> Option<&str> {
 fn more(paper: &mut Paper<'_>, count: usize) {
     if count > LINES_MAX {
         paper.line(2, &format!("and {} more, all in --json", count - LINES_MAX));
-    }
-}
-
-fn word(outcome: RunWord) -> &'static str {
-    match outcome {
-        RunWord::Ok => "ok",
-        RunWord::Degraded => "degraded",
-        RunWord::Failed => "failed",
-        RunWord::Inconclusive => "inconclusive",
     }
 }
 

@@ -109,6 +109,7 @@ impl Evaluator {
         let standing = self.rewriting.next(&mut self.roster, &mut self.casebook, &mut self.storeless, now);
         let done: Pin<Box<dyn Future<Output = _> + Send>> =
             if let Some(standing) = standing {
+                self.ledger.forget();
                 Box::pin(async move {
                     trouble.attend(trouble::Work::Verdict, store.rewrite(standing, now.wall)).await
                 })

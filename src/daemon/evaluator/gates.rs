@@ -72,6 +72,11 @@ impl Gate {
         self.hours.filter(|hours| !hours.is_open).and_then(|hours| hours.turns_at)
     }
 
+    /// Whether it is outside its hours.
+    pub(crate) fn is_out_of_hours(&self) -> bool {
+        self.hours.is_some_and(|hours| !hours.is_open)
+    }
+
     /// The hours of the channel are others from now on.
     pub(crate) fn forget_hours(&mut self) {
         self.hours = None;

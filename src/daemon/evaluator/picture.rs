@@ -12,7 +12,6 @@ use crate::{
     },
     domain::{
         channel::ChannelId,
-        evaluation::RunWord,
         latency::Window,
         maintenance::Announced,
         snapshot::{ChannelView, ProbeView, Snapshot},
@@ -76,21 +75,12 @@ fn probe_view(post: &Post, lookout: &Lookout) -> ProbeView {
     let windows = lookout.shown;
     ProbeView {
         name: name.clone(),
-        last_outcome: last.map(|run| word(run.outcome).to_owned()),
+        last_outcome: last.map(|run| run.outcome.as_str().to_owned()),
         last_run_at: last.map(|run| run.started_at),
         last_duration: last.map(|run| run.duration),
         last_reason: last.and_then(|run| run.reason),
         p50: windows.quantiles.map(|quantiles| quantiles.p50),
         p95: windows.quantiles.map(|quantiles| quantiles.p95),
         timeout_ratio: windows.timeout_ratio(Window::Hour),
-    }
-}
-
-fn word(outcome: RunWord) -> &'static str {
-    match outcome {
-        RunWord::Ok => "ok",
-        RunWord::Degraded => "degraded",
-        RunWord::Failed => "failed",
-        RunWord::Inconclusive => "inconclusive",
     }
 }

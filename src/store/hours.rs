@@ -1,0 +1,304 @@
+//! The history by the hour: what the runs of a probe add up to, with the spread of their lengths. It is put together from
+//! the outcomes, each once, and outlives them.
+//!
+//! Which outcomes are in it is written in the same transaction. Whoever reads it adds those that are not yet.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use super::{
+    Store, StoreError,
+    explain::Archive,
+    state::{from_json, unreadable},
+};
+use crate::domain::{
+    channel::{ChannelId, ProbeName},
+    evaluation::RunWord,
+    hourly::{HOUR, Sample, Spread, Tally},
+    outcome::Reason,
+};
+
+/// How long hours are kept.
+pub const KEPT: Duration = Duration::from_secs(2 * 366 * 24 * 60 * 60);
+
+/// So many outcomes are put together in one transaction at most: a quarter of a second, in which a verdict waits.
+const PORTION: i64 = 50_000;
+
+/// Every so many pages that are free, so many are given back to the disk at once at most.
+const PAGES_GIVEN_BACK: i64 = 2_000;
+
+/// Samples by probe and hour.
+type Gathered = BTreeMap<(i64, i64), Vec<Sample>>;
+
+impl Store {
+    /// Puts outcomes that have not been counted yet into their hours, a portion of them; says whether there are more.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written; nothing of the portion has been counted then.
+    pub async fn roll_up(&self) -> Result<bool, StoreError> {
+        self.transact("put the history together by the hour", |transaction| {
+            let upto = rolled(transaction)?;
+            let (gathered, last) = gather(transaction, upto, Some(PORTION), |_| true)?;
+            let Some(last) = last else { return Ok(false) };
+            for ((probe, hour), samples) in gathered {
+                let mut tally = match read_hour(transaction, probe, hour) {
+                    // One damaged hour is to stop none of those to come.
+                    Err(rusqlite::Error::FromSqlConversionFailure(..)) => Tally::default(),
+                    read => read?.unwrap_or_default(),
+                };
+                samples.iter().for_each(|sample| tally.take(sample));
+                write_hour(transaction, probe, hour, &tally)?;
+            }
+            transaction.prepare_cached("UPDATE rolled SET upto = ?")?.execute([last])?;
+            transaction
+                .prepare_cached("SELECT EXISTS (SELECT 1 FROM outcome WHERE id > ?)")?
+                .query_row([last], |row| row.get(0))
+        })
+        .await
+    }
+
+    /// Deletes the hours that have become too old, and gives some of the room that is free in the file back to the disk.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn clear_hours(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.transact("clear the history by the hour", move |transaction| {
+            let kept = i64::try_from(KEPT.as_secs()).expect("two years are few seconds");
+            let older_than = (now.as_second() - kept).div_euclid(HOUR);
+            let probes: Vec<i64> = transaction
+                .prepare_cached("SELECT id FROM probe")?
+                .query_map([], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+            let mut clear = transaction.prepare_cached("DELETE FROM hour WHERE probe = ? AND hour < ?")?;
+            for probe in probes {
+                clear.execute([probe, older_than])?;
+            }
+            Ok(())
+        })
+        .await?;
+        self.call("give room back to the disk", |handle| {
+            let count = |pragma: &str| {
+                handle.connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i64>(0))
+            };
+            // What is free will be filled again; only much of it is worth a write.
+            if count("freelist_count")? * 10 > count("page_count")? {
+                let pragma = format!("PRAGMA incremental_vacuum({PAGES_GIVEN_BACK})");
+                let mut given_back = handle.connection.prepare(&pragma)?;
+                let mut pages = given_back.query([])?;
+                while pages.next()?.is_some() {}
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// Lets a store that lacks outcomes, since it was restored from a backup, count those to come.
+pub(super) fn settle(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(
+        "UPDATE rolled SET upto = (SELECT coalesce(max(id), 0) FROM outcome)
+         WHERE upto > (SELECT coalesce(max(id), 0) FROM outcome)",
+    )
+}
+
+/// An hour of a probe.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProbeHour {
+    /// The probe.
+    pub probe: ProbeName,
+    /// When the hour began.
+    pub at: Timestamp,
+    /// What its runs add up to.
+    pub tally: Tally,
+}
+
+/// The history by the hour, as of one moment. What had not been put together by then is held in memory.
+#[derive(Debug)]
+pub struct Hours<'a> {
+    archive: &'a Archive,
+    /// Names of probes and their numbers, by channel.
+    probes: HashMap<ChannelId, Vec<(ProbeName, i64)>>,
+    recent: Gathered,
+}
+
+impl Archive {
+    /// The history by the hour.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn hours(&self) -> Result<Hours<'_>, StoreError> {
+        self.gather_hours(None)
+    }
+
+    /// The history by the hour of one channel, which is found faster.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn hours_of(&self, channel: &ChannelId) -> Result<Hours<'_>, StoreError> {
+        self.gather_hours(Some(channel))
+    }
+
+    fn gather_hours(&self, only: Option<&ChannelId>) -> Result<Hours<'_>, StoreError> {
+        let (probes, recent) = self.read("read the history by the hour", |connection| {
+            let mut probes: HashMap<ChannelId, Vec<(ProbeName, i64)>> = HashMap::new();
+            let mut known =
+                connection.prepare_cached("SELECT channel, probe, id FROM probe ORDER BY probe")?;
+            let mut rows = known.query([])?;
+            while let Some(row) = rows.next()? {
+                let channel = ChannelId::new(row.get_ref(0)?.as_str()?);
+                if only.is_none_or(|only| *only == channel) {
+                    let probe = ProbeName::new(row.get_ref(1)?.as_str()?);
+                    probes.entry(channel).or_default().push((probe, row.get(2)?));
+                }
+            }
+            let wanted: Vec<i64> = probes.values().flatten().map(|(_, id)| *id).collect();
+            let is_wanted = |probe| only.is_none() || wanted.contains(&probe);
+            let (recent, _) = gather(connection, rolled(connection)?, None, is_wanted)?;
+            Ok((probes, recent))
+        })?;
+        Ok(Hours { archive: self, probes, recent })
+    }
+}
+
+impl Hours<'_> {
+    /// The hours of a channel that begin between two moments, by probe and then by time. Hours without a run are left out.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn of(
+        &self,
+        channel: &ChannelId,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<ProbeHour>, StoreError> {
+        let numbers = (from.as_second() + HOUR - 1).div_euclid(HOUR)..until.as_second().div_euclid(HOUR) + 1;
+        self.archive.read("read the history by the hour", |connection| {
+            let mut found = Vec::new();
+            for (name, probe) in self.probes.get(channel).into_iter().flatten() {
+                let mut hours: BTreeMap<i64, Tally> = BTreeMap::new();
+                let mut stored = connection.prepare_cached(READ_RANGE)?;
+                let mut rows = stored.query(params![probe, numbers.start, numbers.end])?;
+                while let Some(row) = rows.next()? {
+                    hours.insert(row.get(0)?, read_tally(row)?);
+                }
+                for ((_, hour), samples) in self.recent.range((*probe, numbers.start)..(*probe, numbers.end))
+                {
+                    let tally = hours.entry(*hour).or_default();
+                    samples.iter().for_each(|sample| tally.take(sample));
+                }
+                for (hour, tally) in hours {
+                    let at = Timestamp::from_second(hour * HOUR)
+                        .map_err(|error| unreadable(0, &error.to_string()))?;
+                    if at < until {
+                        found.push(ProbeHour { probe: name.clone(), at, tally });
+                    }
+                }
+            }
+            Ok(found)
+        })
+    }
+}
+
+const READ: &str =
+    "SELECT hour, ok, degraded, failed, inconclusive, timeouts, waits_in_vain, steps, latency, bot, person
+     FROM hour WHERE probe = ? AND hour = ?";
+
+const READ_RANGE: &str =
+    "SELECT hour, ok, degraded, failed, inconclusive, timeouts, waits_in_vain, steps, latency, bot, person
+     FROM hour WHERE probe = ? AND hour >= ? AND hour < ? ORDER BY hour";
+
+/// Up to which outcome the hours hold what was seen.
+fn rolled(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.prepare_cached("SELECT upto FROM rolled")?.query_row([], |row| row.get(0))
+}
+
+/// The outcomes behind one, so many at most; and the last of them.
+fn gather(
+    connection: &Connection,
+    behind: i64,
+    most: Option<i64>,
+    is_wanted: impl Fn(i64) -> bool,
+) -> rusqlite::Result<(Gathered, Option<i64>)> {
+    let mut outcomes = connection.prepare_cached(
+        "SELECT id, probe, started_at, duration_us, outcome, reason, contact FROM outcome WHERE id > ?
+         ORDER BY id LIMIT ?",
+    )?;
+    let mut rows = outcomes.query(params![behind, most.unwrap_or(-1)])?;
+    let (mut gathered, mut last) = (Gathered::new(), None);
+    while let Some(row) = rows.next()? {
+        last = Some(row.get(0)?);
+        let probe = row.get(1)?;
+        if is_wanted(probe) {
+            let hour = row.get::<_, i64>(2)?.div_euclid(HOUR * 1_000);
+            gathered.entry((probe, hour)).or_default().push(read_sample(row)?);
+        }
+    }
+    Ok((gathered, last))
+}
+
+fn read_sample(row: &Row<'_>) -> rusqlite::Result<Sample> {
+    let outcome =
+        RunWord::from_word(row.get_ref(4)?.as_str()?).ok_or_else(|| unreadable(4, "an unknown outcome"))?;
+    let reason = row.get_ref(5)?.as_str_or_null()?.and_then(Reason::from_word);
+    let contact: Option<String> = row.get(6)?;
+    Ok(Sample {
+        outcome,
+        timed_out: reason.is_some_and(Reason::is_timeout),
+        duration: Duration::from_micros(row.get::<_, i64>(3)?.unsigned_abs()),
+        contact: contact.as_deref().map(from_json).transpose()?,
+    })
+}
+
+fn read_hour(connection: &Connection, probe: i64, hour: i64) -> rusqlite::Result<Option<Tally>> {
+    connection.prepare_cached(READ)?.query_row([probe, hour], read_tally).optional()
+}
+
+fn read_tally(row: &Row<'_>) -> rusqlite::Result<Tally> {
+    let count = |column: usize| row.get::<_, i64>(column).map(i64::unsigned_abs);
+    let spread = |column: usize| {
+        let bytes = row.get_ref(column)?.as_blob_or_null()?;
+        bytes.map(Spread::from_bytes).transpose().map_err(|error| unreadable(column, &error))
+    };
+    Ok(Tally {
+        ok: count(1)?,
+        degraded: count(2)?,
+        failed: count(3)?,
+        inconclusive: count(4)?,
+        timeouts: count(5)?,
+        waits_in_vain: count(6)?,
+        steps: row.get(7)?,
+        latency: spread(8)?.unwrap_or_default(),
+        bot: spread(9)?,
+        person: spread(10)?,
+    })
+}
+
+fn write_hour(transaction: &Transaction<'_>, probe: i64, hour: i64, tally: &Tally) -> rusqlite::Result<()> {
+    let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    transaction
+        .prepare_cached(
+            "INSERT OR REPLACE INTO hour
+                 (probe, hour, ok, degraded, failed, inconclusive, timeouts, waits_in_vain, steps, latency, bot, person)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            probe,
+            hour,
+            count(tally.ok),
+            count(tally.degraded),
+            count(tally.failed),
+            count(tally.inconclusive),
+            count(tally.timeouts),
+            count(tally.waits_in_vain),
+            tally.steps,
+            tally.latency.to_bytes(),
+            tally.bot.as_ref().map(Spread::to_bytes),
+            tally.person.as_ref().map(Spread::to_bytes),
+        ])?;
+    Ok(())
+}
