@@ -11,6 +11,7 @@
 
 mod archivist;
 mod canary;
+mod chronicle;
 pub mod dispatcher;
 mod evaluator;
 mod face;

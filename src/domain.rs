@@ -6,6 +6,7 @@ pub mod canary;
 pub mod case;
 pub mod casebook;
 pub mod channel;
+pub mod chronicle;
 pub mod command;
 pub mod contact;
 pub mod decision;

@@ -10,6 +10,7 @@ pub mod backup;
 mod blindness;
 mod canary;
 mod casebook;
+pub mod chronicle;
 mod examination;
 pub mod explain;
 mod history;

@@ -11,7 +11,7 @@ pub(crate) mod connection;
 mod page;
 mod scrape;
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -26,6 +26,8 @@ use tokio::{sync::watch, time::timeout};
 
 use crate::{
     domain::{
+        channel::ChannelId,
+        chronicle::Chronicle,
         command::{self, Command},
         incident::IncidentId,
         snapshot::{IncidentView, Snapshot},
@@ -39,6 +41,9 @@ pub type AnswerFuture = Pin<Box<dyn Future<Output = command::Result> + Send>>;
 
 /// How an incident stands, once it is known: none where there is no such incident, a sentence where it cannot be said.
 pub type IncidentFuture = Pin<Box<dyn Future<Output = Result<Option<IncidentView>, String>> + Send>>;
+
+/// The past of all channels, once it is read.
+pub type ChroniclesFuture = Pin<Box<dyn Future<Output = Arc<BTreeMap<ChannelId, Chronicle>>> + Send>>;
 
 /// What the web asks of the daemon. Each answer is given at once, without waiting, but those that are futures.
 pub trait Source: Send + Sync + 'static {
@@ -62,6 +67,8 @@ pub trait Source: Send + Sync + 'static {
     fn command(&self, command: Command) -> AnswerFuture;
     /// How an incident stands, whether it is open or closed; any of those that are told as one.
     fn incident(&self, incident: IncidentId) -> IncidentFuture;
+    /// The past of all channels, at most a minute old; nothing where the store cannot be read.
+    fn chronicles(&self) -> ChroniclesFuture;
 }
 
 #[derive(Clone)]

@@ -8,8 +8,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::{
+    clock::Clock,
     config::plan::Plan,
-    daemon::{Daemon, evaluator::orders::Order, pulse::Pulse},
+    daemon::{Daemon, chronicle::Chronicler, evaluator::orders::Order, pulse::Pulse},
     domain::{
         channel::ChannelId,
         command::{self, Command},
@@ -21,7 +22,7 @@ use crate::{
     metrics::Metrics,
     secret::Secret,
     store::Store,
-    web::{self, AnswerFuture, IncidentFuture},
+    web::{self, AnswerFuture, ChroniclesFuture, IncidentFuture},
 };
 
 const ENDING: &str = "the daemon is ending";
@@ -34,6 +35,8 @@ pub(crate) struct Face {
     pub(crate) plans: watch::Receiver<Arc<Plan>>,
     pub(crate) orders: mpsc::Sender<Order>,
     pub(crate) store: Store,
+    pub(crate) chronicler: Arc<Chronicler>,
+    pub(crate) clock: Clock,
     pub(crate) stop: CancellationToken,
 }
 
@@ -47,6 +50,8 @@ impl Daemon {
             plans: self.plans.subscribe(),
             orders: self.orders.clone(),
             store: self.store.clone(),
+            chronicler: Arc::new(Chronicler::new(self.store.path().to_owned())),
+            clock: self.clock,
             stop: self.stop.clone(),
         }
     }
@@ -88,6 +93,12 @@ impl web::Source for Face {
             let answered: command::Result = answered.await.map_err(|_| ending())?;
             answered
         })
+    }
+
+    fn chronicles(&self) -> ChroniclesFuture {
+        let (chronicler, now) = (Arc::clone(&self.chronicler), self.clock.now());
+        let plan = Arc::clone(&self.plans.borrow());
+        Box::pin(async move { chronicler.of(plan.channels.keys().cloned(), &plan.time_zone, now).await })
     }
 
     fn incident(&self, incident: IncidentId) -> IncidentFuture {

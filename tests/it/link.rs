@@ -19,7 +19,7 @@ use lamplighter::{
         snapshot::{IncidentView, Snapshot},
     },
     secret::Secret,
-    web::{AnswerFuture, IncidentFuture, Source, acknowledge::link, router},
+    web::{AnswerFuture, ChroniclesFuture, IncidentFuture, Source, acknowledge::link, router},
 };
 use reqwest::{Method, Response};
 use tokio::{
@@ -128,6 +128,10 @@ impl Source for Staffed {
         assert_eq!(incident.0, INCIDENT);
         let view = self.desk.lock().unwrap().view.clone();
         Box::pin(async { view })
+    }
+
+    fn chronicles(&self) -> ChroniclesFuture {
+        Box::pin(async { Arc::default() })
     }
 }
 

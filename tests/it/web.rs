@@ -16,7 +16,7 @@ use lamplighter::{
     },
     metrics::{FAMILIES, Family, Kind},
     secret::Secret,
-    web::{AnswerFuture, IncidentFuture, Source, router},
+    web::{AnswerFuture, ChroniclesFuture, IncidentFuture, Source, router},
 };
 use reqwest::StatusCode;
 use serde_json::json;
@@ -253,6 +253,10 @@ impl Source for Told {
 
     fn incident(&self, incident: IncidentId) -> IncidentFuture {
         panic!("nobody has a link here: {incident}")
+    }
+
+    fn chronicles(&self) -> ChroniclesFuture {
+        Box::pin(async { Arc::default() })
     }
 }
 

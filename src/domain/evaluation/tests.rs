@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::{
     channel::{ChannelId, ProbeName},
-    outcome::{Detail, Failure, Inconclusive, InconclusiveReason, PhaseKind, Stage, Verdict},
+    outcome::{Detail, Failure, Inconclusive, InconclusiveReason, PhaseKind, Reason, Stage, Verdict},
 };
 
 const SILENCE: Duration = Duration::from_secs(100);

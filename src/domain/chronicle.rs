@@ -1,0 +1,137 @@
+//! What pages show of a channel's past: how each of the last days went, and how fast its probes were by the hour.
+
+use std::time::Duration;
+
+use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
+use serde::Serialize;
+
+use crate::domain::{
+    channel::ProbeName,
+    hourly::Tally,
+    ledger::{Spans, Timeline},
+};
+
+/// So many days are shown, today among them.
+pub const DAYS: i64 = 90;
+
+/// So many hours are shown, the one under way among them.
+pub const HOURS: i64 = 48;
+
+/// The past of one channel.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Chronicle {
+    /// The last [`DAYS`] days, oldest first.
+    pub days: Vec<Day>,
+    /// Its probes in the order of their names.
+    pub probes: Vec<ProbeChronicle>,
+}
+
+/// A day of the time zone in which people live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Day {
+    /// Which.
+    pub date: Date,
+    /// How long the channel was what on it.
+    pub spans: Spans,
+}
+
+/// The hours of one probe.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProbeChronicle {
+    /// The probe.
+    pub name: ProbeName,
+    /// The last [`HOURS`] hours, oldest first; those without a run are left out.
+    pub hours: Vec<Hour>,
+}
+
+/// What a probe saw in an hour. Spans are serialised in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Hour {
+    /// When it began.
+    pub at: Timestamp,
+    /// Half of the runs were at most this long; none where none was measured.
+    pub p50: Option<Duration>,
+    /// 95 of 100.
+    pub p95: Option<Duration>,
+    /// 99 of 100.
+    pub p99: Option<Duration>,
+    /// Which part of the runs ran out of time, 0 to 1; none where none could look.
+    pub timeout_ratio: Option<f64>,
+    /// Which part of the runs failed, 0 to 1.
+    pub failure_ratio: Option<f64>,
+}
+
+impl Hour {
+    /// What a tally says.
+    #[must_use]
+    pub fn of(at: Timestamp, tally: &Tally) -> Self {
+        Self {
+            at,
+            p50: tally.latency.quantile(0.5),
+            p95: tally.latency.quantile(0.95),
+            p99: tally.latency.quantile(0.99),
+            timeout_ratio: tally.timeout_ratio(),
+            failure_ratio: tally.failure_ratio(),
+        }
+    }
+}
+
+/// When the first of the days that are shown begins.
+#[must_use]
+pub fn first_day_begins(now: Timestamp, time_zone: &TimeZone) -> Timestamp {
+    let first = date_of(now, time_zone).saturating_sub((DAYS - 1).days());
+    beginning(first, time_zone)
+}
+
+/// How each of the last days went, by what is known of the channel since the first of them.
+#[must_use]
+pub fn days(timeline: &Timeline, now: Timestamp, time_zone: &TimeZone) -> Vec<Day> {
+    let today = date_of(now, time_zone);
+    (0..DAYS)
+        .rev()
+        .map(|back| {
+            let date = today.saturating_sub(back.days());
+            let next = date.saturating_add(1.day());
+            let spans = timeline.within(beginning(date, time_zone), beginning(next, time_zone));
+            Day { date, spans }
+        })
+        .collect()
+}
+
+fn date_of(at: Timestamp, time_zone: &TimeZone) -> Date {
+    at.to_zoned(time_zone.clone()).date()
+}
+
+/// A day begins later than at midnight where the clocks jump over it.
+fn beginning(date: Date, time_zone: &TimeZone) -> Timestamp {
+    time_zone.to_ambiguous_timestamp(date.at(0, 0, 0, 0)).compatible().unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        channel::ChannelId,
+        ledger::{Condition, Turn, Watch},
+    };
+
+    #[test]
+    fn days_are_those_of_the_time_zone_also_when_the_clocks_change() {
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        let now: Timestamp = "2026-11-26T12:00:00Z".parse().unwrap();
+        let from = first_day_begins(now, &zone);
+        assert_eq!(from.to_string(), "2026-08-28T22:00:00Z");
+        let turn = Turn { channel: ChannelId::new("chat"), at: from, to: Condition::Up };
+        let timeline = Timeline::new(&[turn], &[Watch { from, until: now }], now);
+        let days = days(&timeline, now, &zone);
+        assert_eq!(days.len(), 90);
+        assert_eq!(
+            (days[0].date.to_string(), days[89].date.to_string()),
+            ("2026-08-29".into(), "2026-11-26".into())
+        );
+        let hours = |date: &str| {
+            days.iter().find(|day| day.date.to_string() == date).unwrap().spans.up.as_secs() / 3600
+        };
+        assert_eq!((hours("2026-08-29"), hours("2026-10-25"), hours("2026-11-26")), (24, 25, 13));
+    }
+}
