@@ -13,6 +13,7 @@ pub mod man;
 pub(crate) mod print;
 pub mod probe;
 pub mod replay;
+pub mod report;
 pub mod run;
 pub mod schema;
 pub mod test_mail;
@@ -102,6 +103,8 @@ pub enum Command {
     Explain(explain::ExplainArgs),
     /// Run the stored history through other rules, and print which incidents would have come, gone or moved.
     Replay(replay::ReplayArgs),
+    /// Report how support could be reached: availability, incidents, latency, first responses, against the time before.
+    Report(report::ReportArgs),
     /// Show the whole thing at work: a small support centre, its daemon and a mailbox, on loopback ports.
     Demo(demo::DemoArgs),
     /// Print a completion script for a shell.
@@ -136,6 +139,7 @@ pub fn execute(cli: Cli) -> Exit {
         Command::Evidence(args) => evidence::execute(&args),
         Command::Explain(args) => explain::execute(&args),
         Command::Replay(args) => replay::execute(&args),
+        Command::Report(args) => report::execute(&args),
         Command::Demo(args) => demo::execute(&args, cli.log_format),
         Command::Completions(args) => completions::execute(&args),
         Command::Man => man::execute(),

@@ -25,6 +25,7 @@ pub mod network;
 pub mod notification;
 pub mod outcome;
 pub mod replay;
+pub mod report;
 pub mod schedule;
 pub mod shared;
 pub mod snapshot;

@@ -20,6 +20,7 @@ pub mod ledger;
 mod maintenance;
 mod outbox;
 pub mod replay;
+pub mod report;
 mod restoration;
 mod schema;
 mod seals;
