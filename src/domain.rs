@@ -28,6 +28,7 @@ pub mod replay;
 pub mod report;
 pub mod schedule;
 pub mod shared;
+pub mod slo;
 pub mod snapshot;
 pub mod urgency;
 pub mod vigour;
