@@ -150,6 +150,6 @@ fn channels<'p>(plan: &'p Plan, team: Option<&'p str>) -> impl Iterator<Item = A
     let of_team =
         move |own: Option<&TeamId>| team.is_none_or(|team| own.is_some_and(|own| own.as_str() == team));
     plan.channels.iter().filter(move |(_, channel)| of_team(channel.team.as_ref())).map(|(id, channel)| {
-        AskedChannel { id: id.clone(), title: channel.title.clone(), kind: channel.kind, objective: None }
+        AskedChannel { id: id.clone(), title: channel.title.clone(), kind: channel.kind, slo: channel.slo }
     })
 }

@@ -18,6 +18,7 @@ use crate::domain::{
     incident::{IncidentId, Severity},
     ledger::Spans,
     outcome::{Detail, Reason},
+    slo::Slo,
 };
 
 /// A report on some channels.
@@ -143,11 +144,11 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// The budget of an objective, 0 to 1, over a window of which this is known.
+    /// The budget of a promise, by what is known of its window.
     #[must_use]
-    pub fn of(objective: f64, window: Duration, spans: &Spans) -> Self {
-        let allowed = spans.counted().mul_f64((1.0 - objective).clamp(0.0, 1.0));
-        Self { objective, window, allowed, spent: spans.dark }
+    pub fn of(slo: Slo, spans: &Spans) -> Self {
+        let allowed = spans.counted().mul_f64(slo.budget());
+        Self { objective: 1.0 - slo.budget(), window: slo.window, allowed, spent: spans.dark }
     }
 
     /// Which part of it was spent; more than 1 where it was overdrawn. None where nothing was allowed.

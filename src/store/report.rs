@@ -18,6 +18,7 @@ use crate::domain::{
     ledger::{Spans, Timeline, Watch},
     outcome::Detail,
     report::{Budget, ChannelReport, Figures, Outage, ProbeReport, Report, Week},
+    slo::Slo,
 };
 
 /// What is asked for.
@@ -44,8 +45,8 @@ pub struct AskedChannel {
     pub title: String,
     /// What sort of door it is.
     pub kind: ChannelKind,
-    /// In which share of the time that counts it is to work, 0 to 1, and over which time; none where that is not configured.
-    pub objective: Option<(f64, Duration)>,
+    /// What it promises; none where that is not configured.
+    pub slo: Option<Slo>,
 }
 
 impl Ask {
@@ -73,7 +74,7 @@ impl Archive {
     /// # Errors
     /// When the store cannot be read.
     pub fn report(&self, ask: &Ask) -> Result<Report, StoreError> {
-        let longest = ask.channels.iter().filter_map(|channel| Some(channel.objective?.1)).max();
+        let longest = ask.channels.iter().filter_map(|channel| Some(channel.slo?.window)).max();
         let earliest = longest.and_then(|window| ask.until.checked_sub(window).ok());
         let watches = self.watches(earliest.map_or(ask.before(), |earliest| earliest.min(ask.before())))?;
         let sources = Sources { archive: self, hours: self.hours()?, watches, ask };
@@ -127,14 +128,14 @@ impl Archive {
 impl Sources<'_> {
     fn channel(&self, asked: &AskedChannel) -> Result<ChannelReport, StoreError> {
         let Ask { from, until, .. } = *self.ask;
-        let AskedChannel { id, title, kind, objective } = asked;
+        let AskedChannel { id, title, kind, slo } = asked;
         let before = self.ask.before();
         let incidents = self.archive.outages(id, from, until)?;
         let incidents_before = self.archive.outages(id, before, from)?.len();
         let (probes, week) = self.probes(id)?;
-        let budget = objective.map(|(objective, window)| {
-            let since = until.checked_sub(window).unwrap_or(Timestamp::MIN);
-            Ok(Budget::of(objective, window, &self.spans(id, since, until)?))
+        let budget = slo.map(|slo| {
+            let since = until.checked_sub(slo.window).unwrap_or(Timestamp::MIN);
+            Ok(Budget::of(slo, &self.spans(id, since, until)?))
         });
         Ok(ChannelReport {
             id: id.clone(),

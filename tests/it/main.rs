@@ -54,6 +54,7 @@ mod prometheus;
 mod quiet;
 mod readme;
 mod reload;
+mod report;
 mod routes;
 mod run;
 mod running;
