@@ -23,6 +23,7 @@ mod loops;
 mod pulse;
 mod recorder;
 mod reloader;
+pub(crate) mod reporter;
 mod scheduler;
 mod systemd;
 mod trouble;

@@ -17,15 +17,13 @@ use crate::{
     cli::{Exit, check::print_problems, print, unknown},
     clock::Clock,
     config::{self, plan::Plan},
+    daemon::reporter::asked,
     domain::{
         channel::{ChannelId, TeamId},
         report::{Report, csv, html, text},
     },
     setting::Span,
-    store::{
-        explain::Archive,
-        report::{Ask, AskedChannel},
-    },
+    store::{explain::Archive, report::Ask},
 };
 
 /// Arguments of `report`.
@@ -122,11 +120,12 @@ fn ask(args: &ReportArgs, plan: &Plan) -> Result<Ask, String> {
     let until = args.until.unwrap_or_else(|| Clock::system().now());
     let since = SignedDuration::try_from(args.since.0).unwrap_or(SignedDuration::MAX);
     let from = until.checked_sub(since).unwrap_or(Timestamp::MIN);
-    if let Some(team) = &args.team
-        && !plan.teams.contains_key(&TeamId::new(team))
+    let team = args.team.as_deref().map(TeamId::new);
+    if let Some(team) = &team
+        && !plan.teams.contains_key(team)
     {
         let known = plan.teams.keys().map(TeamId::as_str);
-        return Err(unknown("team", team, known, |team| format!("--team {team}")));
+        return Err(unknown("team", team.as_str(), known, |team| format!("--team {team}")));
     }
     for channel in &args.channels {
         if !plan.channels.contains_key(&ChannelId::new(channel)) {
@@ -137,19 +136,10 @@ fn ask(args: &ReportArgs, plan: &Plan) -> Result<Ask, String> {
     let is_asked =
         |id: &ChannelId| args.channels.is_empty() || args.channels.iter().any(|it| it == id.as_str());
     Ok(Ask {
-        channels: channels(plan, args.team.as_deref()).filter(|channel| is_asked(&channel.id)).collect(),
+        channels: asked(plan, team.as_ref()).filter(|channel| is_asked(&channel.id)).collect(),
         team: args.team.clone(),
         from,
         until,
         time_zone: plan.time_zone.clone(),
-    })
-}
-
-/// The channels of a team, or all.
-fn channels<'p>(plan: &'p Plan, team: Option<&'p str>) -> impl Iterator<Item = AskedChannel> + 'p {
-    let of_team =
-        move |own: Option<&TeamId>| team.is_none_or(|team| own.is_some_and(|own| own.as_str() == team));
-    plan.channels.iter().filter(move |(_, channel)| of_team(channel.team.as_ref())).map(|(id, channel)| {
-        AskedChannel { id: id.clone(), title: channel.title.clone(), kind: channel.kind, slo: channel.slo }
     })
 }

@@ -21,6 +21,7 @@ use crate::{
         network::Kind,
         notification::{Recipient, Route},
         outcome::PhaseWords,
+        report::period::Every,
         slo::Slo,
         urgency::Urgencies,
     },
@@ -157,6 +158,8 @@ pub struct Team {
     pub quiet: Option<Arc<Hours>>,
     /// What they want told of what stays dark.
     pub ladder: Ladder,
+    /// How often they get a report; never without.
+    pub report: Option<Every>,
     /// Which webhooks are told.
     pub webhooks: Vec<String>,
     /// Which Alertmanagers are told.

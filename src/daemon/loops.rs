@@ -15,7 +15,7 @@ use crate::{
         evaluator::{self, orders::Order},
         heartbeat,
         keeper::Keeper,
-        lookout, recorder, scheduler,
+        lookout, recorder, reporter, scheduler,
         trouble::Trouble,
         upkeep,
         vitals::Vitals,
@@ -150,6 +150,13 @@ impl Daemon {
     fn watch_over_itself(&mut self, shared: Shared) {
         let archiving = archivist::run(shared.store.clone(), self.clock, self.stop.clone());
         self.spawn_sure("archivist", archiving);
+        let reporting = reporter::Connections {
+            plans: self.plans.subscribe(),
+            store: shared.store.clone(),
+            outbox: Arc::clone(&shared.bell),
+            clock: self.clock,
+        };
+        self.spawn_sure("reporter", reporter::run(reporting, self.stop.clone()));
         let beating = heartbeat::Connections {
             plans: self.plans.subscribe(),
             pulse: Arc::clone(&self.pulse),

@@ -114,11 +114,13 @@ pub enum IncidentEvent {
     Store,
     /// It is none of a channel: the monitor's own mails do not arrive, or do so again.
     Canary,
+    /// It is none: how a team's channels could be reached over a week or a month.
+    Report,
 }
 
 impl IncidentEvent {
     /// Every event.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Opened,
         Self::Worsened,
         Self::Resolved,
@@ -136,6 +138,7 @@ impl IncidentEvent {
         Self::Blind,
         Self::Store,
         Self::Canary,
+        Self::Report,
     ];
 
     /// The word used in metrics, columns and Message-IDs.
@@ -159,6 +162,7 @@ impl IncidentEvent {
             Self::Blind => "blind",
             Self::Store => "store",
             Self::Canary => "canary",
+            Self::Report => "report",
         }
     }
 }

@@ -4,6 +4,8 @@
 
 pub mod csv;
 pub mod html;
+pub mod mail;
+pub mod period;
 pub mod text;
 mod words;
 
@@ -39,6 +41,22 @@ pub struct Report {
     pub total_before: Spans,
     /// One by one, in the order of their ids.
     pub channels: Vec<ChannelReport>,
+    /// So many more are only in the sums.
+    pub left_out: usize,
+}
+
+impl Report {
+    /// The same with so many channels at most: those that could be reached least.
+    #[must_use]
+    pub fn with_the_worst(mut self, most: usize) -> Self {
+        if self.channels.len() > most {
+            let availability = |channel: &ChannelReport| channel.spans.availability().unwrap_or(1.0);
+            self.channels.sort_by(|one, other| availability(one).total_cmp(&availability(other)));
+            self.left_out += self.channels.len() - most;
+            self.channels.truncate(most);
+        }
+        self
+    }
 }
 
 /// How one channel could be reached.

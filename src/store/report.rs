@@ -94,6 +94,7 @@ impl Archive {
             total: sum(|channel| &channel.spans),
             total_before: sum(|channel| &channel.before),
             channels,
+            left_out: 0,
         })
     }
 

@@ -41,7 +41,7 @@ pub fn write(report: &Report) -> String {
              <p style=\"margin:0 0 12px\">{}</p>\n<p style=\"margin:0 0 12px;font-size:18px\">{}</p>\n",
             escaped(&heading),
             escaped(&words::period(report)),
-            escaped(&words::total(report))
+            words::total(report).iter().map(|line| escaped(line)).collect::<Vec<_>>().join("<br>")
         ),
     );
     for channel in &report.channels {

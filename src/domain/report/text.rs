@@ -11,8 +11,12 @@ const LINE_MAX: usize = 78;
 /// Writes it.
 #[must_use]
 pub fn write(report: &Report) -> String {
-    let mut text =
-        format!("{}\n{}\n\n{}\n", words::heading(report), words::period(report), words::total(report));
+    let mut text = format!(
+        "{}\n{}\n\n{}\n",
+        words::heading(report),
+        words::period(report),
+        words::total(report).join("\n")
+    );
     for channel in &report.channels {
         text.push_str(&format!("\n{} ({})\n", channel.title, channel.id));
         for row in words::channel(channel) {

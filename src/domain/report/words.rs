@@ -43,13 +43,28 @@ pub(super) fn period(report: &Report) -> String {
     format!("{} to {} {} ({lasts})", told(from), told(until), tell::zone_name(until, &report.time_zone))
 }
 
-/// The whole in one line.
-pub(super) fn total(report: &Report) -> String {
-    let doors = match report.channels.len() {
+/// The whole in one line, and in another what is not in it.
+pub(super) fn total(report: &Report) -> Vec<String> {
+    let doors = match report.channels.len() + report.left_out {
         1 => "1 channel".to_owned(),
         count => format!("{count} channels"),
     };
-    format!("{doors}: {}", available(&report.total, &report.total_before))
+    let mut lines = vec![format!("{doors}: {}", available(&report.total, &report.total_before))];
+    if report.left_out > 0 {
+        let shown = report.channels.len();
+        lines.push(format!("Here are the {shown} that could be reached least; all: lamplighter report"));
+    }
+    lines
+}
+
+/// The subject of a mail: the team, the time, and how it was.
+pub(super) fn subject(report: &Report) -> String {
+    let date = |at: jiff::Timestamp| at.to_zoned(report.time_zone.clone()).date().to_string();
+    let last = report.until.saturating_sub(jiff::SignedDuration::from_secs(1)).unwrap_or(report.until);
+    let team = report.team.as_deref().map(|team| format!("{team}, ")).unwrap_or_default();
+    let availability = report.total.availability();
+    let available = availability.map_or_else(|| "nothing was seen".to_owned(), exact_percent);
+    format!("[Report] {team}{} to {}: {available}", date(report.from), date(last))
 }
 
 /// What is said of a channel.
