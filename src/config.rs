@@ -20,6 +20,7 @@ mod masking;
 mod pace;
 mod personas;
 pub mod plan;
+pub mod public;
 mod quiet;
 pub mod report;
 pub mod schema;

@@ -20,6 +20,7 @@ mod keeper;
 mod listener;
 mod lookout;
 mod loops;
+mod public;
 mod pulse;
 mod recorder;
 mod reloader;
@@ -46,7 +47,7 @@ use tracing::{error, info};
 use crate::{
     clock::Clock,
     config::{Loaded, plan::Plan},
-    daemon::{evaluator::orders::Order, loops::Start, pulse::Pulse, reloader::Reloader},
+    daemon::{evaluator::orders::Order, loops::Start, public::PublicFace, pulse::Pulse, reloader::Reloader},
     domain::snapshot::Snapshot,
     evidence::Archive,
     metrics::Metrics,
@@ -100,6 +101,7 @@ pub struct Daemon {
     stop: CancellationToken,
     loops: JoinSet<(&'static str, anyhow::Result<()>)>,
     listen: Option<SocketAddr>,
+    public_listen: Option<SocketAddr>,
 }
 
 /// Starts everything that a configuration asks for: opens the store, listens, watches the file at `path`, runs the
@@ -115,6 +117,10 @@ pub async fn start(
 ) -> anyhow::Result<Daemon> {
     let Loaded { plan, sources, .. } = loaded;
     let listener = listener::bind(plan.boot.listen).await?;
+    let public = match plan.boot.public_listen {
+        Some(address) => Some(listener::bind(address).await?),
+        None => None,
+    };
     let store_path = plan.boot.store.clone();
     let clock = Clock::system();
     let opening = move || Store::open_or_restore(&store_path, clock.now());
@@ -127,6 +133,9 @@ pub async fn start(
     let parts = Parts { plan: Arc::new(plan), store, remembered, evidence, routes, clock, probing };
     let mut daemon = Daemon::start(parts, stop);
     daemon.serve(listener)?;
+    if let Some(public) = public {
+        daemon.serve_public(public)?;
+    }
     daemon.watch(path, sources)?;
     daemon.begun().await;
     systemd::ready();
@@ -163,6 +172,7 @@ impl Daemon {
             stop,
             loops: JoinSet::new(),
             listen: None,
+            public_listen: None,
             metrics,
         };
         daemon.start_loops(Start { store, remembered, evidence, orders, probing });
@@ -183,6 +193,18 @@ impl Daemon {
         let router = self.router();
         let stop = self.stop.clone();
         self.spawn_sure("listener", listener::serve(listener, router, stop));
+        Ok(())
+    }
+
+    /// Serves what everybody may see on a socket that listens.
+    ///
+    /// # Errors
+    /// When the socket has no address.
+    pub fn serve_public(&mut self, listener: TcpListener) -> anyhow::Result<()> {
+        self.public_listen = Some(listener.local_addr().context("failed to read the address listened on")?);
+        let router = web::public::router(Arc::new(PublicFace::new(self.face())));
+        let stop = self.stop.clone();
+        self.spawn_sure("public listener", listener::serve(listener, router, stop));
         Ok(())
     }
 
@@ -223,6 +245,12 @@ impl Daemon {
     /// Waits until the scheduler's loop has turned.
     pub async fn begun(&self) {
         self.pulse.begun().await;
+    }
+
+    /// The address of what everybody may see; none where nothing is public.
+    #[must_use]
+    pub fn public_listen(&self) -> Option<SocketAddr> {
+        self.public_listen
     }
 
     /// The address of the pages; none while none is served.
@@ -309,6 +337,7 @@ mod tests {
         let boot = Boot {
             location: Location::new("fra-1"),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            public_listen: None,
             store: "unused.db".into(),
             evidence: EvidencePlan::in_directory("unused.evidence".into()),
         };
@@ -319,6 +348,7 @@ mod tests {
             canary: None,
             heartbeat: None,
             endpoints: notify::Endpoints::default(),
+            public: None,
             public_url: None,
             time_zone: jiff::tz::TimeZone::UTC,
             runs_max: 1,
@@ -347,6 +377,7 @@ mod tests {
             stop: CancellationToken::new(),
             loops: JoinSet::new(),
             listen: None,
+            public_listen: None,
         };
         daemon.spawn("lamp", turning);
         daemon

@@ -24,6 +24,7 @@ pub mod maintenance;
 pub mod network;
 pub mod notification;
 pub mod outcome;
+pub mod public;
 pub mod replay;
 pub mod report;
 pub mod schedule;

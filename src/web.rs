@@ -9,6 +9,7 @@ mod api;
 mod body;
 pub(crate) mod connection;
 mod page;
+pub mod public;
 mod scrape;
 
 use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Duration};
@@ -126,7 +127,12 @@ async fn index(State(context): State<Context>) -> impl IntoResponse {
 
 /// The picture as it is now.
 async fn drawn(context: &Context) -> Arc<Snapshot> {
-    let mut snapshots = context.source.snapshots();
+    drawn_by(&*context.source).await
+}
+
+/// The picture as it is now.
+pub(crate) async fn drawn_by(source: &dyn Source) -> Arc<Snapshot> {
+    let mut snapshots = source.snapshots();
     // Where nothing has changed since somebody last looked, nothing is drawn and the last picture is still right.
     timeout(DRAWN_MAX, snapshots.changed()).await.ok();
     Arc::clone(&snapshots.borrow())

@@ -185,6 +185,10 @@ fn assemble(
     }
     let mut plan = Plan { canary, heartbeat, endpoints, ..plan(path, &tables.monitor, main, mail, teams) };
     plan.maintenance = maintenance::build(&tables, &channels, &plan.time_zone, report).into();
+    if let Some(public) = tables.public.as_ref().and_then(|entry| entry.section.settings.as_ref()) {
+        plan.boot.public_listen = Some(public.listen.value.0);
+        plan.public = Some(public.site());
+    }
     plan.api_token = tables.api.as_ref().and_then(|entry| api_token(entry, main, report));
     warnings::add(&tables, &plan, &channels, report);
     ways::warn(&tables, &plan, (&channels, &dependencies), report);
@@ -279,6 +283,7 @@ fn plan(
         boot: Boot {
             location: Location::new(monitor.location.as_ref().map_or(LOCATION, |id| &id.0)),
             listen: monitor.listen.map_or_else(|| LISTEN.into(), |listen| listen.0),
+            public_listen: None,
             store,
             evidence,
         },
@@ -286,6 +291,7 @@ fn plan(
         canary: None,
         heartbeat: None,
         endpoints: Endpoints::default(),
+        public: None,
         public_url: monitor.public_url.as_ref().map(|url| url.0.to_string()),
         time_zone: time_zone(monitor),
         runs_max: count(monitor.runs_max, RUNS_MAX),

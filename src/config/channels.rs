@@ -258,6 +258,7 @@ impl Drafting {
             hours,
             every_closed,
             slo,
+            is_public: settings.public,
             probes: BTreeMap::new(),
         }
     }

@@ -53,6 +53,7 @@ impl DependencySettings {
             every_closed: None,
             waiting: None,
             slo: None,
+            public: false,
             labels: BTreeMap::new(),
             probe: self.probe,
         }

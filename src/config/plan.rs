@@ -21,6 +21,7 @@ use crate::{
         network::Kind,
         notification::{Recipient, Route},
         outcome::PhaseWords,
+        public::{PublicChannel, PublicPage},
         report::period::Every,
         slo::Slo,
         urgency::Urgencies,
@@ -53,6 +54,8 @@ pub struct Plan {
     pub endpoints: Endpoints,
     /// The address under which people reach the page of all channels, for links in mails; none without.
     pub public_url: Option<String>,
+    /// The page for customers; none where there is none.
+    pub public: Option<PublicSite>,
     /// The time zone in which mails tell the time.
     pub time_zone: jiff::tz::TimeZone,
     /// At most so many runs at once.
@@ -110,6 +113,8 @@ pub struct Boot {
     pub location: Location,
     /// The address of `/metrics` and health.
     pub listen: std::net::SocketAddr,
+    /// Where the page for customers is, if there is one.
+    pub public_listen: Option<std::net::SocketAddr>,
     /// The database file.
     pub store: PathBuf,
     /// Where evidence is kept, and how much.
@@ -213,8 +218,35 @@ pub struct Channel {
     pub every_closed: Option<Duration>,
     /// What it promises; none where nothing is.
     pub slo: Option<Slo>,
+    /// Whether everybody may know how it is.
+    pub is_public: bool,
     /// Its probes, by name; never empty.
     pub probes: BTreeMap<ProbeName, Arc<ProbePlan>>,
+}
+
+/// The page for customers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicSite {
+    /// What it is called.
+    pub title: String,
+    /// The address under which customers reach it, without a slash at its end.
+    pub url: Option<String>,
+}
+
+impl Plan {
+    /// What everybody may see; none where nobody may.
+    #[must_use]
+    pub fn public_page(&self) -> Option<PublicPage> {
+        let public = self.channels.iter().filter(|(_, channel)| channel.is_public);
+        let known_by =
+            |channel: &Channel| PublicChannel { team: channel.team.clone(), labels: channel.labels.clone() };
+        let site = self.public.as_ref()?;
+        Some(PublicPage {
+            title: site.title.clone(),
+            url: site.url.clone(),
+            channels: public.map(|(id, channel)| (id.clone(), known_by(channel))).collect(),
+        })
+    }
 }
 
 impl Channel {

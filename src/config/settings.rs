@@ -12,6 +12,7 @@ use crate::{
         dependencies::DependencySettings,
         endpoints::{AlertmanagerSettings, WebhookSettings},
         maintenance::MaintenanceSettings,
+        public::PublicSettings,
         sentinels::SentinelSettings,
         severity::SeveritySettings,
         slo::SloSettings,
@@ -55,6 +56,8 @@ pub struct FileSettings {
     pub sentinel: Vec<SentinelSettings>,
     /// Who may give commands over HTTP.
     pub api: Option<ApiSettings>,
+    /// The page for customers, on a listener of its own.
+    pub public: Option<PublicSettings>,
     /// Webhooks that teams may be told by, by id: Slack, Teams, PagerDuty, a program of your own.
     #[schemars(default)]
     pub webhook: BTreeMap<Id, WebhookSettings>,
@@ -82,7 +85,7 @@ pub struct FileSettings {
 }
 
 /// The keys of [`FileSettings`]; a test holds them against the schema.
-pub const TABLES: [&str; 15] = [
+pub const TABLES: [&str; 16] = [
     "include",
     "monitor",
     "browser",
@@ -91,6 +94,7 @@ pub const TABLES: [&str; 15] = [
     "webhook",
     "alertmanager",
     "api",
+    "public",
     "sentinel",
     "persona",
     "team",
@@ -252,6 +256,10 @@ pub struct ChannelSettings {
     /// What it promises, such as { availability = 99.9, window = "30d" }: `lamplighter rules` makes alerts of it for
     /// Prometheus. Time in which it is closed or unknown does not count.
     pub slo: Option<SloSettings>,
+    /// Whether everybody may know how it is, on the page of [public]: its title, its state, since when and how it was, and
+    /// announced maintenance. Default false.
+    #[serde(default)]
+    pub public: bool,
     /// Labels of your own for `support_channel_info`, for joins in PromQL.
     #[serde(default)]
     pub labels: BTreeMap<LabelName, LabelValue>,

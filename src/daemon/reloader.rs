@@ -177,6 +177,7 @@ fn fixed_settings(present: &Boot, wanted: &Boot) -> Vec<&'static str> {
     let differs = [
         ("`location`", present.location != wanted.location),
         ("`listen`", present.listen != wanted.listen),
+        ("`listen` under [public]", present.public_listen != wanted.public_listen),
         ("`store`", present.store != wanted.store),
         // Where nothing else is said it lies beside the store.
         ("`evidence`", present.evidence != wanted.evidence && present.store == wanted.store),

@@ -234,6 +234,7 @@ pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbeP
             hours: None,
             every_closed: None,
             slo: None,
+            is_public: false,
             probes: BTreeMap::from([(ProbeName::new("door"), Arc::new(probe))]),
         };
         (id, Arc::new(channel))
@@ -243,6 +244,7 @@ pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbeP
         boot: Boot {
             location: Location::new("fra-1"),
             listen: "127.0.0.1:0".parse().unwrap(),
+            public_listen: None,
             store: "unused.db".into(),
             evidence: EvidencePlan::in_directory("unused.evidence".into()),
         },
@@ -250,6 +252,7 @@ pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbeP
         canary: None,
         heartbeat: None,
         endpoints: Endpoints::default(),
+        public: None,
         public_url: None,
         time_zone: jiff::tz::TimeZone::UTC,
         runs_max: 1_000,
