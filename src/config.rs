@@ -27,6 +27,7 @@ mod section;
 pub mod sentinels;
 mod settings;
 mod severity;
+mod slo;
 mod smtp;
 mod stand_in;
 mod syntax;

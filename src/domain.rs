@@ -24,6 +24,7 @@ pub mod outcome;
 pub mod replay;
 pub mod schedule;
 pub mod shared;
+pub mod slo;
 pub mod snapshot;
 pub mod urgency;
 pub mod vigour;

@@ -52,6 +52,7 @@ impl DependencySettings {
             holidays: None,
             every_closed: None,
             waiting: None,
+            slo: None,
             labels: BTreeMap::new(),
             probe: self.probe,
         }

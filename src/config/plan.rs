@@ -21,6 +21,7 @@ use crate::{
         network::Kind,
         notification::{Recipient, Route},
         outcome::PhaseWords,
+        slo::Slo,
         urgency::Urgencies,
     },
     evidence::EvidencePlan,
@@ -207,6 +208,8 @@ pub struct Channel {
     pub hours: Option<Arc<Hours>>,
     /// How often its probes run outside its hours, if that is more rarely.
     pub every_closed: Option<Duration>,
+    /// What it promises; none where nothing is.
+    pub slo: Option<Slo>,
     /// Its probes, by name; never empty.
     pub probes: BTreeMap<ProbeName, Arc<ProbePlan>>,
 }

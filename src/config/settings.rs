@@ -14,6 +14,7 @@ use crate::{
         maintenance::MaintenanceSettings,
         sentinels::SentinelSettings,
         severity::SeveritySettings,
+        slo::SloSettings,
         smtp::SmtpUrl,
         team::TeamSettings,
         value::{Count, HolidayDate, Id, LabelName, LabelValue, Listen, TimeZone, Title},
@@ -248,6 +249,9 @@ pub struct ChannelSettings {
     pub every_closed: Option<At<Span>>,
     /// How long customers may wait for a person, and how often in vain. It holds for probes that ask for one.
     pub waiting: Option<At<WaitingSettings>>,
+    /// What it promises, such as { availability = 99.9, window = "30d" }: `lamplighter rules` makes alerts of it for
+    /// Prometheus. Time in which it is closed or unknown does not count.
+    pub slo: Option<SloSettings>,
     /// Labels of your own for `support_channel_info`, for joins in PromQL.
     #[serde(default)]
     pub labels: BTreeMap<LabelName, LabelValue>,

@@ -233,6 +233,7 @@ pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbeP
             urgencies: Urgencies::default(),
             hours: None,
             every_closed: None,
+            slo: None,
             probes: BTreeMap::from([(ProbeName::new("door"), Arc::new(probe))]),
         };
         (id, Arc::new(channel))
