@@ -4,6 +4,7 @@ pub mod acknowledge;
 pub(crate) mod call;
 pub mod check;
 pub mod completions;
+pub mod dashboards;
 pub mod demo;
 pub mod evidence;
 pub mod explain;
@@ -13,6 +14,7 @@ pub mod man;
 pub(crate) mod print;
 pub mod probe;
 pub mod replay;
+pub mod rules;
 pub mod run;
 pub mod schema;
 pub mod test_mail;
@@ -102,6 +104,10 @@ pub enum Command {
     Explain(explain::ExplainArgs),
     /// Run the stored history through other rules, and print which incidents would have come, gone or moved.
     Replay(replay::ReplayArgs),
+    /// Print a dashboard for Grafana, or write all of them into a directory.
+    Dashboards(dashboards::DashboardsArgs),
+    /// Print rules for Prometheus that follow from the `slo` of channels: how fast their error budgets burn.
+    Rules(ConfigArgs),
     /// Show the whole thing at work: a small support centre, its daemon and a mailbox, on loopback ports.
     Demo(demo::DemoArgs),
     /// Print a completion script for a shell.
@@ -136,6 +142,8 @@ pub fn execute(cli: Cli) -> Exit {
         Command::Evidence(args) => evidence::execute(&args),
         Command::Explain(args) => explain::execute(&args),
         Command::Replay(args) => replay::execute(&args),
+        Command::Dashboards(args) => dashboards::execute(&args),
+        Command::Rules(args) => rules::execute(&args),
         Command::Demo(args) => demo::execute(&args, cli.log_format),
         Command::Completions(args) => completions::execute(&args),
         Command::Man => man::execute(),
