@@ -4,7 +4,7 @@
 
 mod answers;
 
-use std::{collections::BTreeMap, fs, process::Command};
+use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
 use lamplighter::metrics::dashboards::Dashboard;
 use serde_json::{Value, json};
@@ -115,6 +115,8 @@ async fn outages(demo: &Demo, prometheus: &Prometheus) {
         "support_certificate_expiry_timestamp_seconds",
         "channel:support_error_budget_left:ratio",
         "lamplighter_store_backup_timestamp_seconds > 0",
+        "ALERTS{alertname=\"SupportChannelDark\", channel=\"hotline\", alertstate=\"firing\"}",
+        "ALERTS{alertname=\"SupportErrorBudgetBurnsFast\", channel=\"hotline\", alertstate=\"firing\"}",
     ] {
         until(known, async || prometheus.one(known).await.is_some()).await;
     }
@@ -190,9 +192,14 @@ async fn no_panel_is_empty_after_outages_and_each_shows_what_was() {
     let folder = tempfile::tempdir().unwrap();
     let (demo, second) = (Demo::start().await, Second::start().await);
     let rules = slo_rules(&demo, &folder);
-    let prometheus =
-        Prometheus::start_with(folder.path(), &[&demo.address, &second.running.url], "500ms", Some(&rules))
-            .await;
+    let shipped = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/prometheus/lamplighter.rules.yml"));
+    let prometheus = Prometheus::start_with(
+        folder.path(),
+        &[&demo.address, &second.running.url],
+        "500ms",
+        &[&rules, shipped],
+    )
+    .await;
     outages(&demo, &prometheus).await;
     let mut all = Vec::new();
     for (which, channels) in [

@@ -15,14 +15,15 @@ pub struct Prometheus {
 
 impl Prometheus {
     async fn start(directory: &Path, scraped: &str) -> Self {
-        Self::start_with(directory, &[scraped], "100ms", None).await
+        Self::start_with(directory, &[scraped], "100ms", &[]).await
     }
 
-    /// One that scrapes several addresses so often, and evaluates the rules of a file every second.
-    pub async fn start_with(directory: &Path, scraped: &[&str], every: &str, rules: Option<&Path>) -> Self {
+    /// One that scrapes several addresses so often, and evaluates rules every second.
+    pub async fn start_with(directory: &Path, scraped: &[&str], every: &str, rules: &[&Path]) -> Self {
         let targets: Vec<String> =
             scraped.iter().map(|url| format!("\"{}\"", url.trim_start_matches("http://"))).collect();
-        let rules = rules.map(|file| format!("rule_files: [ \"{}\" ]\n", file.display())).unwrap_or_default();
+        let rules: String = rules.iter().map(|file| format!("- \"{}\"\n", file.display())).collect();
+        let rules = if rules.is_empty() { rules } else { format!("rule_files:\n{rules}") };
         let config = format!(
             "global: {{ scrape_interval: {every}, scrape_timeout: {every}, evaluation_interval: 1s }}\n{rules}\
              scrape_configs:\n- job_name: lamplighter\n  static_configs: [ {{ targets: [ {} ] }} ]\n",
