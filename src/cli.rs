@@ -4,6 +4,7 @@ pub mod acknowledge;
 pub(crate) mod call;
 pub mod check;
 pub mod completions;
+pub mod dashboards;
 pub mod demo;
 pub mod evidence;
 pub mod explain;
@@ -14,6 +15,7 @@ pub(crate) mod print;
 pub mod probe;
 pub mod replay;
 pub mod report;
+pub mod rules;
 pub mod run;
 pub mod schema;
 pub mod test_mail;
@@ -105,6 +107,10 @@ pub enum Command {
     Replay(replay::ReplayArgs),
     /// Report how support could be reached: availability, incidents, latency, first responses, against the time before.
     Report(report::ReportArgs),
+    /// Print a dashboard for Grafana, or write all of them into a directory.
+    Dashboards(dashboards::DashboardsArgs),
+    /// Print rules for Prometheus that follow from the `slo` of channels: how fast their error budgets burn.
+    Rules(ConfigArgs),
     /// Show the whole thing at work: a small support centre, its daemon and a mailbox, on loopback ports.
     Demo(demo::DemoArgs),
     /// Print a completion script for a shell.
@@ -140,6 +146,8 @@ pub fn execute(cli: Cli) -> Exit {
         Command::Explain(args) => explain::execute(&args),
         Command::Replay(args) => replay::execute(&args),
         Command::Report(args) => report::execute(&args),
+        Command::Dashboards(args) => dashboards::execute(&args),
+        Command::Rules(args) => rules::execute(&args),
         Command::Demo(args) => demo::execute(&args, cli.log_format),
         Command::Completions(args) => completions::execute(&args),
         Command::Man => man::execute(),

@@ -31,6 +31,7 @@ pub fn stand_in<'f>(path: &[impl AsRef<str>], span: &Range<usize>) -> Option<Ent
         [.., "say"] => "{ http = { url = 'https://unreadable.invalid/' } }",
         [.., "within" | "max" | "after"] => "'400d'",
         [.., "failures" | "successes" | "days_min"] => "1",
+        [.., "availability"] => "99.9",
         [.., "any_of"] => "[200]",
         [.., "steps" | "by"] => "[]",
         [.., "to"] => "['unreadable@unreadable.invalid']",

@@ -123,7 +123,8 @@ fn push_week(html: &mut String, week: &Week) {
                 Some(ratio) => {
                     let (_, ground, letters) =
                         HEAT.iter().find(|(upto, ..)| ratio <= *upto).unwrap_or(&HEAT[HEAT.len() - 1]);
-                    let percent = (ratio * 100.0).ceil();
+                    // What failed at all is not shown as nothing.
+                    let percent = if ratio > 0.0 { (ratio * 100.0).round().max(1.0) } else { 0.0 };
                     push(
                         html,
                         format_args!(
