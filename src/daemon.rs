@@ -43,17 +43,20 @@ use tracing::{error, info};
 use crate::{
     clock::Clock,
     config::{Loaded, plan::Plan},
-    daemon::{evaluator::orders::Order, loops::Start, pulse::Pulse, reloader::Reloader},
+    daemon::{
+        evaluator::orders::Order, listener::Serving, loops::Start, pulse::Pulse, reloader::Reloader,
+        scheduler::errands::Errand,
+    },
     domain::snapshot::Snapshot,
     evidence::Archive,
     metrics::Metrics,
     notify::{self, Routes},
     probe::asks,
     store::{Remembered, Store},
-    web,
+    web::{self, rates::Rates},
 };
 
-/// So many commands wait for the evaluator; whoever gives more waits with them.
+/// So many commands wait for the evaluator, and so many runs for the scheduler; whoever asks for more waits with them.
 const ORDERS_WAITING: usize = 16;
 /// Everything ends within this time of being told to.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(9);
@@ -91,6 +94,7 @@ pub struct Daemon {
     plans: watch::Sender<Arc<Plan>>,
     routes: watch::Sender<Routes>,
     orders: mpsc::Sender<Order>,
+    errands: mpsc::Sender<Errand>,
     store: Store,
     pulse: Arc<Pulse>,
     clock: Clock,
@@ -149,11 +153,13 @@ impl Daemon {
         metrics.instruments.reload_success_at.set(seconds(clock));
         recall_asks(&plan, &remembered, clock);
         let (orders_in, orders) = mpsc::channel(ORDERS_WAITING);
+        let (errands_in, errands) = mpsc::channel(ORDERS_WAITING);
         let mut daemon = Self {
             snapshots: watch::Sender::new(Arc::default()),
             plans: watch::Sender::new(plan),
             routes: watch::Sender::new(routes),
             orders: orders_in,
+            errands: errands_in,
             store: store.clone(),
             pulse: Arc::new(Pulse::new()),
             clock,
@@ -162,7 +168,7 @@ impl Daemon {
             listen: None,
             metrics,
         };
-        daemon.start_loops(Start { store, remembered, evidence, orders, probing });
+        daemon.start_loops(Start { store, remembered, evidence, orders, errands, probing });
         daemon
     }
 
@@ -177,9 +183,11 @@ impl Daemon {
     /// When the socket has no address.
     pub fn serve(&mut self, listener: TcpListener) -> anyhow::Result<()> {
         self.listen = Some(listener.local_addr().context("failed to read the address listened on")?);
-        let router = self.router();
+        let rates = Arc::new(Rates::default());
+        let router = web::door::guarded(self.router(), Arc::new(self.face()), Arc::clone(&rates));
+        let serving = Serving { router, rates, plans: self.plans.subscribe() };
         let stop = self.stop.clone();
-        self.spawn_sure("listener", listener::serve(listener, router, stop));
+        self.spawn_sure("listener", listener::serve(listener, serving, stop));
         Ok(())
     }
 
@@ -306,6 +314,7 @@ mod tests {
         let boot = Boot {
             location: Location::new("fra-1"),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            is_encrypted: false,
             store: "unused.db".into(),
             evidence: EvidencePlan::in_directory("unused.evidence".into()),
         };
@@ -322,6 +331,8 @@ mod tests {
             runs_per_host_max: 1,
             network: NetworkPlan::default(),
             api_token: None,
+            access: Arc::default(),
+            tls: None,
             maintenance: Arc::default(),
             teams: BTreeMap::new(),
             dependencies: BTreeMap::new(),
@@ -338,6 +349,7 @@ mod tests {
             plans: watch::Sender::new(Arc::new(plan())),
             routes: watch::Sender::new(Routes::new()),
             orders: mpsc::channel(1).0,
+            errands: mpsc::channel(1).0,
             store: Store::open_or_restore(&directory.path().join("a.db"), Clock::system().now()).unwrap(),
             pulse: Arc::new(Pulse::new()),
             clock: Clock::system(),

@@ -32,6 +32,7 @@ use crate::{
     },
     probe::{Probe, sentinel::Sentinel},
     secret::{Redactor, Secret},
+    web::{access::Access, tls::Identity},
 };
 
 /// Everything the daemon works by.
@@ -59,8 +60,12 @@ pub struct Plan {
     pub runs_per_host_max: usize,
     /// By what our own network is judged.
     pub network: NetworkPlan,
-    /// What commands over HTTP must bear; none takes no commands.
+    /// What may do everything over HTTP, and signs links; none signs none.
     pub api_token: Option<Secret>,
+    /// Who may ask and command over HTTP.
+    pub access: Arc<Access>,
+    /// By what the pages are encrypted; none as they are.
+    pub tls: Option<Identity>,
     /// Announced maintenance.
     pub maintenance: Arc<[Planned]>,
     /// The teams, by id.
@@ -108,6 +113,8 @@ pub struct Boot {
     pub location: Location,
     /// The address of `/metrics` and health.
     pub listen: std::net::SocketAddr,
+    /// Whether what is served there is encrypted.
+    pub is_encrypted: bool,
     /// The database file.
     pub store: PathBuf,
     /// Where evidence is kept, and how much.

@@ -17,6 +17,7 @@ mod waits;
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::opening::Opening;
@@ -31,7 +32,7 @@ use crate::domain::{
 };
 
 /// The judged condition of a channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// It works.
@@ -119,7 +120,7 @@ pub struct RecentRun {
 }
 
 /// [`crate::domain::outcome::Verdict`] without its evidence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RunWord {
     /// Every expectation held.
@@ -130,6 +131,19 @@ pub enum RunWord {
     Failed,
     /// We could not look.
     Inconclusive,
+}
+
+impl RunWord {
+    /// The `outcome` label and column.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+            Self::Failed => "failed",
+            Self::Inconclusive => "inconclusive",
+        }
+    }
 }
 
 /// A change of state, with its reason and its evidence.

@@ -242,6 +242,7 @@ pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbeP
         boot: Boot {
             location: Location::new("fra-1"),
             listen: "127.0.0.1:0".parse().unwrap(),
+            is_encrypted: false,
             store: "unused.db".into(),
             evidence: EvidencePlan::in_directory("unused.evidence".into()),
         },
@@ -256,6 +257,8 @@ pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbeP
         dependencies: BTreeMap::new(),
         network: NetworkPlan::default(),
         api_token: None,
+        access: Arc::default(),
+        tls: None,
         maintenance: Arc::default(),
         channels: channels.collect(),
         teams: BTreeMap::from([(
