@@ -19,6 +19,7 @@ pub mod rules;
 pub mod run;
 pub mod schema;
 pub mod test_mail;
+pub mod token;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -99,6 +100,8 @@ pub enum Command {
     Maintenance(maintenance::MaintenanceArgs),
     /// Say that somebody has taken an incident in hand: nobody is reminded of it, and nobody else is told.
     Acknowledge(acknowledge::AcknowledgeArgs),
+    /// Make a token for a program or a person that is to use the API.
+    Token(token::TokenArgs),
     /// List the evidence that was kept of outages, or verify that none of it was changed.
     Evidence(evidence::EvidenceArgs),
     /// Explain an incident from the store: why it opened, what happened, who was told and what was answered.
@@ -142,6 +145,7 @@ pub fn execute(cli: Cli) -> Exit {
         Command::TestMail(args) => test_mail::execute(&args, cli.log_format),
         Command::Maintenance(args) => maintenance::execute(&args),
         Command::Acknowledge(args) => acknowledge::execute(&args),
+        Command::Token(args) => token::execute(&args),
         Command::Evidence(args) => evidence::execute(&args),
         Command::Explain(args) => explain::execute(&args),
         Command::Replay(args) => replay::execute(&args),

@@ -8,12 +8,14 @@
 mod assembly;
 mod canary;
 mod channels;
+mod clients;
 mod dependencies;
 mod endpoints;
 mod escalation;
 mod files;
 mod fingerprint;
 mod hours;
+mod listening;
 mod mail;
 mod maintenance;
 mod masking;

@@ -47,17 +47,20 @@ use tracing::{error, info};
 use crate::{
     clock::Clock,
     config::{Loaded, plan::Plan},
-    daemon::{evaluator::orders::Order, loops::Start, public::PublicFace, pulse::Pulse, reloader::Reloader},
+    daemon::{
+        evaluator::orders::Order, listener::Serving, loops::Start, public::PublicFace, pulse::Pulse,
+        reloader::Reloader, scheduler::errands::Errand,
+    },
     domain::snapshot::Snapshot,
     evidence::Archive,
     metrics::Metrics,
     notify::{self, Routes},
     probe::asks,
     store::{Remembered, Store},
-    web,
+    web::{self, rates::Rates},
 };
 
-/// So many commands wait for the evaluator; whoever gives more waits with them.
+/// So many commands wait for the evaluator, and so many runs for the scheduler; whoever asks for more waits with them.
 const ORDERS_WAITING: usize = 16;
 /// Everything ends within this time of being told to.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(9);
@@ -95,6 +98,7 @@ pub struct Daemon {
     plans: watch::Sender<Arc<Plan>>,
     routes: watch::Sender<Routes>,
     orders: mpsc::Sender<Order>,
+    errands: mpsc::Sender<Errand>,
     store: Store,
     pulse: Arc<Pulse>,
     clock: Clock,
@@ -161,11 +165,13 @@ impl Daemon {
         metrics.instruments.reload_success_at.set(seconds(clock));
         recall_asks(&plan, &remembered, clock);
         let (orders_in, orders) = mpsc::channel(ORDERS_WAITING);
+        let (errands_in, errands) = mpsc::channel(ORDERS_WAITING);
         let mut daemon = Self {
             snapshots: watch::Sender::new(Arc::default()),
             plans: watch::Sender::new(plan),
             routes: watch::Sender::new(routes),
             orders: orders_in,
+            errands: errands_in,
             store: store.clone(),
             pulse: Arc::new(Pulse::new()),
             clock,
@@ -175,7 +181,7 @@ impl Daemon {
             public_listen: None,
             metrics,
         };
-        daemon.start_loops(Start { store, remembered, evidence, orders, probing });
+        daemon.start_loops(Start { store, remembered, evidence, orders, errands, probing });
         daemon
     }
 
@@ -190,9 +196,11 @@ impl Daemon {
     /// When the socket has no address.
     pub fn serve(&mut self, listener: TcpListener) -> anyhow::Result<()> {
         self.listen = Some(listener.local_addr().context("failed to read the address listened on")?);
-        let router = self.router();
+        let rates = Arc::new(Rates::default());
+        let router = web::door::guarded(self.router(), Arc::new(self.face()), Arc::clone(&rates));
+        let serving = Serving { router, rates, plans: self.plans.subscribe() };
         let stop = self.stop.clone();
-        self.spawn_sure("listener", listener::serve(listener, router, stop));
+        self.spawn_sure("listener", listener::serve(listener, serving, stop));
         Ok(())
     }
 
@@ -203,8 +211,9 @@ impl Daemon {
     pub fn serve_public(&mut self, listener: TcpListener) -> anyhow::Result<()> {
         self.public_listen = Some(listener.local_addr().context("failed to read the address listened on")?);
         let router = web::public::router(Arc::new(PublicFace::new(self.face())));
+        let serving = Serving { router, rates: Arc::default(), plans: self.plans.subscribe() };
         let stop = self.stop.clone();
-        self.spawn_sure("public listener", listener::serve(listener, router, stop));
+        self.spawn_sure("public listener", listener::serve(listener, serving, stop));
         Ok(())
     }
 
@@ -338,6 +347,7 @@ mod tests {
             location: Location::new("fra-1"),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             public_listen: None,
+            is_encrypted: false,
             store: "unused.db".into(),
             evidence: EvidencePlan::in_directory("unused.evidence".into()),
         };
@@ -355,6 +365,8 @@ mod tests {
             runs_per_host_max: 1,
             network: NetworkPlan::default(),
             api_token: None,
+            access: Arc::default(),
+            tls: None,
             maintenance: Arc::default(),
             teams: BTreeMap::new(),
             dependencies: BTreeMap::new(),
@@ -371,6 +383,7 @@ mod tests {
             plans: watch::Sender::new(Arc::new(plan())),
             routes: watch::Sender::new(Routes::new()),
             orders: mpsc::channel(1).0,
+            errands: mpsc::channel(1).0,
             store: Store::open_or_restore(&directory.path().join("a.db"), Clock::system().now()).unwrap(),
             pulse: Arc::new(Pulse::new()),
             clock: Clock::system(),

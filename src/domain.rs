@@ -1,6 +1,7 @@
 //! The pure middle: what a channel, an outcome, a state, an incident and a notification are, and every rule by
 //! which one becomes the other. Nothing here does I/O, spawns, or asks for the time: time is an argument.
 
+pub mod access;
 pub mod alternatives;
 pub mod canary;
 pub mod case;
@@ -18,6 +19,7 @@ pub mod happening;
 pub mod hourly;
 pub mod hours;
 pub mod incident;
+pub mod inquiry;
 pub mod latency;
 pub mod ledger;
 pub mod maintenance;

@@ -35,6 +35,7 @@ use crate::{
     },
     probe::{Probe, sentinel::Sentinel},
     secret::{Redactor, Secret},
+    web::{access::Access, tls::Identity},
 };
 
 /// Everything the daemon works by.
@@ -64,8 +65,12 @@ pub struct Plan {
     pub runs_per_host_max: usize,
     /// By what our own network is judged.
     pub network: NetworkPlan,
-    /// What commands over HTTP must bear; none takes no commands.
+    /// What may do everything over HTTP, and signs links; none signs none.
     pub api_token: Option<Secret>,
+    /// Who may ask and command over HTTP.
+    pub access: Arc<Access>,
+    /// By what the pages are encrypted; none as they are.
+    pub tls: Option<Identity>,
     /// Announced maintenance.
     pub maintenance: Arc<[Planned]>,
     /// The teams, by id.
@@ -115,6 +120,8 @@ pub struct Boot {
     pub listen: std::net::SocketAddr,
     /// Where the page for customers is, if there is one.
     pub public_listen: Option<std::net::SocketAddr>,
+    /// Whether what is served there is encrypted.
+    pub is_encrypted: bool,
     /// The database file.
     pub store: PathBuf,
     /// Where evidence is kept, and how much.

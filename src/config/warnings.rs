@@ -119,9 +119,9 @@ fn links(tables: &Tables<'_>, plan: &Plan, report: &mut Report) {
     let entry = tables.api.as_ref().filter(|_| is_short && plan.public_url.is_some());
     if let Some(entry) = entry
         && let Some(settings) = &entry.section.settings
+        && let Some(token) = &settings.token
     {
-        let problem = settings
-            .token
+        let problem = token
             .problem("this token is so short that whoever reads a mail can find it out from the link in it");
         report.warning(entry.file, problem.hint("take one such as `openssl rand -hex 32` prints"));
     }

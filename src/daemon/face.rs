@@ -10,19 +10,22 @@ use tracing::warn;
 use crate::{
     clock::Clock,
     config::plan::Plan,
-    daemon::{Daemon, chronicle::Chronicler, evaluator::orders::Order, pulse::Pulse},
+    daemon::{
+        Daemon, chronicle::Chronicler, evaluator::orders::Order, pulse::Pulse, scheduler::errands::Errand,
+    },
     domain::{
-        channel::ChannelId,
-        command::{self, Command},
+        channel::{ChannelId, ProbeKey},
+        command::{self, Command, NotRun},
         incident::IncidentId,
+        inquiry::{IncidentInquiry, Incidents, OutcomeInquiry, Outcomes, Story},
         maintenance::Refusal,
         notification::Plate,
         snapshot::{IncidentView, Snapshot},
     },
     metrics::Metrics,
     secret::Secret,
-    store::Store,
-    web::{self, AnswerFuture, ChroniclesFuture, IncidentFuture},
+    store::{Store, StoreError},
+    web::{self, AnswerFuture, ChroniclesFuture, IncidentFuture, KeptFuture, RunFuture, access::Access},
 };
 
 const ENDING: &str = "the daemon is ending";
@@ -34,6 +37,7 @@ pub(crate) struct Face {
     pub(crate) snapshots: watch::Sender<Arc<Snapshot>>,
     pub(crate) plans: watch::Receiver<Arc<Plan>>,
     pub(crate) orders: mpsc::Sender<Order>,
+    pub(crate) errands: mpsc::Sender<Errand>,
     pub(crate) store: Store,
     pub(crate) chronicler: Arc<Chronicler>,
     pub(crate) clock: Clock,
@@ -49,6 +53,7 @@ impl Daemon {
             snapshots: self.snapshots.clone(),
             plans: self.plans.subscribe(),
             orders: self.orders.clone(),
+            errands: self.errands.clone(),
             store: self.store.clone(),
             chronicler: Arc::new(Chronicler::new(self.store.path().to_owned())),
             clock: self.clock,
@@ -82,6 +87,10 @@ impl web::Source for Face {
 
     fn token(&self) -> Option<Secret> {
         self.plans.borrow().api_token.clone()
+    }
+
+    fn access(&self) -> Arc<Access> {
+        Arc::clone(&self.plans.borrow().access)
     }
 
     fn command(&self, command: Command) -> AnswerFuture {
@@ -121,5 +130,39 @@ impl web::Source for Face {
             };
             Ok(case.map(|case| IncidentView::of(&case, plate, plan.time_zone.clone())))
         })
+    }
+    fn outcomes(&self, inquiry: OutcomeInquiry) -> KeptFuture<Outcomes> {
+        let store = self.store.clone();
+        Box::pin(async move { store.outcomes(inquiry).await.map_err(unread) })
+    }
+
+    fn incidents(&self, inquiry: IncidentInquiry) -> KeptFuture<Incidents> {
+        let store = self.store.clone();
+        Box::pin(async move { store.incidents(inquiry).await.map_err(unread) })
+    }
+
+    fn story(&self, incident: IncidentId) -> KeptFuture<Option<Story>> {
+        let store = self.store.clone();
+        Box::pin(async move { store.story(incident).await.map_err(unread) })
+    }
+
+    fn run(&self, probe: ProbeKey) -> RunFuture {
+        let errands = self.errands.clone();
+        Box::pin(async move {
+            let (answer, answered) = oneshot::channel();
+            errands.send(Errand { probe, answer }).await.map_err(|_| NotRun::Stopped)?;
+            answered.await.map_err(|_| NotRun::Stopped)?
+        })
+    }
+}
+
+/// What whoever asked is told of an error; where the store lies is nobody's business but that of who reads the log.
+fn unread(error: StoreError) -> String {
+    match error {
+        StoreError::TooSlow { .. } => error.to_string(),
+        _ => {
+            warn!(%error, "a question about what is kept was not answered");
+            "the store cannot be read".to_owned()
+        }
     }
 }

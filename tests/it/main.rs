@@ -4,6 +4,7 @@
 
 mod acknowledge;
 mod alternatives;
+mod api;
 mod blind;
 mod browser;
 mod canaries;
@@ -12,6 +13,7 @@ mod chat;
 mod cli;
 mod common_ground;
 mod config;
+mod crowd;
 mod daemon;
 mod damage;
 mod dashboards;
@@ -33,6 +35,7 @@ mod hooks;
 mod hostile;
 mod house;
 mod http;
+mod inquiry;
 mod journey;
 mod kill;
 mod ladder;

@@ -6,17 +6,20 @@ use bytes::Bytes;
 use expect_test::expect_file;
 use lamplighter::{
     domain::{
-        channel::{ChannelId, ChannelKind},
+        channel::{ChannelId, ChannelKind, ProbeKey},
         command::Command as Order,
         evaluation::State,
         incident::IncidentId,
+        inquiry::{IncidentInquiry, Incidents, OutcomeInquiry, Outcomes, Story},
         maintenance::{Announced, Scope, Standing, WindowId},
         outcome::{Detail, Failure, Reason, Stage},
         snapshot::{ChannelView, Snapshot},
     },
     metrics::{FAMILIES, Family, Kind},
     secret::Secret,
-    web::{AnswerFuture, ChroniclesFuture, IncidentFuture, Source, router},
+    web::{
+        AnswerFuture, ChroniclesFuture, IncidentFuture, KeptFuture, RunFuture, Source, access::Access, router,
+    },
 };
 use reqwest::StatusCode;
 use serde_json::json;
@@ -257,6 +260,26 @@ impl Source for Told {
 
     fn chronicles(&self) -> ChroniclesFuture {
         Box::pin(async { Arc::default() })
+    }
+
+    fn outcomes(&self, inquiry: OutcomeInquiry) -> KeptFuture<Outcomes> {
+        panic!("there is no history here: {inquiry:?}")
+    }
+
+    fn incidents(&self, inquiry: IncidentInquiry) -> KeptFuture<Incidents> {
+        panic!("there is no history here: {inquiry:?}")
+    }
+
+    fn story(&self, incident: IncidentId) -> KeptFuture<Option<Story>> {
+        panic!("there is no history here: {incident}")
+    }
+
+    fn access(&self) -> Arc<Access> {
+        Arc::default()
+    }
+
+    fn run(&self, probe: ProbeKey) -> RunFuture {
+        panic!("there is no probe here: {probe}")
     }
 }
 

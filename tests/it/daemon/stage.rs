@@ -245,6 +245,7 @@ pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbeP
             location: Location::new("fra-1"),
             listen: "127.0.0.1:0".parse().unwrap(),
             public_listen: None,
+            is_encrypted: false,
             store: "unused.db".into(),
             evidence: EvidencePlan::in_directory("unused.evidence".into()),
         },
@@ -260,6 +261,8 @@ pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbeP
         dependencies: BTreeMap::new(),
         network: NetworkPlan::default(),
         api_token: None,
+        access: Arc::default(),
+        tls: None,
         maintenance: Arc::default(),
         channels: channels.collect(),
         teams: BTreeMap::from([(
