@@ -57,6 +57,7 @@ mod phases;
 mod probe;
 mod prometheus;
 mod promql;
+mod public;
 mod quiet;
 mod readme;
 mod reload;
