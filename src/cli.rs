@@ -7,6 +7,7 @@ pub mod completions;
 pub mod demo;
 pub mod evidence;
 pub mod explain;
+pub mod import;
 pub(crate) mod logging;
 pub mod maintenance;
 pub mod man;
@@ -102,6 +103,8 @@ pub enum Command {
     Explain(explain::ExplainArgs),
     /// Run the stored history through other rules, and print which incidents would have come, gone or moved.
     Replay(replay::ReplayArgs),
+    /// Make a configuration of what another monitor works by: blackbox_exporter, Gatus, Uptime Kuma.
+    Import(import::ImportArgs),
     /// Show the whole thing at work: a small support centre, its daemon and a mailbox, on loopback ports.
     Demo(demo::DemoArgs),
     /// Print a completion script for a shell.
@@ -136,6 +139,7 @@ pub fn execute(cli: Cli) -> Exit {
         Command::Evidence(args) => evidence::execute(&args),
         Command::Explain(args) => explain::execute(&args),
         Command::Replay(args) => replay::execute(&args),
+        Command::Import(args) => import::execute(&args),
         Command::Demo(args) => demo::execute(&args, cli.log_format),
         Command::Completions(args) => completions::execute(&args),
         Command::Man => man::execute(),

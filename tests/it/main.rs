@@ -30,6 +30,7 @@ mod hooks;
 mod hostile;
 mod house;
 mod http;
+mod import;
 mod journey;
 mod kill;
 mod ladder;
