@@ -18,6 +18,7 @@ mod delivery;
 mod demo;
 mod demo_inbox;
 mod demo_support_centre;
+mod deployment;
 mod descriptors;
 mod detection;
 mod dispatcher;
