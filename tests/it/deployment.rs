@@ -163,12 +163,10 @@ fn every_configuration_that_is_shipped_is_in_order() {
         fs::write(directory.path().join("probes.toml"), text).unwrap();
         let loaded = config::load(&directory.path().join("probes.toml"));
         let loaded = loaded.unwrap_or_else(|problems| panic!("{path}:\n{problems}"));
-        assert_eq!(
-            loaded.warnings.warnings(),
-            0,
-            "{path}: {:?}",
-            loaded.warnings.lines().collect::<Vec<_>>()
-        );
+        // Those that watch nothing but themselves tell nobody.
+        let warnings: Vec<String> = loaded.warnings.lines().collect();
+        let of_itself = "nobody is told when the channel `itself` goes dark";
+        assert!(warnings.iter().all(|warning| warning.contains(of_itself)), "{path}: {warnings:?}");
         assert_eq!(loaded.plan.boot.store, Path::new("/var/lib/lamplighter/lamplighter.db"), "{path}");
     }
 }

@@ -8,8 +8,9 @@ use std::{
     process::{Command, Output},
 };
 
+use clap::CommandFactory;
 use expect_test::expect_file;
-use lamplighter::config;
+use lamplighter::{cli::Cli, config};
 use tempfile::TempDir;
 
 /// A desk on which the configuration of another monitor lies.
@@ -188,6 +189,18 @@ fn a_document_that_swells_by_its_aliases_is_refused() {
         let output = desk.import(&["gatus", "config.yaml"]);
         assert_eq!(output.status.code(), Some(3), "{output:?}");
         assert!(said(&output).contains("it is not YAML that can be read"), "{output:?}");
+    }
+}
+
+#[test]
+fn the_docs_name_commands_that_there_are() {
+    let pages = ["import", "operations"]
+        .map(|page| fs::read_to_string(format!("{}/docs/{page}.md", env!("CARGO_MANIFEST_DIR"))).unwrap());
+    let lines = pages.iter().flat_map(|page| page.lines()).map(str::trim);
+    let commands: Vec<&str> = lines.filter(|line| line.starts_with("lamplighter ")).collect();
+    assert!(commands.len() > 5, "{commands:?}");
+    for command in commands {
+        Cli::command().try_get_matches_from(command.split_whitespace()).unwrap();
     }
 }
 

@@ -95,7 +95,7 @@ fn asked(request: &mut Request, http: &mut Table, draft: &mut Draft) -> Result<(
         request.header(&name, &document::scalar(&value).unwrap_or_default(), draft)?;
     }
     if let Some(body) = body {
-        request.body(&body)?;
+        request.body(&body, draft)?;
     }
     if http.flag("follow_redirects") == Some(false) || http.flag("no_follow_redirects") == Some(true) {
         request.redirects(0);

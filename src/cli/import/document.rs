@@ -9,6 +9,10 @@ use std::{
 };
 
 use anyhow::{Context, bail};
+use serde::de::{
+    DeserializeOwned,
+    value::{Error, StrDeserializer},
+};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -181,6 +185,11 @@ pub fn scalar(value: &Value) -> Option<String> {
         Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
+}
+
+/// Whether a text can stand for a value of the configuration.
+pub fn reads_as<T: DeserializeOwned>(text: &str) -> bool {
+    T::deserialize(StrDeserializer::<Error>::new(text)).is_ok()
 }
 
 /// A span of time with a unit, such as `1m30s` or `48h`.

@@ -9,11 +9,12 @@ use std::{
 use crate::{
     cli::import::{
         SECRETS,
-        document::{Table, scalar},
+        document::{Table, reads_as, scalar},
         expectation::Expectation,
         fields::{Fields, quoted},
         told::Told,
     },
+    config::value::{LabelName, LabelValue, TITLE_CHARS_MAX},
     domain::{
         channel::{ChannelKind, ID_LEN_MAX},
         outcome::{Detail, needs_escape},
@@ -21,13 +22,6 @@ use crate::{
     probe::settings::{EVERY_MAX, EVERY_MIN, TIMEOUT_MAX},
     secret::Secret,
 };
-
-/// The longest title, in characters (`[channel.ID]`).
-const TITLE_CHARS_MAX: usize = 120;
-/// The longest value of a label, in characters (`[channel.ID]`).
-const LABEL_CHARS_MAX: usize = 200;
-/// Labels that every channel has of itself.
-const LABELS_TAKEN: [&str; 6] = ["channel", "kind", "title", "team", "job", "instance"];
 
 /// Where in the other configuration something stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +54,8 @@ pub struct Draft {
     pub secrets: BTreeMap<String, Secret>,
     /// The environment variables it refers to.
     pub variables: BTreeSet<String>,
+    /// Whether texts there have environment variables in them, as `$NAME` or `${NAME}`.
+    has_variables: bool,
     /// Who is told, and by what.
     pub told: Told,
     /// Windows of maintenance.
@@ -106,6 +102,11 @@ pub struct Door {
 }
 
 impl Draft {
+    /// Nothing yet, of a monitor whose texts have environment variables in them.
+    pub fn with_variables() -> Self {
+        Self { has_variables: true, ..Self::default() }
+    }
+
     /// Says that something did not carry over as it was.
     pub fn leave(&mut self, place: &Place, why: impl Display) {
         self.left.push(Detail::new(&format!("{place}: {why}")).as_str().to_owned());
@@ -113,16 +114,43 @@ impl Draft {
 
     /// Keeps a secret out of the file; gives the reference to it. The place says whose it is.
     pub fn secret(&mut self, place: &str, value: &str) -> String {
-        if let Some(name) = variable(value) {
+        if let Some(name) = self.variable(value) {
             self.variables.insert(name.to_owned());
             return format!("{{ env = {} }}", quoted(name));
         }
+        let literal = self.literal(value).unwrap_or_else(|| {
+            let why = "it has an environment variable within it; write what it stands for into its file";
+            self.leave(&Place::new("the secret", &slug(place)), why);
+            value.to_owned()
+        });
         let name = (1..).map(|number| numbered(&slug(place), number));
         let name = name.into_iter().find(|name| !self.secrets.contains_key(name));
         let name = name.expect("numbers do not run out");
         let reference = format!("{{ file = {} }}", quoted(&format!("{}/{name}", SECRETS)));
-        self.secrets.insert(name, Secret::new(value.to_owned()));
+        self.secrets.insert(name, Secret::new(literal));
         reference
+    }
+
+    /// The variable that a whole text stands for.
+    pub fn variable<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let name = text.strip_prefix('$').filter(|_| self.has_variables)?;
+        let name = name.strip_prefix('{').map_or(Some(name), |rest| rest.strip_suffix('}'))?;
+        let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            && !name.starts_with(|c: char| c.is_ascii_digit());
+        (is_name && !name.is_empty()).then_some(name)
+    }
+
+    /// A text as it is meant; none where a variable is in it.
+    pub fn literal(&self, text: &str) -> Option<String> {
+        if !self.has_variables {
+            return Some(text.to_owned());
+        }
+        // A dollar that means itself is written twice.
+        let begins_one =
+            |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == '{');
+        let mut parts = text.split("$$");
+        let is_literal = parts.all(|part| !part.split('$').skip(1).any(begins_one));
+        is_literal.then(|| text.replace("$$", "$"))
     }
 
     /// Forgets the secrets and variables of what has turned out not to carry over.
@@ -193,24 +221,13 @@ pub fn labels(mut named: Table, place: &Place, draft: &mut Draft) -> BTreeMap<St
     let mut labels = BTreeMap::new();
     for (name, value) in named.members() {
         let Some(value) = scalar(&value) else { continue };
-        let is_taken = LABELS_TAKEN.contains(&name.as_str()) || name.starts_with("__");
-        let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        let is_value = value.chars().count() <= LABEL_CHARS_MAX && !value.chars().any(char::is_control);
-        if is_name && is_value && !is_taken {
+        if reads_as::<LabelName>(&name) && reads_as::<LabelValue>(&value) {
             labels.insert(name, value);
         } else {
             draft.leave(place, format_args!("its label {name:?} cannot be one here"));
         }
     }
     labels
-}
-
-/// The variable that a text stands for, as `${NAME}`.
-pub fn variable(text: &str) -> Option<&str> {
-    let name = text.strip_prefix("${")?.strip_suffix('}')?;
-    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    (is_name && !name.is_empty()).then_some(name)
 }
 
 /// An id made of a name; not yet of one that no other has.
@@ -271,9 +288,20 @@ mod tests {
 
     #[test]
     fn a_secret_that_is_a_variable_stays_one() {
-        let mut draft = Draft::default();
+        let mut draft = Draft::with_variables();
         assert_eq!(draft.secret("api password", "${API_PASSWORD}"), "{ env = \"API_PASSWORD\" }");
-        assert_eq!(draft.secret("api password", "hush"), "{ file = \"secrets/api-password\" }");
-        assert_eq!(draft.secret("api password", "${not a name}"), "{ file = \"secrets/api-password-2\" }");
+        assert_eq!(draft.secret("api password", "$API_PASSWORD"), "{ env = \"API_PASSWORD\" }");
+        assert_eq!(draft.secret("api password", "hu$$h"), "{ file = \"secrets/api-password\" }");
+        assert_eq!(draft.secrets["api-password"].expose(), "hu$h");
+        assert_eq!(draft.left, Vec::<String>::new());
+        assert_eq!(draft.secret("api password", "of ${NAME}"), "{ file = \"secrets/api-password-2\" }");
+        assert_eq!(draft.left.len(), 1, "{:?}", draft.left);
+    }
+
+    #[test]
+    fn a_dollar_means_itself_where_there_are_no_variables() {
+        let mut draft = Draft::default();
+        assert_eq!(draft.secret("password", "${API_PASSWORD}"), "{ file = \"secrets/password\" }");
+        assert_eq!(draft.secrets["password"].expose(), "${API_PASSWORD}");
     }
 }

@@ -23,7 +23,7 @@ type Standards = BTreeMap<String, Table>;
 
 /// Gathers what the configuration says. The error is for one that says nothing.
 pub fn read(document: &Value) -> anyhow::Result<Draft> {
-    let mut draft = Draft::default();
+    let mut draft = Draft::with_variables();
     let Some(mut document) = Table::of(document.clone()) else {
         anyhow::bail!("it is not a configuration of Gatus")
     };
@@ -81,7 +81,7 @@ fn door(
     }
     if let Some(body) = body {
         let body = if is_graphql { serde_json::json!({ "query": body }).to_string() } else { body };
-        request.body(&body)?;
+        request.body(&body, draft)?;
     }
     let timeout =
         endpoint.table("client").map(|client| client_of(client, &mut request, place, draft)).transpose()?;

@@ -223,8 +223,14 @@ fn request_of(name: &str, monitor: &mut Table, place: &Place, draft: &mut Draft)
         request.method(&method)?;
     }
     let encoding = monitor.text("httpBodyEncoding");
-    let headers = monitor.text("headers").and_then(|headers| serde_json::from_str(&headers).ok());
-    let mut headers = headers.and_then(Table::of).map(|mut headers| headers.members()).unwrap_or_default();
+    let mut headers = match monitor
+        .text("headers")
+        .map(|headers| serde_json::from_str(&headers).ok().and_then(Table::of))
+    {
+        None => Vec::new(),
+        Some(Some(mut headers)) => headers.members(),
+        Some(None) => return Err("its headers cannot be read, so it is not watched".to_owned()),
+    };
     if let Some(body) = body {
         let media_type = match encoding.as_deref() {
             Some("xml") => "text/xml; charset=utf-8",
@@ -234,7 +240,7 @@ fn request_of(name: &str, monitor: &mut Table, place: &Place, draft: &mut Draft)
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
             headers.push(("content-type".to_owned(), media_type.into()));
         }
-        request.body(&body)?;
+        request.body(&body, draft)?;
     }
     for (name, value) in headers {
         request.header(&name, &scalar(&value).unwrap_or_default(), draft)?;

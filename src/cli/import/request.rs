@@ -2,9 +2,13 @@
 
 use url::Url;
 
-use crate::cli::import::{
-    draft::{Draft, Place, variable},
-    fields::{Fields, quoted},
+use crate::{
+    cli::import::{
+        document::reads_as,
+        draft::{Draft, Place},
+        fields::{Fields, quoted},
+    },
+    probe::request::settings::MethodName,
 };
 
 /// A request on its way into the file. What it takes as a secret is named after the channel.
@@ -19,10 +23,10 @@ impl Request {
     /// A request to an address, with what the address holds of credentials taken out of it. The error says why it cannot
     /// be made here.
     pub fn to(name: &str, address: &str, draft: &mut Draft) -> Result<Self, String> {
-        if has_variable(address) {
+        let Some(address) = draft.literal(address) else {
             return Err("its address has an environment variable in it, so it is not watched".to_owned());
-        }
-        let Ok(mut url) = Url::parse(address) else {
+        };
+        let Ok(mut url) = Url::parse(&address) else {
             return Err("it has no address that can be read, so it is not watched".to_owned());
         };
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
@@ -60,7 +64,7 @@ impl Request {
     /// Adds the method, if it is one that there is here.
     pub fn method(&mut self, method: &str) -> Result<(), String> {
         let method = method.to_ascii_uppercase();
-        if !["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].contains(&method.as_str()) {
+        if !reads_as::<MethodName>(&method) {
             return Err(format!("no probe sends the method {method:?}, so it is not watched"));
         }
         self.fields.text("method", &method);
@@ -91,24 +95,24 @@ impl Request {
         if let Some(token) = value.strip_prefix("Bearer ").filter(|_| name == "authorization") {
             let token = self.secret("token", token.trim(), draft);
             self.bearer(&token);
-        } else if has_variable(value) && variable(value).is_none() {
+        } else if is_secret(&name) || draft.variable(value).is_some() {
+            self.headers.raw(&name, self.secret(&name, value, draft));
+        } else if let Some(value) = draft.literal(value) {
+            self.headers.text(&name, &value);
+        } else {
             return Err(format!(
                 "its header {name:?} has an environment variable in it, so it is not watched"
             ));
-        } else if is_secret(&name) || variable(value).is_some() {
-            self.headers.raw(&name, self.secret(&name, value, draft));
-        } else {
-            self.headers.text(&name, value);
         }
         Ok(())
     }
 
     /// Adds a body, and the method that it is sent by.
-    pub fn body(&mut self, body: &str) -> Result<(), String> {
-        if has_variable(body) {
+    pub fn body(&mut self, body: &str, draft: &Draft) -> Result<(), String> {
+        let Some(body) = draft.literal(body) else {
             return Err("its body has an environment variable in it, so it is not watched".to_owned());
-        }
-        self.fields.table("body", Fields::new().text("text", body));
+        };
+        self.fields.table("body", Fields::new().text("text", &body));
         Ok(())
     }
 
@@ -164,9 +168,4 @@ fn is_secret(name: &str) -> bool {
     ["auth", "token", "key", "secret", "password", "passwd", "cookie", "session", "signature"]
         .iter()
         .any(|word| name.contains(word))
-}
-
-/// Whether a text has something in it that stands for an environment variable.
-fn has_variable(text: &str) -> bool {
-    text.match_indices("${").any(|(at, _)| text[at..].contains('}'))
 }
