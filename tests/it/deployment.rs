@@ -157,6 +157,7 @@ fn every_configuration_that_is_shipped_is_in_order() {
     ] {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("smtp-password"), "password-of-the-mail").unwrap();
+        fs::write(directory.path().join("api-token"), "0123456789abcdef0123456789abcdef").unwrap();
         let text = shipped(path);
         let here = directory.path().to_str().unwrap();
         let text = text.replace("/run/secrets/lamplighter", here).replace("/run/secrets", here);

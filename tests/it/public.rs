@@ -107,10 +107,21 @@ async fn nobody_finds_out_more_than_what_is_public_whatever_is_asked_for() {
     let mut serving = JoinSet::new();
     let (running, page) = dark_chat(&mut serving).await;
     let there = [
-        "/", "/?lang=zh", "/?lang=ru", "/?lang=id", "/feed.atom", "/badge/web-chat.svg", "/badge/hotline.svg",
-        "/api/v2/summary.json", "/api/v2/status.json", "/api/v2/components.json", "/api/v2/incidents.json",
-        "/api/v2/incidents/unresolved.json", "/api/v2/scheduled-maintenances.json",
-        "/api/v2/scheduled-maintenances/active.json", "/api/v2/scheduled-maintenances/upcoming.json",
+        "/",
+        "/?lang=zh",
+        "/?lang=ru",
+        "/?lang=id",
+        "/feed.atom",
+        "/badge/web-chat.svg",
+        "/badge/hotline.svg",
+        "/api/v2/summary.json",
+        "/api/v2/status.json",
+        "/api/v2/components.json",
+        "/api/v2/incidents.json",
+        "/api/v2/incidents/unresolved.json",
+        "/api/v2/scheduled-maintenances.json",
+        "/api/v2/scheduled-maintenances/active.json",
+        "/api/v2/scheduled-maintenances/upcoming.json",
     ];
     for path in there {
         let (status, text) = ask(&page, path).await;
@@ -123,10 +134,26 @@ async fn nobody_finds_out_more_than_what_is_public_whatever_is_asked_for() {
     // What the other listener has, and what is not public, is not there, and looks as what never was.
     let (_, nothing) = ask(&page, "/nothing").await;
     let elsewhere = [
-        "/metrics", "/healthz", "/readyz", "/live", "/channel/web-chat", "/channel/backstage", "/incident/x",
-        "/evidence/x/first-answer.txt", "/api/v1/channels", "/api/v1/outcomes", "/api/v1/alternatives?for=web-chat",
-        "/api/v1/openapi.json", "/acknowledge/x", "/badge/backstage.svg", "/badge/quiet-crm.svg", "/badge/nothing.svg",
-        "/badge/web-chat", "/badge/..%2F..%2Fetc%2Fpasswd.svg", "/api/v2/subscribers.json", "/assets/nothing.css",
+        "/metrics",
+        "/healthz",
+        "/readyz",
+        "/live",
+        "/channel/web-chat",
+        "/channel/backstage",
+        "/incident/x",
+        "/evidence/x/first-answer.txt",
+        "/api/v1/channels",
+        "/api/v1/outcomes",
+        "/api/v1/alternatives?for=web-chat",
+        "/api/v1/openapi.json",
+        "/acknowledge/x",
+        "/badge/backstage.svg",
+        "/badge/quiet-crm.svg",
+        "/badge/nothing.svg",
+        "/badge/web-chat",
+        "/badge/..%2F..%2Fetc%2Fpasswd.svg",
+        "/api/v2/subscribers.json",
+        "/assets/nothing.css",
     ];
     for path in elsewhere {
         assert_eq!(ask(&page, path).await, (StatusCode::NOT_FOUND, nothing.clone()), "{path}");
@@ -161,7 +188,8 @@ async fn a_client_of_other_peoples_status_pages_reads_ours() {
     assert_eq!(summary["page"]["url"], "https://status.example.com");
     assert_eq!(answers["status"]["status"]["indicator"], "major");
     let components = answers["components"]["components"].as_array().unwrap();
-    let told: Vec<_> = components.iter().map(|it| (it["id"].as_str().unwrap(), it["status"].as_str().unwrap())).collect();
+    let told: Vec<_> =
+        components.iter().map(|it| (it["id"].as_str().unwrap(), it["status"].as_str().unwrap())).collect();
     assert_eq!(told, [("hotline", "operational"), ("web-chat", "major_outage")]);
     let windows = summary["scheduled_maintenances"].as_array().unwrap();
     assert_eq!((windows.len(), &windows[0]["status"]), (1, &Value::from("scheduled")));
@@ -175,12 +203,32 @@ async fn a_client_of_other_peoples_status_pages_reads_ours() {
     };
     let none = Vec::<String>::new();
     let component = [
-        "created_at", "description", "group", "group_id", "id", "name", "only_show_if_degraded", "page_id", "position",
-        "showcase", "start_date", "status", "updated_at",
+        "created_at",
+        "description",
+        "group",
+        "group_id",
+        "id",
+        "name",
+        "only_show_if_degraded",
+        "page_id",
+        "position",
+        "showcase",
+        "start_date",
+        "status",
+        "updated_at",
     ];
     let incident = [
-        "created_at", "id", "impact", "incident_updates", "monitoring_at", "name", "page_id", "resolved_at",
-        "shortlink", "status", "updated_at",
+        "created_at",
+        "id",
+        "impact",
+        "incident_updates",
+        "monitoring_at",
+        "name",
+        "page_id",
+        "resolved_at",
+        "shortlink",
+        "status",
+        "updated_at",
     ];
     let update = ["body", "created_at", "display_at", "id", "incident_id", "status", "updated_at"];
     assert_eq!(lacks(&components[0], &component), none);

@@ -197,26 +197,31 @@ impl Mailbox {
     }
 }
 
+/// A door that is tried every ten seconds.
+fn probe(key: Arc<ProbeKey>, door: &Arc<PlayedDoor>) -> ProbePlan {
+    ProbePlan {
+        key,
+        every: Duration::from_secs(10),
+        timeout: Duration::from_secs(5),
+        recheck: None,
+        hosts: Box::default(),
+        phases: Arc::new([]),
+        responders: Box::default(),
+        counts_steps: false,
+        kind: "http",
+        fingerprint: 1,
+        probe: Arc::clone(door) as Arc<dyn Probe>,
+        redactor: Arc::default(),
+    }
+}
+
 /// A plan of one probe per door, each in a channel of its own, tried every ten seconds.
 pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbePlan)) -> Plan {
     let team = TeamId::new("oncall");
     let channels = doors.iter().map(|(&name, door)| {
         let id = ChannelId::new(name);
         let key = Arc::new(ProbeKey { channel: id.clone(), probe: ProbeName::new("door") });
-        let mut probe = ProbePlan {
-            key,
-            every: Duration::from_secs(10),
-            timeout: Duration::from_secs(5),
-            recheck: None,
-            hosts: Box::default(),
-            phases: Arc::new([]),
-            responders: Box::default(),
-            counts_steps: false,
-            kind: "http",
-            fingerprint: 1,
-            probe: Arc::clone(door) as Arc<dyn Probe>,
-            redactor: Arc::default(),
-        };
+        let mut probe = probe(key, door);
         change(&mut probe);
         let channel = Channel {
             title: format!("The {name}"),
