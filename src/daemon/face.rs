@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use jiff::{Timestamp, tz::TimeZone};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -10,22 +11,28 @@ use tracing::warn;
 use crate::{
     clock::Clock,
     config::plan::Plan,
-    daemon::{Daemon, chronicle::Chronicler, evaluator::orders::Order, pulse::Pulse},
+    daemon::{Daemon, chronicle::Chronicler, evaluator::orders::Order, past, pulse::Pulse},
     domain::{
         channel::ChannelId,
         command::{self, Command},
+        health::Health,
         incident::IncidentId,
         maintenance::Refusal,
         notification::Plate,
+        past::{ChannelPast, IncidentPast},
         snapshot::{IncidentView, Snapshot},
     },
+    evidence::{EvidenceError, exhibits},
     metrics::Metrics,
     secret::Secret,
     store::Store,
-    web::{self, AnswerFuture, ChroniclesFuture, IncidentFuture},
+    web::{self, AnswerFuture, Asked, ChroniclesFuture, EndFuture, IncidentFuture},
 };
 
 const ENDING: &str = "the daemon is ending";
+
+/// So many bundles of a channel are shown.
+const BUNDLES_MAX: usize = 12;
 
 /// What it sees.
 pub(crate) struct Face {
@@ -121,5 +128,46 @@ impl web::Source for Face {
             };
             Ok(case.map(|case| IncidentView::of(&case, plate, plan.time_zone.clone())))
         })
+    }
+
+    fn health(&self) -> Health {
+        self.metrics.instruments.health()
+    }
+
+    fn channel_past(&self, channel: ChannelId) -> Asked<ChannelPast> {
+        let plan = Arc::clone(&self.plans.borrow());
+        Box::pin(past::read(move || {
+            let found = exhibits::of_channel(&plan.boot.evidence.directory, channel.as_str(), BUNDLES_MAX)?;
+            let bundles = found.into_iter().map(past::kept).collect();
+            Ok::<_, EvidenceError>(ChannelPast { bundles, ..ChannelPast::default() })
+        }))
+    }
+
+    fn incident_past(&self, incident: IncidentId) -> Asked<Option<IncidentPast>> {
+        let (orders, store) = (self.orders.clone(), self.store.path().to_owned());
+        let plan = Arc::clone(&self.plans.borrow());
+        Box::pin(async move {
+            let (answer, answered) = oneshot::channel();
+            orders.send(Order::Show(incident.clone(), answer)).await.map_err(|_| ENDING.to_owned())?;
+            let standing = answered.await.map_err(|_| ENDING.to_owned())?;
+            past::read(move || past::incident(&store, &plan, &incident, standing)).await
+        })
+    }
+
+    fn exhibit(&self, bundle: String, file: String) -> Asked<Option<Vec<u8>>> {
+        let plan = Arc::clone(&self.plans.borrow());
+        Box::pin(past::read(move || exhibits::read(&plan.boot.evidence.directory, &bundle, &file)))
+    }
+
+    fn time_zone(&self) -> TimeZone {
+        self.plans.borrow().time_zone.clone()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn ending(&self) -> EndFuture {
+        Box::pin(self.stop.clone().cancelled_owned())
     }
 }

@@ -47,6 +47,8 @@ mod neighbourhood;
 mod network;
 mod operations;
 mod page;
+mod pages;
+mod payloads;
 mod personas;
 mod phases;
 mod probe;
