@@ -18,6 +18,8 @@ mod browser;
 mod daemon;
 #[path = "speed/delay.rs"]
 mod delay;
+#[path = "speed/history.rs"]
+mod history;
 #[path = "speed/hour.rs"]
 mod hour;
 #[path = "speed/load.rs"]
@@ -43,7 +45,7 @@ use table::Table;
 /// A figure's name and what measures it.
 type Figure = (&'static str, fn(&Nginx, &mut Table));
 
-const FIGURES: [Figure; 12] = [
+const FIGURES: [Figure; 13] = [
     ("cpu", load::cpu),
     ("calls", load::system_calls),
     ("rate", rate::figures),
@@ -56,6 +58,7 @@ const FIGURES: [Figure; 12] = [
     ("mail-at-defaults", alarm::defaults),
     ("storm", storm::at_once),
     ("slow-storm", storm::one_by_one),
+    ("history", history::year),
 ];
 
 fn main() {

@@ -4,6 +4,7 @@ pub mod acknowledge;
 pub(crate) mod call;
 pub mod check;
 pub mod completions;
+pub mod dashboards;
 pub mod demo;
 pub mod evidence;
 pub mod explain;
@@ -13,9 +14,12 @@ pub mod man;
 pub(crate) mod print;
 pub mod probe;
 pub mod replay;
+pub mod report;
+pub mod rules;
 pub mod run;
 pub mod schema;
 pub mod test_mail;
+pub mod token;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -96,12 +100,20 @@ pub enum Command {
     Maintenance(maintenance::MaintenanceArgs),
     /// Say that somebody has taken an incident in hand: nobody is reminded of it, and nobody else is told.
     Acknowledge(acknowledge::AcknowledgeArgs),
+    /// Make a token for a program or a person that is to use the API.
+    Token(token::TokenArgs),
     /// List the evidence that was kept of outages, or verify that none of it was changed.
     Evidence(evidence::EvidenceArgs),
     /// Explain an incident from the store: why it opened, what happened, who was told and what was answered.
     Explain(explain::ExplainArgs),
     /// Run the stored history through other rules, and print which incidents would have come, gone or moved.
     Replay(replay::ReplayArgs),
+    /// Report how support could be reached: availability, incidents, latency, first responses, against the time before.
+    Report(report::ReportArgs),
+    /// Print a dashboard for Grafana, or write all of them into a directory.
+    Dashboards(dashboards::DashboardsArgs),
+    /// Print rules for Prometheus that follow from the `slo` of channels: how fast their error budgets burn.
+    Rules(ConfigArgs),
     /// Show the whole thing at work: a small support centre, its daemon and a mailbox, on loopback ports.
     Demo(demo::DemoArgs),
     /// Print a completion script for a shell.
@@ -133,9 +145,13 @@ pub fn execute(cli: Cli) -> Exit {
         Command::TestMail(args) => test_mail::execute(&args, cli.log_format),
         Command::Maintenance(args) => maintenance::execute(&args),
         Command::Acknowledge(args) => acknowledge::execute(&args),
+        Command::Token(args) => token::execute(&args),
         Command::Evidence(args) => evidence::execute(&args),
         Command::Explain(args) => explain::execute(&args),
         Command::Replay(args) => replay::execute(&args),
+        Command::Report(args) => report::execute(&args),
+        Command::Dashboards(args) => dashboards::execute(&args),
+        Command::Rules(args) => rules::execute(&args),
         Command::Demo(args) => demo::execute(&args, cli.log_format),
         Command::Completions(args) => completions::execute(&args),
         Command::Man => man::execute(),

@@ -21,9 +21,11 @@ mod listener;
 mod lookout;
 mod loops;
 mod past;
+mod public;
 mod pulse;
 mod recorder;
 mod reloader;
+pub(crate) mod reporter;
 mod scheduler;
 mod systemd;
 mod trouble;
@@ -46,17 +48,20 @@ use tracing::{error, info};
 use crate::{
     clock::Clock,
     config::{Loaded, plan::Plan},
-    daemon::{evaluator::orders::Order, loops::Start, pulse::Pulse, reloader::Reloader},
+    daemon::{
+        evaluator::orders::Order, listener::Serving, loops::Start, public::PublicFace, pulse::Pulse,
+        reloader::Reloader, scheduler::errands::Errand,
+    },
     domain::snapshot::Snapshot,
     evidence::Archive,
     metrics::Metrics,
     notify::{self, Routes},
     probe::asks,
     store::{Remembered, Store},
-    web,
+    web::{self, rates::Rates},
 };
 
-/// So many commands wait for the evaluator; whoever gives more waits with them.
+/// So many commands wait for the evaluator, and so many runs for the scheduler; whoever asks for more waits with them.
 const ORDERS_WAITING: usize = 16;
 /// Everything ends within this time of being told to.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(9);
@@ -94,12 +99,14 @@ pub struct Daemon {
     plans: watch::Sender<Arc<Plan>>,
     routes: watch::Sender<Routes>,
     orders: mpsc::Sender<Order>,
+    errands: mpsc::Sender<Errand>,
     store: Store,
     pulse: Arc<Pulse>,
     clock: Clock,
     stop: CancellationToken,
     loops: JoinSet<(&'static str, anyhow::Result<()>)>,
     listen: Option<SocketAddr>,
+    public_listen: Option<SocketAddr>,
 }
 
 /// Starts everything that a configuration asks for: opens the store, listens, watches the file at `path`, runs the
@@ -115,6 +122,10 @@ pub async fn start(
 ) -> anyhow::Result<Daemon> {
     let Loaded { plan, sources, .. } = loaded;
     let listener = listener::bind(plan.boot.listen).await?;
+    let public = match plan.boot.public_listen {
+        Some(address) => Some(listener::bind(address).await?),
+        None => None,
+    };
     let store_path = plan.boot.store.clone();
     let clock = Clock::system();
     let opening = move || Store::open_or_restore(&store_path, clock.now());
@@ -127,6 +138,9 @@ pub async fn start(
     let parts = Parts { plan: Arc::new(plan), store, remembered, evidence, routes, clock, probing };
     let mut daemon = Daemon::start(parts, stop);
     daemon.serve(listener)?;
+    if let Some(public) = public {
+        daemon.serve_public(public)?;
+    }
     daemon.watch(path, sources)?;
     daemon.begun().await;
     systemd::ready();
@@ -152,20 +166,23 @@ impl Daemon {
         metrics.instruments.reload_success_at.set(seconds(clock));
         recall_asks(&plan, &remembered, clock);
         let (orders_in, orders) = mpsc::channel(ORDERS_WAITING);
+        let (errands_in, errands) = mpsc::channel(ORDERS_WAITING);
         let mut daemon = Self {
             snapshots: watch::Sender::new(Arc::default()),
             plans: watch::Sender::new(plan),
             routes: watch::Sender::new(routes),
             orders: orders_in,
+            errands: errands_in,
             store: store.clone(),
             pulse: Arc::new(Pulse::new()),
             clock,
             stop,
             loops: JoinSet::new(),
             listen: None,
+            public_listen: None,
             metrics,
         };
-        daemon.start_loops(Start { store, remembered, evidence, orders, probing });
+        daemon.start_loops(Start { store, remembered, evidence, orders, errands, probing });
         daemon
     }
 
@@ -180,9 +197,24 @@ impl Daemon {
     /// When the socket has no address.
     pub fn serve(&mut self, listener: TcpListener) -> anyhow::Result<()> {
         self.listen = Some(listener.local_addr().context("failed to read the address listened on")?);
-        let router = self.router();
+        let rates = Arc::new(Rates::default());
+        let router = web::door::guarded(self.router(), Arc::new(self.face()), Arc::clone(&rates));
+        let serving = Serving { router, rates, plans: self.plans.subscribe() };
         let stop = self.stop.clone();
-        self.spawn_sure("listener", listener::serve(listener, router, stop));
+        self.spawn_sure("listener", listener::serve(listener, serving, stop));
+        Ok(())
+    }
+
+    /// Serves what everybody may see on a socket that listens.
+    ///
+    /// # Errors
+    /// When the socket has no address.
+    pub fn serve_public(&mut self, listener: TcpListener) -> anyhow::Result<()> {
+        self.public_listen = Some(listener.local_addr().context("failed to read the address listened on")?);
+        let router = web::public::router(Arc::new(PublicFace::new(self.face())));
+        let serving = Serving { router, rates: Arc::default(), plans: self.plans.subscribe() };
+        let stop = self.stop.clone();
+        self.spawn_sure("public listener", listener::serve(listener, serving, stop));
         Ok(())
     }
 
@@ -223,6 +255,12 @@ impl Daemon {
     /// Waits until the scheduler's loop has turned.
     pub async fn begun(&self) {
         self.pulse.begun().await;
+    }
+
+    /// The address of what everybody may see; none where nothing is public.
+    #[must_use]
+    pub fn public_listen(&self) -> Option<SocketAddr> {
+        self.public_listen
     }
 
     /// The address of the pages; none while none is served.
@@ -309,6 +347,8 @@ mod tests {
         let boot = Boot {
             location: Location::new("fra-1"),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            public_listen: None,
+            is_encrypted: false,
             store: "unused.db".into(),
             evidence: EvidencePlan::in_directory("unused.evidence".into()),
         };
@@ -319,12 +359,15 @@ mod tests {
             canary: None,
             heartbeat: None,
             endpoints: notify::Endpoints::default(),
+            public: None,
             public_url: None,
             time_zone: jiff::tz::TimeZone::UTC,
             runs_max: 1,
             runs_per_host_max: 1,
             network: NetworkPlan::default(),
             api_token: None,
+            access: Arc::default(),
+            tls: None,
             maintenance: Arc::default(),
             teams: BTreeMap::new(),
             dependencies: BTreeMap::new(),
@@ -341,12 +384,14 @@ mod tests {
             plans: watch::Sender::new(Arc::new(plan())),
             routes: watch::Sender::new(Routes::new()),
             orders: mpsc::channel(1).0,
+            errands: mpsc::channel(1).0,
             store: Store::open_or_restore(&directory.path().join("a.db"), Clock::system().now()).unwrap(),
             pulse: Arc::new(Pulse::new()),
             clock: Clock::system(),
             stop: CancellationToken::new(),
             loops: JoinSet::new(),
             listen: None,
+            public_listen: None,
         };
         daemon.spawn("lamp", turning);
         daemon

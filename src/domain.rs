@@ -1,6 +1,7 @@
 //! The pure middle: what a channel, an outcome, a state, an incident and a notification are, and every rule by
 //! which one becomes the other. Nothing here does I/O, spawns, or asks for the time: time is an argument.
 
+pub mod access;
 pub mod alternatives;
 pub mod canary;
 pub mod case;
@@ -19,6 +20,7 @@ pub mod health;
 pub mod hourly;
 pub mod hours;
 pub mod incident;
+pub mod inquiry;
 pub mod latency;
 pub mod ledger;
 pub mod maintenance;
@@ -26,9 +28,12 @@ pub mod network;
 pub mod notification;
 pub mod outcome;
 pub mod past;
+pub mod public;
 pub mod replay;
+pub mod report;
 pub mod schedule;
 pub mod shared;
+pub mod slo;
 pub mod snapshot;
 pub mod urgency;
 pub mod vigour;

@@ -15,11 +15,15 @@ mod examination;
 pub mod explain;
 mod history;
 pub mod hours;
+mod incidents;
 mod journal;
 pub mod ledger;
 mod maintenance;
 mod outbox;
+mod outcomes;
+mod reading;
 pub mod replay;
+pub mod report;
 mod restoration;
 mod schema;
 mod seals;
@@ -59,6 +63,7 @@ struct Inner {
     path: PathBuf,
     /// Whoever waits for his turn waits without a thread.
     handle: Arc<Mutex<Handle>>,
+    readers: reading::Readers,
     /// How often it has been replaced while in use; changes only while the handle is held.
     replaced: AtomicU32,
     /// What SQLite has found to be damaged since the store was opened.
@@ -183,6 +188,12 @@ pub enum StoreError {
         /// What was found.
         what: String,
     },
+    /// A question took too long.
+    #[error("failed to {doing}: it took too long; ask for less at once, or again in a moment")]
+    TooSlow {
+        /// What was attempted.
+        doing: &'static str,
+    },
     /// It does not answer.
     #[error("the store does not answer; look after its disk")]
     NoAnswer,
@@ -230,6 +241,7 @@ impl Store {
         Ok(Self(Arc::new(Inner {
             path: path.to_owned(),
             handle: Arc::new(Mutex::new(Handle { connection, history, _lock: lock })),
+            readers: reading::Readers::default(),
             replaced: AtomicU32::new(0),
             damage: watch::Sender::new(None),
             restored: watch::Sender::new(restored.map(Arc::new)),

@@ -4,12 +4,17 @@
 //!
 //! `/healthz` says whether the process should be restarted, `/readyz` whether it does its work.
 
+pub mod access;
 pub mod acknowledge;
-mod api;
+pub mod api;
 mod body;
 pub(crate) mod connection;
+pub(crate) mod door;
 mod pages;
+pub mod public;
+pub(crate) mod rates;
 mod scrape;
+pub mod tls;
 
 use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -31,16 +36,21 @@ use tokio::{
 use crate::{
     clock::Clock,
     domain::{
-        channel::ChannelId,
+        channel::{ChannelId, ProbeKey},
         chronicle::Chronicle,
-        command::{self, Command},
+        command::{self, Command, NotRun},
         health::Health,
         incident::IncidentId,
+        inquiry::{IncidentInquiry, Incidents, OutcomeInquiry, Outcomes, Story},
+        outcome::Outcome,
         past::{ChannelPast, IncidentPast},
         snapshot::{IncidentView, Snapshot},
     },
     secret::Secret,
-    web::scrape::{Pace, PacedBody},
+    web::{
+        access::Access,
+        scrape::{Pace, PacedBody},
+    },
 };
 
 /// What has come of a command, once it is known.
@@ -51,6 +61,11 @@ pub type IncidentFuture = Pin<Box<dyn Future<Output = Result<Option<IncidentView
 
 /// The past of all channels, once it is read.
 pub type ChroniclesFuture = Pin<Box<dyn Future<Output = Arc<BTreeMap<ChannelId, Chronicle>>> + Send>>;
+/// What is kept, once it has been read; a sentence where it cannot be.
+pub type KeptFuture<T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send>>;
+
+/// What a run saw that was asked for, once it is over.
+pub type RunFuture = Pin<Box<dyn Future<Output = Result<Outcome, NotRun>> + Send>>;
 
 /// What is read for a page, or a sentence that says why it cannot be.
 pub type Asked<T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send>>;
@@ -78,14 +93,24 @@ pub trait Source: Send + Sync + 'static {
     /// # Errors
     /// What is missing.
     fn ready(&self) -> Result<(), String>;
-    /// What whoever gives commands must bear; none takes no commands.
+    /// By what links are signed; none signs none.
     fn token(&self) -> Option<Secret>;
+    /// Who may ask and command.
+    fn access(&self) -> Arc<Access>;
     /// Has a command carried out.
     fn command(&self, command: Command) -> AnswerFuture;
     /// How an incident stands, whether it is open or closed; any of those that are told as one.
     fn incident(&self, incident: IncidentId) -> IncidentFuture;
     /// The past of all channels, at most a minute old; nothing where the store cannot be read.
     fn chronicles(&self) -> ChroniclesFuture;
+    /// The runs in the history that are asked for, the latest first.
+    fn outcomes(&self, inquiry: OutcomeInquiry) -> KeptFuture<Outcomes>;
+    /// The incidents that are asked for, the latest first.
+    fn incidents(&self, inquiry: IncidentInquiry) -> KeptFuture<Incidents>;
+    /// All that is kept of an incident; none where there is no such incident.
+    fn story(&self, incident: IncidentId) -> KeptFuture<Option<Story>>;
+    /// Has a probe run now, and gives what it saw. The run is made to its end whether or not that is waited for.
+    fn run(&self, probe: ProbeKey) -> RunFuture;
 
     /// How the monitor itself fares.
     fn health(&self) -> Health {
@@ -170,11 +195,16 @@ const DRAWN_MAX: Duration = Duration::from_secs(1);
 
 /// The picture as it is now.
 async fn drawn(context: &Context) -> Arc<Snapshot> {
-    let mut snapshots = context.source.snapshots();
     // Whoever is told of changes has the picture drawn with each of them.
     if context.watchers.available_permits() < pages::PLACES {
-        return Arc::clone(&snapshots.borrow());
+        return Arc::clone(&context.source.snapshots().borrow());
     }
+    drawn_by(&*context.source).await
+}
+
+/// The picture as it is now.
+pub(crate) async fn drawn_by(source: &dyn Source) -> Arc<Snapshot> {
+    let mut snapshots = source.snapshots();
     // Where nothing has changed since somebody last looked, nothing is drawn and the last picture is still right.
     timeout(DRAWN_MAX, snapshots.changed()).await.ok();
     Arc::clone(&snapshots.borrow())

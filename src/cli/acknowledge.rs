@@ -30,7 +30,7 @@ pub fn execute(args: &AcknowledgeArgs) -> Exit {
     };
     let address = call::reached_at(plan.boot.listen);
     let body = json!({ "incident": args.incident, "by": args.by }).to_string();
-    match call::call(address, "/api/v1/acknowledgements", Some(&body), plan.api_token.as_ref()) {
+    match call::call(&plan, "/api/v1/acknowledgements", Some(&body)) {
         Ok(answer) => tell(answer.status, &answer.body),
         Err(error) => {
             eprintln!(

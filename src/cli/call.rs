@@ -1,5 +1,8 @@
 //! A request to the daemon that runs on this machine: one connection, one answer. HTTP/1.0 in its simplest form, so that
-//! the end of the connection is the end of the answer.
+//! the end of the connection is the end of the answer. Where the pages are encrypted, the daemon must show the certificate
+//! that stands in the configuration, whatever name is in it.
+
+mod pinned;
 
 use std::{
     io::{self, Read, Write},
@@ -46,16 +49,26 @@ pub(crate) fn reached_at(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port())
 }
 
-/// Asks, or tells, if there is a body.
-pub(crate) fn call(
+/// Asks the daemon that works by a plan, or tells it, if there is a body.
+pub(crate) fn call(plan: &Plan, path: &str, body: Option<&str>) -> io::Result<Answer> {
+    let address = reached_at(plan.boot.listen);
+    let stream = TcpStream::connect_timeout(&address, WITHIN)?;
+    stream.set_read_timeout(Some(WITHIN))?;
+    stream.set_write_timeout(Some(WITHIN))?;
+    let token = plan.api_token.as_ref();
+    match &plan.tls {
+        Some(identity) => converse(pinned::encrypted(stream, identity)?, address, path, body, token),
+        None => converse(stream, address, path, body, token),
+    }
+}
+
+fn converse(
+    mut stream: impl Read + Write,
     address: SocketAddr,
     path: &str,
     body: Option<&str>,
     token: Option<&Secret>,
 ) -> io::Result<Answer> {
-    let mut stream = TcpStream::connect_timeout(&address, WITHIN)?;
-    stream.set_read_timeout(Some(WITHIN))?;
-    stream.set_write_timeout(Some(WITHIN))?;
     let method = if body.is_some() { "POST" } else { "GET" };
     let mut request = format!("{method} {path} HTTP/1.0\r\nhost: {address}\r\n");
     if let Some(token) = token {

@@ -115,7 +115,7 @@ pub fn execute(args: &MaintenanceArgs) -> Exit {
     };
     let address = call::reached_at(plan.boot.listen);
     let body = body.map(|body| body.to_string());
-    match call::call(address, &path, body.as_deref(), plan.api_token.as_ref()) {
+    match call::call(&plan, &path, body.as_deref()) {
         Ok(answer) => tell(answer.status, &answer.body, &plan.time_zone),
         Err(error) => {
             eprintln!(

@@ -76,7 +76,8 @@ async fn watch(args: &ConfigArgs, loaded: Loaded, probing: Handle) -> Exit {
             }
         };
         let listen = daemon.listen().map(|address| address.to_string());
-        info!(channels, probes, %location, listen, "watching");
+        let public = daemon.public_listen().map(|address| address.to_string());
+        info!(channels, probes, %location, listen, public, "watching");
         match daemon.wait().await {
             Ok(()) => Exit::Well,
             Err(error) => {

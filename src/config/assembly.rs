@@ -12,9 +12,9 @@ use crate::{
     config::{
         Loaded, Problems, canary,
         channels::{Drafted, DraftedDependency, Drafting},
-        dependencies, endpoints, escalation,
+        clients, dependencies, endpoints, escalation,
         files::{Gathering, SourceText},
-        mail, maintenance,
+        listening, mail, maintenance,
         personas::Personas,
         plan::{Boot, Dependency, NetworkPlan, Plan, Team},
         quiet,
@@ -43,6 +43,7 @@ use crate::{
     },
     secret::{Redactor, Secret, Sources},
     setting::Problem,
+    web::access::Access,
 };
 
 /// The port of `/metrics` where the configuration names none.
@@ -185,7 +186,14 @@ fn assemble(
     }
     let mut plan = Plan { canary, heartbeat, endpoints, ..plan(path, &tables.monitor, main, mail, teams) };
     plan.maintenance = maintenance::build(&tables, &channels, &plan.time_zone, report).into();
+    if let Some(public) = tables.public.as_ref().and_then(|entry| entry.section.settings.as_ref()) {
+        plan.boot.public_listen = Some(public.listen.value.0);
+        plan.public = Some(public.site());
+    }
     plan.api_token = tables.api.as_ref().and_then(|entry| api_token(entry, main, report));
+    plan.access = access(&tables, &plan, report).into();
+    plan.tls = listening::identity(&tables, main, report);
+    listening::check(&tables, &plan, report);
     warnings::add(&tables, &plan, &channels, report);
     ways::warn(&tables, &plan, (&channels, &dependencies), report);
     dependencies::warn(&channels, &tables, report);
@@ -194,8 +202,17 @@ fn assemble(
 }
 
 fn api_token(entry: &Entry<'_, ApiSettings>, main: &Sources, report: &mut Report) -> Option<Secret> {
-    let token = main.secret(&entry.section.settings.as_ref()?.token);
+    let token = main.secret(entry.section.settings.as_ref()?.token.as_ref()?);
     token.map_err(|problem| report.error(entry.file, problem)).ok()
+}
+
+fn access(tables: &Tables<'_>, plan: &Plan, report: &mut Report) -> Access {
+    Access {
+        root: plan.api_token.clone(),
+        clients: tables.api.as_ref().map_or_else(Vec::new, |entry| clients::build(entry, report)),
+        behind_proxy: tables.monitor.behind_proxy.unwrap_or(false),
+        public_host: tables.monitor.public_url.as_ref().and_then(|url| url.0.host_str().map(str::to_owned)),
+    }
 }
 
 /// The time zone of people where they name none.
@@ -278,7 +295,9 @@ fn plan(
         path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
         boot: Boot {
             location: Location::new(monitor.location.as_ref().map_or(LOCATION, |id| &id.0)),
-            listen: monitor.listen.map_or_else(|| LISTEN.into(), |listen| listen.0),
+            listen: monitor.listen.as_ref().map_or_else(|| LISTEN.into(), |listen| listen.0),
+            public_listen: None,
+            is_encrypted: monitor.tls.is_some(),
             store,
             evidence,
         },
@@ -286,12 +305,15 @@ fn plan(
         canary: None,
         heartbeat: None,
         endpoints: Endpoints::default(),
+        public: None,
         public_url: monitor.public_url.as_ref().map(|url| url.0.to_string()),
         time_zone: time_zone(monitor),
         runs_max: count(monitor.runs_max, RUNS_MAX),
         runs_per_host_max: count(monitor.runs_per_host_max, RUNS_PER_HOST_MAX),
         network: NetworkPlan::default(),
         api_token: None,
+        access: Arc::default(),
+        tls: None,
         maintenance: Arc::default(),
         teams,
         dependencies: BTreeMap::new(),

@@ -237,6 +237,7 @@ impl Drafting {
                 .and_then(|waiting| WaitingSettings::check(waiting, &mut problems))
                 .map(|rules| rules.rule),
         };
+        let slo = settings.slo.as_ref().map(|slo| slo.check(&mut problems));
         let lacks = |key: &str| entry.section.lacks(&[key]);
         let ChannelHours { hours, every_closed } =
             self.defaults.hours.of_channel(settings, &lacks, &mut problems);
@@ -256,6 +257,8 @@ impl Drafting {
             urgencies: SeveritySettings::read(settings.severity.as_ref(), self.defaults.urgencies),
             hours,
             every_closed,
+            slo,
+            is_public: settings.public,
             probes: BTreeMap::new(),
         }
     }

@@ -52,6 +52,8 @@ impl DependencySettings {
             holidays: None,
             every_closed: None,
             waiting: None,
+            slo: None,
+            public: false,
             labels: BTreeMap::new(),
             probe: self.probe,
         }

@@ -90,7 +90,7 @@ static STRING: LazyLock<Regex> = LazyLock::new(|| pattern(STRING_PATTERN));
 
 static TELLING: LazyLock<Regex> = LazyLock::new(|| {
     pattern(&format!(
-        r#"(?i)(?P<key>(?:passw|token|secret|bearer|basic|cookie|authorization|(?:api|client)[-_]?key)[\w.-]*["']?)\s*=[ \t]*(?P<value>{STRING_PATTERN}|\{{[^}}]*|\[[^\]]*|[^\s\#][^\n]*)"#
+        r#"(?i)(?P<key>(?:passw|token|secret|bearer|basic|cookie|authorization|hash|(?:api|client)[-_]?key)[\w.-]*["']?)\s*=[ \t]*(?P<value>{STRING_PATTERN}|\{{[^}}]*|\[[^\]]*|[^\s\#][^\n]*)"#
     ))
 });
 
@@ -134,6 +134,7 @@ mod tests {
             "basic = { user = \"anna\", password = { value = 'S3CR3T' } }",
             "\"api-key\" = \"S3CR3T\"",
             "password = 1333333",
+            "hash = \"S3CR3T\"",
         ] {
             let shown = mask(line, std::iter::empty());
             assert!(!shown.contains("S3") && !shown.contains("R3") && !shown.contains("33"), "{shown}");

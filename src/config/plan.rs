@@ -21,6 +21,9 @@ use crate::{
         network::Kind,
         notification::{Recipient, Route},
         outcome::PhaseWords,
+        public::{PublicChannel, PublicPage},
+        report::period::Every,
+        slo::Slo,
         urgency::Urgencies,
     },
     evidence::EvidencePlan,
@@ -32,6 +35,7 @@ use crate::{
     },
     probe::{Probe, sentinel::Sentinel},
     secret::{Redactor, Secret},
+    web::{access::Access, tls::Identity},
 };
 
 /// Everything the daemon works by.
@@ -51,6 +55,8 @@ pub struct Plan {
     pub endpoints: Endpoints,
     /// The address under which people reach the page of all channels, for links in mails; none without.
     pub public_url: Option<String>,
+    /// The page for customers; none where there is none.
+    pub public: Option<PublicSite>,
     /// The time zone in which mails tell the time.
     pub time_zone: jiff::tz::TimeZone,
     /// At most so many runs at once.
@@ -59,8 +65,12 @@ pub struct Plan {
     pub runs_per_host_max: usize,
     /// By what our own network is judged.
     pub network: NetworkPlan,
-    /// What commands over HTTP must bear; none takes no commands.
+    /// What may do everything over HTTP, and signs links; none signs none.
     pub api_token: Option<Secret>,
+    /// Who may ask and command over HTTP.
+    pub access: Arc<Access>,
+    /// By what the pages are encrypted; none as they are.
+    pub tls: Option<Identity>,
     /// Announced maintenance.
     pub maintenance: Arc<[Planned]>,
     /// The teams, by id.
@@ -108,6 +118,10 @@ pub struct Boot {
     pub location: Location,
     /// The address of `/metrics` and health.
     pub listen: std::net::SocketAddr,
+    /// Where the page for customers is, if there is one.
+    pub public_listen: Option<std::net::SocketAddr>,
+    /// Whether what is served there is encrypted.
+    pub is_encrypted: bool,
     /// The database file.
     pub store: PathBuf,
     /// Where evidence is kept, and how much.
@@ -156,6 +170,8 @@ pub struct Team {
     pub quiet: Option<Arc<Hours>>,
     /// What they want told of what stays dark.
     pub ladder: Ladder,
+    /// How often they get a report; never without.
+    pub report: Option<Every>,
     /// Which webhooks are told.
     pub webhooks: Vec<String>,
     /// Which Alertmanagers are told.
@@ -207,8 +223,37 @@ pub struct Channel {
     pub hours: Option<Arc<Hours>>,
     /// How often its probes run outside its hours, if that is more rarely.
     pub every_closed: Option<Duration>,
+    /// What it promises; none where nothing is.
+    pub slo: Option<Slo>,
+    /// Whether everybody may know how it is.
+    pub is_public: bool,
     /// Its probes, by name; never empty.
     pub probes: BTreeMap<ProbeName, Arc<ProbePlan>>,
+}
+
+/// The page for customers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicSite {
+    /// What it is called.
+    pub title: String,
+    /// The address under which customers reach it, without a slash at its end.
+    pub url: Option<String>,
+}
+
+impl Plan {
+    /// What everybody may see; none where nobody may.
+    #[must_use]
+    pub fn public_page(&self) -> Option<PublicPage> {
+        let public = self.channels.iter().filter(|(_, channel)| channel.is_public);
+        let known_by =
+            |channel: &Channel| PublicChannel { team: channel.team.clone(), labels: channel.labels.clone() };
+        let site = self.public.as_ref()?;
+        Some(PublicPage {
+            title: site.title.clone(),
+            url: site.url.clone(),
+            channels: public.map(|(id, channel)| (id.clone(), known_by(channel))).collect(),
+        })
+    }
 }
 
 impl Channel {

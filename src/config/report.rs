@@ -123,13 +123,16 @@ impl Report {
         self.findings.push(Finding { severity: Severity::Error, file, problem, related: None });
     }
 
-    /// Adds an error with a second place that explains it.
+    /// Adds an error with a second place that explains it, unless it follows from one that has been told.
     pub fn error_with(
         &mut self,
         file: FileIndex,
         problem: Problem,
         related: (FileIndex, Range<usize>, &str),
     ) {
+        if self.is_told(file, &problem) {
+            return;
+        }
         let related = Some((related.0, related.1, related.2.to_owned()));
         self.findings.push(Finding { severity: Severity::Error, file, problem, related });
     }

@@ -9,11 +9,15 @@ use serde::Deserialize;
 use crate::{
     config::{
         canary::CanarySettings,
+        clients::ClientSettings,
         dependencies::DependencySettings,
         endpoints::{AlertmanagerSettings, WebhookSettings},
+        listening::TlsSettings,
         maintenance::MaintenanceSettings,
+        public::PublicSettings,
         sentinels::SentinelSettings,
         severity::SeveritySettings,
+        slo::SloSettings,
         smtp::SmtpUrl,
         team::TeamSettings,
         value::{Count, HolidayDate, Id, LabelName, LabelValue, Listen, TimeZone, Title},
@@ -52,8 +56,10 @@ pub struct FileSettings {
     /// What must answer if our own network works.
     #[schemars(default)]
     pub sentinel: Vec<SentinelSettings>,
-    /// Who may give commands over HTTP.
+    /// Who may ask and command over HTTP.
     pub api: Option<ApiSettings>,
+    /// The page for customers, on a listener of its own.
+    pub public: Option<PublicSettings>,
     /// Webhooks that teams may be told by, by id: Slack, Teams, PagerDuty, a program of your own.
     #[schemars(default)]
     pub webhook: BTreeMap<Id, WebhookSettings>,
@@ -81,7 +87,7 @@ pub struct FileSettings {
 }
 
 /// The keys of [`FileSettings`]; a test holds them against the schema.
-pub const TABLES: [&str; 15] = [
+pub const TABLES: [&str; 16] = [
     "include",
     "monitor",
     "browser",
@@ -90,6 +96,7 @@ pub const TABLES: [&str; 15] = [
     "webhook",
     "alertmanager",
     "api",
+    "public",
     "sentinel",
     "persona",
     "team",
@@ -105,9 +112,13 @@ pub const TABLES: [&str; 15] = [
 pub struct MonitorSettings {
     /// The place this monitor looks from; a label of every probe's metrics. Only a restart changes it. Default "local".
     pub location: Option<Id>,
-    /// Address and port of the pages: `/`, `/metrics`, `/healthz` and `/readyz`. Only a restart changes it. Default
-    /// "127.0.0.1:9899".
-    pub listen: Option<Listen>,
+    /// Address and port of the pages: `/`, `/metrics`, `/healthz` and `/readyz`. Beyond this machine it takes a token to
+    /// read by, and `tls` or `behind_proxy`. Only a restart changes it. Default "127.0.0.1:9899".
+    pub listen: Option<At<Listen>>,
+    /// By what the pages are encrypted. Files that change are read anew; whether there is any takes a restart.
+    pub tls: Option<At<TlsSettings>>,
+    /// Whether a proxy stands before the pages, which encrypts, and says who may read. Default false.
+    pub behind_proxy: Option<bool>,
     /// The database file. Only a restart changes it. Default "lamplighter.db".
     pub store: Option<PathBuf>,
     /// The directory in which the evidence of each outage is kept. Only a restart changes it. Default: that of the store,
@@ -160,12 +171,15 @@ pub struct MailSettings {
     pub canary: Option<At<CanarySettings>>,
 }
 
-/// `[api]`: who may give commands over HTTP.
+/// `[api]`: who may ask and command over HTTP.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table, such as [api]")]
 pub struct ApiSettings {
-    /// Where the token lies that every command must bear. Without this table no command is taken.
-    pub token: At<SecretRef>,
+    /// Where the token lies that may do everything, and signs the links in mails. Without it there are no links.
+    pub token: Option<At<SecretRef>>,
+    /// Clients with tokens of their own.
+    #[serde(default)]
+    pub client: Vec<ClientSettings>,
 }
 
 /// `[mail.fallback]`: how mail leaves while the first server does not work.
@@ -248,6 +262,13 @@ pub struct ChannelSettings {
     pub every_closed: Option<At<Span>>,
     /// How long customers may wait for a person, and how often in vain. It holds for probes that ask for one.
     pub waiting: Option<At<WaitingSettings>>,
+    /// What it promises, such as { availability = 99.9, window = "30d" }: `lamplighter rules` makes alerts of it for
+    /// Prometheus. Time in which it is closed or unknown does not count.
+    pub slo: Option<SloSettings>,
+    /// Whether everybody may know how it is, on the page of [public]: its title, its state, since when and how it was, and
+    /// announced maintenance. Default false.
+    #[serde(default)]
+    pub public: bool,
     /// Labels of your own for `support_channel_info`, for joins in PromQL.
     #[serde(default)]
     pub labels: BTreeMap<LabelName, LabelValue>,

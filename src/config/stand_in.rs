@@ -9,6 +9,9 @@ use toml::{
     de::{DeString, DeValue},
 };
 
+/// The hash of no token.
+const UNREADABLE_HASH: &str = "'sha256:0000000000000000000000000000000000000000000000000000000000000000'";
+
 /// A key and its value.
 type Entry<'f> = (Spanned<DeString<'f>>, Spanned<DeValue<'f>>);
 
@@ -31,7 +34,10 @@ pub fn stand_in<'f>(path: &[impl AsRef<str>], span: &Range<usize>) -> Option<Ent
         [.., "say"] => "{ http = { url = 'https://unreadable.invalid/' } }",
         [.., "within" | "max" | "after"] => "'400d'",
         [.., "failures" | "successes" | "days_min"] => "1",
+        [.., "availability"] => "99.9",
         [.., "any_of"] => "[200]",
+        [.., "scopes"] => "['read']",
+        [.., "hash"] => UNREADABLE_HASH,
         [.., "steps" | "by"] => "[]",
         [.., "to"] => "['unreadable@unreadable.invalid']",
         _ => return None,
@@ -85,8 +91,20 @@ mod tests {
         let mut keys = BTreeSet::new();
         required(&serde_json::from_str(&schema()).unwrap(), &mut keys);
         // These are optional to serde and looked for where the plan is put together.
-        let checked_later =
-            ["from", "smtp", "imap", "username", "kind", "probe", "page", "browser", "journey", "chat"];
+        let checked_later = [
+            "from",
+            "smtp",
+            "imap",
+            "username",
+            "kind",
+            "probe",
+            "page",
+            "browser",
+            "journey",
+            "chat",
+            "certificate",
+            "key",
+        ];
         for checked_later in checked_later {
             assert!(keys.remove(checked_later), "{checked_later} must be there");
         }

@@ -20,6 +20,7 @@ use crate::{
         dependencies::DependencySettings,
         endpoints::{AlertmanagerSettings, WebhookSettings},
         maintenance::MaintenanceSettings,
+        public::PublicSettings,
         report::{FileIndex, Report},
         section::{self, Section, Tree},
         sentinels::SentinelSettings,
@@ -72,6 +73,8 @@ pub struct Tables<'f> {
     pub sentinels: Option<Entry<'f, Vec<At<SentinelSettings>>>>,
     /// `[api]`.
     pub api: Option<Entry<'f, ApiSettings>>,
+    /// `[public]`.
+    pub public: Option<Entry<'f, PublicSettings>>,
     /// `[defaults]`.
     pub defaults: Option<Entry<'f, DefaultSettings>>,
     /// `[persona.ID]`.
@@ -121,7 +124,7 @@ impl<'f> Tables<'f> {
                 "channel" => channels = Some(value),
                 "maintenance" => intake.list(value, MAINTENANCE, &mut self.maintenance),
                 word @ ("monitor" | "browser" | "mail" | "heartbeat" | "webhook" | "alertmanager" | "api"
-                | "sentinel" | "defaults" | "persona")
+                | "public" | "sentinel" | "defaults" | "persona")
                     if !is_first =>
                 {
                     intake.refuse(misplaced(word, span));
@@ -135,6 +138,7 @@ impl<'f> Tables<'f> {
                 "mail" => self.mail = Some(intake.read(span, value)),
                 "heartbeat" => self.heartbeat = Some(intake.read(span, value)),
                 "api" => self.api = Some(intake.read(span, value)),
+                "public" => self.public = Some(intake.read(span, value)),
                 "defaults" => self.defaults = Some(intake.read(span, value)),
                 word => {
                     let problem = Problem::at(span, format!("unknown table `{word}`"));

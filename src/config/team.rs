@@ -17,7 +17,7 @@ use crate::{
         tables::Tables,
         wording::in_backticks,
     },
-    domain::notification::recipient::Addressees,
+    domain::{notification::recipient::Addressees, report::period::Every},
     setting::{At, MailAddress, Problem, SpanOrOff, closest, refuse, suggest},
 };
 
@@ -43,6 +43,9 @@ pub struct TeamSettings {
     /// So long after they were told of an outage that lasts they get a summary of it, if no step sends one; or "off".
     /// Default "24h".
     pub summary_after: Option<At<SpanOrOff>>,
+    /// How often they get a report by mail on how their channels could be reached: "weekly", on Monday at 07:00, or "monthly",
+    /// on the first at 07:00. Without, none.
+    pub report: Option<At<ReportEvery>>,
     /// Who is told besides when nobody takes an outage in hand.
     #[serde(default)]
     pub escalation: Vec<EscalationSettings>,
@@ -51,6 +54,10 @@ pub struct TeamSettings {
 impl TeamSettings {
     /// Mails that are to nobody.
     pub fn problems(&self) -> impl Iterator<Item = Problem> {
+        let report = self.report.as_ref().filter(|_| self.mail.is_empty()).map(|report| {
+            let problem = report.problem("a report goes by mail, and this team gets none");
+            problem.hint("add mail = [\"team@example.com\"], or take report away")
+        });
         let to_nobody = |entry: &At<MailEntry>| match &entry.value {
             MailEntry::Several(Together { to, .. }) if to.is_empty() => {
                 let problem = to.problem("nobody stands in the To of this mail");
@@ -58,7 +65,7 @@ impl TeamSettings {
             }
             _ => None,
         };
-        self.mail.iter().filter_map(to_nobody)
+        self.mail.iter().filter_map(to_nobody).chain(report)
     }
 
     /// The team, without its quiet hours.
@@ -70,6 +77,26 @@ impl TeamSettings {
             alertmanagers: ids(&self.alertmanager),
             quiet: None,
             ladder: escalation::ladder(self),
+            report: self.report.as_ref().map(|report| report.value.into()),
+        }
+    }
+}
+
+/// How often a report comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ReportEvery {
+    /// Every Monday.
+    Weekly,
+    /// On the first of every month.
+    Monthly,
+}
+
+impl From<ReportEvery> for Every {
+    fn from(every: ReportEvery) -> Self {
+        match every {
+            ReportEvery::Weekly => Self::Week,
+            ReportEvery::Monthly => Self::Month,
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::{
     config::value::Count,
-    domain::evaluation::Waiting,
+    domain::{contact::Usual, evaluation::Waiting},
     setting::{At, Problem, Span, refuse},
 };
 
@@ -67,12 +67,12 @@ impl Industry {
     /// lines to compare with and not as aims.
     #[must_use]
     pub fn lines(self) -> (Duration, Ratio) {
-        let (seconds, ratio) = match self {
-            Self::Ecommerce => (192, 0.42),
-            Self::Games => (348, 0.67),
-            Self::Bank => (116, 0.18),
+        let line = match self {
+            Self::Ecommerce => Usual::SHOPS,
+            Self::Games => Usual::GAMES,
+            Self::Bank => Usual::BANKS,
         };
-        (Duration::from_secs(seconds), Ratio(ratio))
+        (line.first_response, Ratio(line.vain_ratio))
     }
 }
 

@@ -28,6 +28,7 @@ pub fn add(tables: &Tables<'_>, plan: &Plan, channels: &BTreeMap<String, Drafted
     sentinels::warn(tables, || probes(channels), report);
     links(tables, plan, report);
     series(tables, channels, report);
+    public(tables, channels, report);
 }
 
 fn teams(tables: &Tables<'_>, plan: &Plan, channels: &BTreeMap<String, Drafted>, report: &mut Report) {
@@ -118,11 +119,35 @@ fn links(tables: &Tables<'_>, plan: &Plan, report: &mut Report) {
     let entry = tables.api.as_ref().filter(|_| is_short && plan.public_url.is_some());
     if let Some(entry) = entry
         && let Some(settings) = &entry.section.settings
+        && let Some(token) = &settings.token
     {
-        let problem = settings
-            .token
+        let problem = token
             .problem("this token is so short that whoever reads a mail can find it out from the link in it");
         report.warning(entry.file, problem.hint("take one such as `openssl rand -hex 32` prints"));
+    }
+}
+
+/// A page on which nothing stands, and channels that stand on no page.
+fn public(tables: &Tables<'_>, channels: &BTreeMap<String, Drafted>, report: &mut Report) {
+    let is_public = |drafted: &&Drafted| drafted.built.as_ref().is_some_and(|(channel, _)| channel.is_public);
+    let first = channels.values().find(is_public);
+    match (&tables.public, first) {
+        (Some(entry), None) => {
+            let problem =
+                Problem::at(entry.key.clone(), "no channel stands on the page for customers".to_owned());
+            report.warning(entry.file, problem.hint("add public = true to those that everybody may know of"));
+        }
+        (None, Some(drafted)) => {
+            let problem = Problem::at(
+                drafted.key.clone(),
+                "this channel is public, and there is no page for customers".to_owned(),
+            );
+            report.warning(
+                drafted.file,
+                problem.hint("add [public] with listen = \"127.0.0.1:9898\" to the first file"),
+            );
+        }
+        _ => {}
     }
 }
 

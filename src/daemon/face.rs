@@ -11,27 +11,36 @@ use tracing::warn;
 use crate::{
     clock::Clock,
     config::plan::Plan,
-    daemon::{Daemon, chronicle::Chronicler, evaluator::orders::Order, past, pulse::Pulse},
+    daemon::{
+        Daemon, chronicle::Chronicler, evaluator::orders::Order, past, pulse::Pulse,
+        scheduler::errands::Errand,
+    },
     domain::{
-        channel::ChannelId,
-        command::{self, Command},
+        channel::{ChannelId, ProbeKey},
+        command::{self, Command, NotRun},
         health::Health,
         incident::IncidentId,
+        inquiry::{IncidentInquiry, Incidents, OutcomeInquiry, Outcomes, Story},
         maintenance::Refusal,
         notification::Plate,
         past::{ChannelPast, IncidentPast},
         snapshot::{IncidentView, Snapshot},
     },
-    evidence::{EvidenceError, exhibits},
+    evidence::exhibits,
     metrics::Metrics,
     secret::Secret,
-    store::Store,
-    web::{self, AnswerFuture, Asked, ChroniclesFuture, EndFuture, IncidentFuture},
+    store::{Store, StoreError},
+    web::{
+        self, AnswerFuture, Asked, ChroniclesFuture, EndFuture, IncidentFuture, KeptFuture, RunFuture,
+        access::Access,
+    },
 };
 
 const ENDING: &str = "the daemon is ending";
 
-/// So many bundles of a channel are shown.
+/// So many runs, incidents and bundles of a channel are shown.
+const RUNS_MAX: usize = 180;
+const INCIDENTS_MAX: usize = 30;
 const BUNDLES_MAX: usize = 12;
 
 /// What it sees.
@@ -41,6 +50,7 @@ pub(crate) struct Face {
     pub(crate) snapshots: watch::Sender<Arc<Snapshot>>,
     pub(crate) plans: watch::Receiver<Arc<Plan>>,
     pub(crate) orders: mpsc::Sender<Order>,
+    pub(crate) errands: mpsc::Sender<Errand>,
     pub(crate) store: Store,
     pub(crate) chronicler: Arc<Chronicler>,
     pub(crate) clock: Clock,
@@ -56,6 +66,7 @@ impl Daemon {
             snapshots: self.snapshots.clone(),
             plans: self.plans.subscribe(),
             orders: self.orders.clone(),
+            errands: self.errands.clone(),
             store: self.store.clone(),
             chronicler: Arc::new(Chronicler::new(self.store.path().to_owned())),
             clock: self.clock,
@@ -89,6 +100,10 @@ impl web::Source for Face {
 
     fn token(&self) -> Option<Secret> {
         self.plans.borrow().api_token.clone()
+    }
+
+    fn access(&self) -> Arc<Access> {
+        Arc::clone(&self.plans.borrow().access)
     }
 
     fn command(&self, command: Command) -> AnswerFuture {
@@ -129,18 +144,53 @@ impl web::Source for Face {
             Ok(case.map(|case| IncidentView::of(&case, plate, plan.time_zone.clone())))
         })
     }
+    fn outcomes(&self, inquiry: OutcomeInquiry) -> KeptFuture<Outcomes> {
+        let store = self.store.clone();
+        Box::pin(async move { store.outcomes(inquiry).await.map_err(unread) })
+    }
+
+    fn incidents(&self, inquiry: IncidentInquiry) -> KeptFuture<Incidents> {
+        let store = self.store.clone();
+        Box::pin(async move { store.incidents(inquiry).await.map_err(unread) })
+    }
+
+    fn story(&self, incident: IncidentId) -> KeptFuture<Option<Story>> {
+        let store = self.store.clone();
+        Box::pin(async move { store.story(incident).await.map_err(unread) })
+    }
+
+    fn run(&self, probe: ProbeKey) -> RunFuture {
+        let errands = self.errands.clone();
+        Box::pin(async move {
+            let (answer, answered) = oneshot::channel();
+            errands.send(Errand { probe, answer }).await.map_err(|_| NotRun::Stopped)?;
+            answered.await.map_err(|_| NotRun::Stopped)?
+        })
+    }
 
     fn health(&self) -> Health {
         self.metrics.instruments.health()
     }
 
     fn channel_past(&self, channel: ChannelId) -> Asked<ChannelPast> {
-        let plan = Arc::clone(&self.plans.borrow());
-        Box::pin(past::read(move || {
-            let found = exhibits::of_channel(&plan.boot.evidence.directory, channel.as_str(), BUNDLES_MAX)?;
-            let bundles = found.into_iter().map(past::kept).collect();
-            Ok::<_, EvidenceError>(ChannelPast { bundles, ..ChannelPast::default() })
-        }))
+        let (plan, store) = (Arc::clone(&self.plans.borrow()), self.store.clone());
+        Box::pin(async move {
+            let of_it = Some(channel.clone());
+            let inquiry =
+                OutcomeInquiry { channel: of_it.clone(), limit: RUNS_MAX, ..OutcomeInquiry::default() };
+            let runs = store.outcomes(inquiry).await.map_err(unread)?;
+            let inquiry =
+                IncidentInquiry { channel: of_it, limit: INCIDENTS_MAX, ..IncidentInquiry::default() };
+            let incidents = store.incidents(inquiry).await.map_err(unread)?;
+            let directory = plan.boot.evidence.directory.clone();
+            let keeps = move || exhibits::of_channel(&directory, channel.as_str(), BUNDLES_MAX);
+            let bundles = past::read(keeps).await?;
+            Ok(ChannelPast {
+                runs: runs.items.into_iter().map(|kept| past::run(kept.outcome)).collect(),
+                incidents: incidents.items.into_iter().map(|kept| past::listed(kept.incident)).collect(),
+                bundles: bundles.into_iter().map(past::kept).collect(),
+            })
+        })
     }
 
     fn incident_past(&self, incident: IncidentId) -> Asked<Option<IncidentPast>> {
@@ -169,5 +219,16 @@ impl web::Source for Face {
 
     fn ending(&self) -> EndFuture {
         Box::pin(self.stop.clone().cancelled_owned())
+    }
+}
+
+/// What whoever asked is told of an error; where the store lies is nobody's business but that of who reads the log.
+fn unread(error: StoreError) -> String {
+    match error {
+        StoreError::TooSlow { .. } => error.to_string(),
+        _ => {
+            warn!(%error, "a question about what is kept was not answered");
+            "the store cannot be read".to_owned()
+        }
     }
 }

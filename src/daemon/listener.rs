@@ -1,5 +1,8 @@
-//! Takes connections for the web's pages, so many at once: a client that reads or writes slowly costs one place for a
-//! while and nothing else.
+//! Takes connections for the web's pages, so many at once. A client that reads or writes slowly costs one place for a while
+//! and nothing else; whoever wants more than a share of the places gets each new one in exchange for an old one of his own,
+//! and when all are taken, the one who has most of them gives one up. So a place is always found for who comes next.
+
+mod places;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -7,19 +10,34 @@ use anyhow::Context;
 use axum::Router;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::watch,
     task::JoinSet,
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use crate::web::connection;
+use crate::{
+    config::plan::Plan,
+    daemon::listener::places::Places,
+    web::{
+        connection,
+        rates::{Rates, Sort, Who},
+    },
+};
 
-/// At most so many connections at once; further ones wait in the kernel's queue.
-const CONNECTIONS_MAX: usize = 64;
 /// Pause after a failure to accept, which is a lack of descriptors and passes.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What is served, and by which rules.
+pub(crate) struct Serving {
+    /// The pages behind their door.
+    pub(crate) router: Router,
+    /// How often somebody may connect.
+    pub(crate) rates: Arc<Rates>,
+    /// By what connections are encrypted.
+    pub(crate) plans: watch::Receiver<Arc<Plan>>,
+}
 
 /// Binds the address; port 0 takes a free one.
 pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -29,21 +47,34 @@ pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 /// Serves until it is told to stop, then lets answers under way finish.
-pub(crate) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+pub(crate) async fn serve(listener: TcpListener, serving: Serving, stop: CancellationToken) {
+    let mut places = Places::default();
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
-            Some(_) = connections.join_next() => continue,
-            accepted = accept(&listener, &places) => accepted,
+            Some(ended) = connections.join_next() => {
+                if let Ok(place) = ended {
+                    places.leave(place);
+                }
+                continue;
+            }
+            accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, place)) => {
-                let conversation = connection::converse(stream, router.clone(), stop.clone());
+            Ok((stream, peer)) => {
+                let who = Who::at(peer.ip());
+                if serving.rates.take(who.clone(), Sort::Connect).is_err() {
+                    continue;
+                }
+                let (place, given_up) = places.take(who);
+                let conversation = converse(stream, peer, &serving, stop.clone());
                 connections.spawn(async move {
-                    conversation.await;
-                    drop(place);
+                    tokio::select! {
+                        () = conversation => {}
+                        () = given_up.cancelled() => {}
+                    }
+                    place
                 });
             }
             Err(error) => {
@@ -55,11 +86,12 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
     while connections.join_next().await.is_some() {}
 }
 
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.map_err(std::io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, place))
+fn converse(
+    stream: TcpStream,
+    peer: SocketAddr,
+    serving: &Serving,
+    stop: CancellationToken,
+) -> impl Future<Output = ()> + Send + 'static {
+    let identity = serving.plans.borrow().tls.clone();
+    connection::converse(stream, peer, identity, serving.router.clone(), stop)
 }

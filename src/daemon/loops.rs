@@ -15,7 +15,8 @@ use crate::{
         evaluator::{self, orders::Order},
         heartbeat,
         keeper::Keeper,
-        lookout, recorder, scheduler,
+        lookout, recorder, reporter,
+        scheduler::{self, errands::Errand},
         trouble::Trouble,
         upkeep,
         vitals::Vitals,
@@ -38,6 +39,7 @@ pub(super) struct Start {
     pub(super) remembered: Remembered,
     pub(super) evidence: Option<Archive>,
     pub(super) orders: mpsc::Receiver<Order>,
+    pub(super) errands: mpsc::Receiver<Errand>,
     pub(super) probing: Handle,
 }
 
@@ -55,7 +57,7 @@ struct Shared {
 impl Daemon {
     /// Starts all of them.
     pub(super) fn start_loops(&mut self, start: Start) {
-        let Start { store, mut remembered, evidence, orders, probing } = start;
+        let Start { store, mut remembered, evidence, orders, errands, probing } = start;
         let (outcomes_in, outcomes) = mpsc::channel(OUTCOMES_WAITING);
         let (batches_in, batches) = mpsc::channel(BATCHES_WAITING);
         let (direct_in, direct) = mpsc::channel(DIRECT_WAITING);
@@ -74,6 +76,7 @@ impl Daemon {
         let scheduler = scheduler::Connections {
             plans: self.plans.subscribe(),
             outcomes: outcomes_in,
+            errands,
             gate: gate.clone(),
             metrics: Arc::clone(&self.metrics),
             pulse: Arc::clone(&self.pulse),
@@ -150,6 +153,13 @@ impl Daemon {
     fn watch_over_itself(&mut self, shared: Shared) {
         let archiving = archivist::run(shared.store.clone(), self.clock, self.stop.clone());
         self.spawn_sure("archivist", archiving);
+        let reporting = reporter::Connections {
+            plans: self.plans.subscribe(),
+            store: shared.store.clone(),
+            outbox: Arc::clone(&shared.bell),
+            clock: self.clock,
+        };
+        self.spawn_sure("reporter", reporter::run(reporting, self.stop.clone()));
         let beating = heartbeat::Connections {
             plans: self.plans.subscribe(),
             pulse: Arc::clone(&self.pulse),

@@ -1,7 +1,7 @@
 //! Reads for the pages what the store and the evidence know of the past. It reads along, beside the one connection by which
 //! verdicts are committed: whoever looks at a page holds up nobody.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use jiff::Timestamp;
 use tokio::task::spawn_blocking;
@@ -12,9 +12,11 @@ use crate::{
     domain::{
         case::Case,
         channel::ChannelId,
+        evaluation::RunWord,
         happening::{Account, Happening},
-        incident::{IncidentEvent, IncidentId},
-        past::{Chapter, FallenChannel, IncidentPast, KeptBundle, What},
+        incident::{Incident, IncidentEvent, IncidentId},
+        outcome::{Detail, Outcome, PhaseKind, Verdict},
+        past::{Chapter, FallenChannel, IncidentPast, KeptBundle, PastIncident, Run, What},
     },
     evidence::exhibits::{self, Contents},
     store::explain::{Archive, Letter, Record, Settled},
@@ -188,4 +190,36 @@ fn bundles_named(directory: &Path, wanted: &[KeptBundle]) -> Result<Vec<KeptBund
 pub(super) fn kept(contents: Contents) -> KeptBundle {
     let Contents { name, channel, at, files } = contents;
     KeptBundle { name, channel, at, files }
+}
+
+/// An incident as the pages list it.
+pub(super) fn listed(incident: Incident) -> PastIncident {
+    let Incident { id, severity, began_at, resolved_at, .. } = incident;
+    PastIncident { id, severity, began_at, resolved_at }
+}
+
+/// A run as the pages show it: of each part how long it took in all, whatever step or request it belonged to.
+pub(super) fn run(outcome: Outcome) -> Run {
+    let mut phases: Vec<(PhaseKind, Duration)> = Vec::new();
+    for phase in &outcome.phases {
+        match phases.iter_mut().find(|(kind, _)| *kind == phase.kind) {
+            Some((_, took)) => *took += phase.duration,
+            None => phases.push((phase.kind, phase.duration)),
+        }
+    }
+    let (word, reason, detail) = match outcome.verdict {
+        Verdict::Ok => (RunWord::Ok, None, Detail::default()),
+        Verdict::Degraded(failure) => (RunWord::Degraded, Some(failure.reason), failure.detail),
+        Verdict::Failed(failure) => (RunWord::Failed, Some(failure.reason), failure.detail),
+        Verdict::Inconclusive(why) => (RunWord::Inconclusive, None, why.detail),
+    };
+    Run {
+        probe: outcome.probe.probe.clone(),
+        started_at: outcome.started_at,
+        duration: outcome.duration,
+        outcome: word,
+        reason,
+        detail,
+        phases,
+    }
 }

@@ -177,7 +177,9 @@ fn fixed_settings(present: &Boot, wanted: &Boot) -> Vec<&'static str> {
     let differs = [
         ("`location`", present.location != wanted.location),
         ("`listen`", present.listen != wanted.listen),
+        ("`listen` under [public]", present.public_listen != wanted.public_listen),
         ("`store`", present.store != wanted.store),
+        ("`tls`", present.is_encrypted != wanted.is_encrypted),
         // Where nothing else is said it lies beside the store.
         ("`evidence`", present.evidence != wanted.evidence && present.store == wanted.store),
     ];

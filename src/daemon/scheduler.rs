@@ -5,6 +5,7 @@
 //! never the loop. When the daemon shuts down, or a probe leaves the plan, its run is told to stop: it cleans up what it
 //! has made, if anything, and gives no outcome.
 
+pub(crate) mod errands;
 mod tempo;
 
 use std::{
@@ -31,7 +32,10 @@ use crate::{
     daemon::{
         lookout::Gate,
         pulse::Pulse,
-        scheduler::tempo::{Paces, Tempo},
+        scheduler::{
+            errands::{Answer, Errand},
+            tempo::{Paces, Tempo},
+        },
         systemd::Watchdog,
     },
     domain::{
@@ -78,6 +82,8 @@ pub(crate) struct Connections {
     pub(crate) plans: watch::Receiver<Arc<Plan>>,
     /// Where outcomes go; closes when the scheduler ends.
     pub(crate) outcomes: mpsc::Sender<Observed>,
+    /// Runs that are asked for besides.
+    pub(crate) errands: mpsc::Receiver<Errand>,
     /// Where those wait that may have failed for want of a network of our own.
     pub(crate) gate: Gate,
     /// Where it counts.
@@ -120,6 +126,7 @@ pub(crate) async fn run(connections: Connections, stop: CancellationToken) -> an
                 Ok(()) => wheel.adopt(),
                 Err(_) => break,
             },
+            Some(errand) = wheel.errands.recv() => wheel.run_errand(errand),
             Some(ended) = wheel.runs.join_next(), if !gathering => {
                 wheel.finish(ended)?;
                 woken_by_runs_from = Instant::now() + GATHER;
@@ -151,6 +158,7 @@ struct Wheel {
     lag: Spread,
     plans: watch::Receiver<Arc<Plan>>,
     outcomes: mpsc::Sender<Observed>,
+    errands: mpsc::Receiver<Errand>,
     gate: Gate,
     metrics: Arc<Metrics>,
     pulse: Arc<Pulse>,
@@ -197,7 +205,7 @@ impl Drop for Weight {
 
 impl Wheel {
     fn new(connections: Connections, stop: CancellationToken) -> Self {
-        let Connections { plans, outcomes, gate, metrics, pulse, clock } = connections;
+        let Connections { plans, outcomes, errands, gate, metrics, pulse, clock } = connections;
         let since_epoch = Duration::try_from(clock.now().as_duration()).unwrap_or(Duration::ZERO);
         let skipped =
             Skip::ALL.map(|reason| metrics.instruments.runs_skipped.with_label_values(&[reason.as_str()]));
@@ -215,6 +223,7 @@ impl Wheel {
             lag: metrics.instruments.scheduler_lag.clone(),
             plans,
             outcomes,
+            errands,
             gate,
             metrics,
             pulse,
@@ -229,7 +238,7 @@ impl Wheel {
         while let Some(turn) = self.schedule.take_due(now) {
             match turn {
                 Turn::Run { slot, due_at } => match self.room(slot) {
-                    Ok(()) => self.start(slot, self.origin + due_at),
+                    Ok(()) => self.start(slot, self.origin + due_at, None),
                     Err(reason) => {
                         self.count_skipped(reason, 1);
                         self.schedule.finished(slot, now, Ending::Void);
@@ -272,7 +281,8 @@ impl Wheel {
         Ok(())
     }
 
-    fn start(&mut self, slot: Slot, due_at: Instant) {
+    /// Starts a run; whoever has asked for it is told what it saw.
+    fn start(&mut self, slot: Slot, due_at: Instant, answer: Option<Answer>) {
         let Some(seat) = &self.seats[slot.index()] else { return };
         let weight = Weight::put_on(seat);
         let span = debug_span!("run", probe = %seat.plan.key);
@@ -280,6 +290,7 @@ impl Wheel {
             outcomes: self.outcomes.downgrade(),
             gate: self.gate.clone(),
             stop: seat.stop.clone(),
+            answer,
         };
         let look = look(Arc::clone(&seat.plan), due_at, self.lag.clone(), self.clock, weight, delivery);
         let run = async move { (slot, look.await) };
@@ -379,12 +390,14 @@ struct Delivery {
     gate: Gate,
     /// Tells the run to stop.
     stop: CancellationToken,
+    /// Who has asked for the run.
+    answer: Option<Answer>,
 }
 
 impl Delivery {
     /// Delivers an outcome, once it is known whether our own network was well; says what the schedule needs to know.
     async fn deliver(self, mut observed: Observed, began: Instant) -> Ending {
-        let Self { outcomes, gate, stop } = self;
+        let Self { outcomes, gate, stop, answer } = self;
         let ended = Instant::now();
         let passed = tokio::select! {
             biased;
@@ -393,6 +406,10 @@ impl Delivery {
         };
         if passed.is_break() {
             return Ending::Void;
+        }
+        if let Some(answer) = answer {
+            // Whoever asked may have gone away meanwhile; the outcome counts all the same.
+            drop(answer.send(Ok(observed.outcome.clone())));
         }
         let ending = match observed.outcome.verdict {
             Verdict::Ok | Verdict::Degraded(_) => Ending::Passed,

@@ -4,6 +4,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::{
@@ -62,7 +63,7 @@ pub struct Candidate<'a> {
 }
 
 /// A door that is offered.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Offer {
     /// Its id.
     pub id: ChannelId,
@@ -115,7 +116,7 @@ pub fn offers(all: &[Candidate<'_>], of: &ChannelId, now: Timestamp) -> Vec<Offe
 }
 
 /// A sentence for customers, in four languages.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Sentence {
     /// English.
     pub en: String,

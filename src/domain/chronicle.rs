@@ -8,7 +8,8 @@ use serde::Serialize;
 use crate::domain::{
     channel::ProbeName,
     hourly::Tally,
-    ledger::{Spans, Timeline},
+    incident::Severity,
+    ledger::{Condition, Spans, Timeline},
 };
 
 /// So many days are shown, today among them.
@@ -22,8 +23,21 @@ pub const HOURS: i64 = 48;
 pub struct Chronicle {
     /// The last [`DAYS`] days, oldest first.
     pub days: Vec<Day>,
+    /// Its outages in those days, oldest first.
+    pub outages: Vec<Outage>,
     /// Its probes in the order of their names.
     pub probes: Vec<ProbeChronicle>,
+}
+
+/// A time in which a channel did not work as it should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outage {
+    /// From.
+    pub from: Timestamp,
+    /// Until; none while it lasts.
+    pub until: Option<Timestamp>,
+    /// The worst it was.
+    pub severity: Severity,
 }
 
 /// A day of the time zone in which people live.
@@ -74,6 +88,27 @@ impl Hour {
             failure_ratio: tally.failure_ratio(),
         }
     }
+}
+
+/// The outages of a channel up to a moment. One that nobody watched to its end, or that maintenance cut short, is over there.
+#[must_use]
+pub fn outages(timeline: &Timeline, now: Timestamp) -> Vec<Outage> {
+    let mut outages: Vec<Outage> = Vec::new();
+    for stretch in timeline.stretches() {
+        let severity = match stretch.condition {
+            Condition::Dark => Severity::Dark,
+            Condition::Degraded => Severity::Degraded,
+            _ => continue,
+        };
+        let until = (stretch.until < now).then_some(stretch.until);
+        match outages.last_mut() {
+            Some(last) if last.until == Some(stretch.from) => {
+                *last = Outage { until, severity: severity.max(last.severity), ..*last };
+            }
+            _ => outages.push(Outage { from: stretch.from, until, severity }),
+        }
+    }
+    outages
 }
 
 /// When the first of the days that are shown begins.
@@ -133,5 +168,30 @@ mod tests {
             days.iter().find(|day| day.date.to_string() == date).unwrap().spans.up.as_secs() / 3600
         };
         assert_eq!((hours("2026-08-29"), hours("2026-10-25"), hours("2026-11-26")), (24, 25, 13));
+    }
+
+    #[test]
+    fn an_outage_that_gets_worse_is_one_and_ends_where_nobody_watched_on() {
+        let at = |minute: i64| Timestamp::from_second(minute * 60).unwrap();
+        let turn = |minute, to| Turn { channel: ChannelId::new("chat"), at: at(minute), to };
+        let turns = [
+            turn(0, Condition::Up),
+            turn(10, Condition::Degraded),
+            turn(15, Condition::Dark),
+            turn(20, Condition::Up),
+            turn(30, Condition::Dark),
+            turn(60, Condition::Degraded),
+        ];
+        let watches = [Watch { from: at(0), until: at(40) }, Watch { from: at(50), until: at(90) }];
+        let outage =
+            |from, until: Option<i64>, severity| Outage { from: at(from), until: until.map(at), severity };
+        assert_eq!(
+            outages(&Timeline::new(&turns, &watches, at(90)), at(90)),
+            [
+                outage(10, Some(20), Severity::Dark),
+                outage(30, Some(40), Severity::Dark),
+                outage(50, None, Severity::Dark),
+            ]
+        );
     }
 }

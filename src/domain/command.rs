@@ -52,5 +52,18 @@ pub enum Answer {
     },
 }
 
+/// Why a probe was not run, or nothing came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotRun {
+    /// There is no such probe.
+    Unknown,
+    /// It is running already.
+    Running,
+    /// As many runs are under way as may be, in all or against its host.
+    NoRoom,
+    /// The run was told to stop: the daemon ends, or the probe has left the configuration.
+    Stopped,
+}
+
 /// What has come of a command, or why nothing has.
 pub type Result = std::result::Result<Answer, Refusal>;

@@ -64,3 +64,25 @@ impl Contact {
         }
     }
 }
+
+/// What is usual in an industry, from figures published about complaints: a line to compare with, and not an aim.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Usual {
+    /// Who is meant, in the plural.
+    pub who: &'static str,
+    /// The typical time to a person's first reply.
+    pub first_response: Duration,
+    /// The typical share of waits in vain, 0 to 1.
+    pub vain_ratio: f64,
+}
+
+impl Usual {
+    /// Shops.
+    pub const SHOPS: Self = Self { who: "shops", first_response: Duration::from_secs(192), vain_ratio: 0.42 };
+    /// Games.
+    pub const GAMES: Self = Self { who: "games", first_response: Duration::from_secs(348), vain_ratio: 0.67 };
+    /// Banks and wallets.
+    pub const BANKS: Self = Self { who: "banks", first_response: Duration::from_secs(116), vain_ratio: 0.18 };
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::SHOPS, Self::GAMES, Self::BANKS];
+}

@@ -116,7 +116,9 @@ pub struct Tally {
     pub bot: Option<Spread>,
     /// How long a person took to answer; none where none did.
     pub person: Option<Spread>,
-    /// Waits for a person that were in vain.
+    /// How often a person was asked for.
+    pub asked: u64,
+    /// How often that was in vain: none came in time, or one came late.
     pub waits_in_vain: u64,
     /// The most that a customer had to do until a person was reached.
     pub steps: Option<u16>,
@@ -146,6 +148,7 @@ impl Tally {
                 spread.get_or_insert_default().count(span);
             }
         }
+        self.asked += u64::from(contact.person_asked);
         self.waits_in_vain += u64::from(contact.waited_in_vain);
         self.steps = self.steps.max(contact.steps);
     }
@@ -163,6 +166,7 @@ impl Tally {
                 own.get_or_insert_default().add(others);
             }
         }
+        self.asked += other.asked;
         self.waits_in_vain += other.waits_in_vain;
         self.steps = self.steps.max(other.steps);
     }
@@ -177,6 +181,12 @@ impl Tally {
     #[must_use]
     pub fn timeout_ratio(&self) -> Option<f64> {
         ratio(self.timeouts, self.conclusive())
+    }
+
+    /// Which part of the waits for a person were in vain, 0 to 1; none where nobody was asked for.
+    #[must_use]
+    pub fn vain_ratio(&self) -> Option<f64> {
+        ratio(self.waits_in_vain, self.asked)
     }
 
     /// Which part of the runs that could look failed, 0 to 1; none where none could.
@@ -307,6 +317,6 @@ mod tests {
         let person = tally.person.as_ref().unwrap();
         assert_eq!((person.len(), tally.bot.as_ref().unwrap().len()), (1, 2));
         assert_eq!(person.share_within(Duration::from_secs(120)), Some(1.0));
-        assert_eq!((tally.steps, tally.waits_in_vain), (Some(3), 1));
+        assert_eq!((tally.steps, tally.vain_ratio()), (Some(3), Some(0.5)));
     }
 }

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -25,7 +26,7 @@ impl fmt::Display for IncidentId {
 }
 
 /// How bad it is for customers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Slow, or for some only.
@@ -114,11 +115,13 @@ pub enum IncidentEvent {
     Store,
     /// It is none of a channel: the monitor's own mails do not arrive, or do so again.
     Canary,
+    /// It is none: how a team's channels could be reached over a week or a month.
+    Report,
 }
 
 impl IncidentEvent {
     /// Every event.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Opened,
         Self::Worsened,
         Self::Resolved,
@@ -136,6 +139,7 @@ impl IncidentEvent {
         Self::Blind,
         Self::Store,
         Self::Canary,
+        Self::Report,
     ];
 
     /// The word used in metrics, columns and Message-IDs.
@@ -159,6 +163,7 @@ impl IncidentEvent {
             Self::Blind => "blind",
             Self::Store => "store",
             Self::Canary => "canary",
+            Self::Report => "report",
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::domain::{channel::ChannelId, evaluation::State};
 
@@ -103,19 +103,26 @@ pub struct Watch {
 
 /// How long a channel was what, in a window of time. What lies before its first turn, or while it was not configured, is in
 /// none of these.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Serialised in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Spans {
     /// It worked.
+    #[serde(serialize_with = "seconds")]
     pub up: Duration,
     /// It worked, over a budget.
+    #[serde(serialize_with = "seconds")]
     pub degraded: Duration,
     /// It did not work.
+    #[serde(serialize_with = "seconds")]
     pub dark: Duration,
     /// It was outside its published hours.
+    #[serde(serialize_with = "seconds")]
     pub closed: Duration,
     /// It was under announced maintenance.
+    #[serde(serialize_with = "seconds")]
     pub maintenance: Duration,
     /// Nobody knows: we could not tell, or the monitor was not at work.
+    #[serde(serialize_with = "seconds")]
     pub blind: Duration,
 }
 
@@ -259,6 +266,10 @@ fn push(stretches: &mut Vec<Stretch>, from: Timestamp, until: Timestamp, conditi
         Some(last) if last.condition == condition && last.until == from => last.until = until,
         _ => stretches.push(Stretch { from, until, condition }),
     }
+}
+
+fn seconds<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    span.as_secs_f64().serialize(serializer)
 }
 
 fn between(from: Timestamp, until: Timestamp) -> Duration {

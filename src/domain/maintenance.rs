@@ -11,6 +11,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use croner::Cron;
 use jiff::{Timestamp, Zoned, tz::TimeZone};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::calendar::{Begin, Calendar, Refusal};
@@ -22,7 +23,7 @@ pub const LASTS_MAX: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 pub const TEXT_CHARS_MAX: usize = 300;
 
 /// The name of a window: what the operator wrote, or what a command was answered.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct WindowId(Arc<str>);
 
@@ -49,7 +50,7 @@ impl fmt::Display for WindowId {
 
 /// Which channels a window is for: those named, those of the teams, and those that bear all of the labels. Where nothing
 /// is said, all of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Scope {
     /// By name.
     #[serde(default)]
@@ -179,7 +180,7 @@ pub struct Stint {
 }
 
 /// Where a window stands at a moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Standing {
     /// It is under way.
@@ -215,7 +216,8 @@ impl Stint {
 }
 
 /// A window as it is shown: under way, or the next time of one that will be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Maintenance")]
 pub struct Announced {
     /// Its id.
     pub id: WindowId,

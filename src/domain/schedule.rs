@@ -222,6 +222,12 @@ impl Schedule {
         self.drop_stale_entries();
     }
 
+    /// Gives a probe a run out of turn, if it is not running; its turns lie where they lay, and one that comes meanwhile is
+    /// skipped. Whether it runs until [`Schedule::finished`] from now on.
+    pub fn begin_out_of_turn(&mut self, slot: Slot) -> bool {
+        self.seat(slot).is_some_and(|seat| !std::mem::replace(&mut seat.running, true))
+    }
+
     /// Takes a probe out. A run that is going may still be reported as finished; nothing comes of it.
     pub fn remove(&mut self, slot: Slot) {
         let Some(seat) = self.seat(slot) else { return };

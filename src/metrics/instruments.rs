@@ -172,6 +172,13 @@ fn opts(family: Family) -> Opts {
 
 fn keep<C: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<C>) -> C {
     let instrument = made.expect("names and labels are constants of metrics.rs, checked by its tests");
+    debug_assert!(
+        instrument.desc().iter().all(|desc| {
+            let is_it = |family: &&Family| family.name == desc.fq_name;
+            metrics::FAMILIES.iter().find(is_it).is_some_and(|family| family.labels == desc.variable_labels)
+        }),
+        "metrics.rs says which labels each has"
+    );
     registry.register(Box::new(instrument.clone())).expect("each family is registered once");
     instrument
 }

@@ -48,6 +48,10 @@ impl Chronicler<'_> {
                 _ => probes.push(ProbeChronicle { name: hour.probe, hours: vec![shown] }),
             }
         }
-        Ok(Chronicle { days: chronicle::days(&timeline, now, time_zone), probes })
+        Ok(Chronicle {
+            days: chronicle::days(&timeline, now, time_zone),
+            outages: chronicle::outages(&timeline, now),
+            probes,
+        })
     }
 }

@@ -21,7 +21,7 @@ use crate::domain::{
 };
 
 /// Runs are appended when they are over and stand in about that order: so far from its place a run is looked for.
-const DISORDER: Duration = Duration::from_secs(15 * 60);
+pub(super) const DISORDER: Duration = Duration::from_secs(15 * 60);
 
 /// No run is looked for that lies further away than this from what it is to be shown with.
 const REACH: Duration = Duration::from_secs(24 * 60 * 60);

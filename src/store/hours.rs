@@ -205,11 +205,11 @@ impl Hours<'_> {
 }
 
 const READ: &str =
-    "SELECT hour, ok, degraded, failed, inconclusive, timeouts, waits_in_vain, steps, latency, bot, person
+    "SELECT hour, ok, degraded, failed, inconclusive, timeouts, asked, waits_in_vain, steps, latency, bot, person
      FROM hour WHERE probe = ? AND hour = ?";
 
 const READ_RANGE: &str =
-    "SELECT hour, ok, degraded, failed, inconclusive, timeouts, waits_in_vain, steps, latency, bot, person
+    "SELECT hour, ok, degraded, failed, inconclusive, timeouts, asked, waits_in_vain, steps, latency, bot, person
      FROM hour WHERE probe = ? AND hour >= ? AND hour < ? ORDER BY hour";
 
 /// Up to which outcome the hours hold what was seen.
@@ -270,11 +270,12 @@ fn read_tally(row: &Row<'_>) -> rusqlite::Result<Tally> {
         failed: count(3)?,
         inconclusive: count(4)?,
         timeouts: count(5)?,
-        waits_in_vain: count(6)?,
-        steps: row.get(7)?,
-        latency: spread(8)?.unwrap_or_default(),
-        bot: spread(9)?,
-        person: spread(10)?,
+        asked: count(6)?,
+        waits_in_vain: count(7)?,
+        steps: row.get(8)?,
+        latency: spread(9)?.unwrap_or_default(),
+        bot: spread(10)?,
+        person: spread(11)?,
     })
 }
 
@@ -283,8 +284,8 @@ fn write_hour(transaction: &Transaction<'_>, probe: i64, hour: i64, tally: &Tall
     transaction
         .prepare_cached(
             "INSERT OR REPLACE INTO hour
-                 (probe, hour, ok, degraded, failed, inconclusive, timeouts, waits_in_vain, steps, latency, bot, person)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 (probe, hour, ok, degraded, failed, inconclusive, timeouts, asked, waits_in_vain, steps, latency, bot, person)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             probe,
@@ -294,6 +295,7 @@ fn write_hour(transaction: &Transaction<'_>, probe: i64, hour: i64, tally: &Tall
             count(tally.failed),
             count(tally.inconclusive),
             count(tally.timeouts),
+            count(tally.asked),
             count(tally.waits_in_vain),
             tally.steps,
             tally.latency.to_bytes(),

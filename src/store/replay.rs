@@ -113,7 +113,9 @@ impl Archive {
     }
 }
 
-fn read_outcome(row: &Row<'_>, probes: &HashMap<i64, Arc<ProbeKey>>) -> rusqlite::Result<Outcome> {
+/// An outcome from its row: probe, started_at, duration_us, outcome, stage, step, reason, cause, detail, contact. Of its
+/// phases nothing is read.
+pub(super) fn read_outcome(row: &Row<'_>, probes: &HashMap<i64, Arc<ProbeKey>>) -> rusqlite::Result<Outcome> {
     let probe = probes.get(&row.get(0)?).ok_or_else(|| unreadable(0, "a run of an unknown probe"))?;
     let contact: Option<String> = row.get(9)?;
     Ok(Outcome {

@@ -152,6 +152,7 @@ const STEPS: &[&str] = &[
         failed        INTEGER NOT NULL,
         inconclusive  INTEGER NOT NULL,
         timeouts      INTEGER NOT NULL,
+        asked         INTEGER NOT NULL,
         waits_in_vain INTEGER NOT NULL,
         steps         INTEGER,
         latency       BLOB NOT NULL,

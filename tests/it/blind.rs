@@ -5,7 +5,7 @@
 //! Each way is gone once. `LAMPLIGHTER_ROUNDS` repeats; this prints the table:
 //! `LAMPLIGHTER_ROUNDS=10 cargo nextest run --no-capture -E 'test(/^blind::/)' | grep '^blind/'`
 
-mod lab;
+pub mod lab;
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -8,6 +8,7 @@ mod evaluation;
 mod heartbeat;
 mod hours;
 mod links;
+mod past;
 mod plans;
 mod schedule;
 pub mod stage;

@@ -1,7 +1,7 @@
 //! The demo, end to end: the real program, the real daemon in it, and real Chromium in front.
 
 mod browser;
-mod process;
+pub(crate) mod process;
 
 use std::time::Duration;
 

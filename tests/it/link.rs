@@ -9,17 +9,21 @@ use expect_test::expect_file;
 use jiff::{Timestamp, tz::TimeZone};
 use lamplighter::{
     domain::{
-        channel::{ChannelId, ChannelKind},
+        channel::{ChannelId, ChannelKind, ProbeKey},
         command::{Answer, Command, Result as Outcome},
         escalation::Acknowledgement,
         incident::IncidentId,
+        inquiry::{IncidentInquiry, Incidents, OutcomeInquiry, Outcomes, Story},
         maintenance::Refusal,
         notification::facts::ChannelFacts,
         outcome::Detail,
         snapshot::{IncidentView, Snapshot},
     },
     secret::Secret,
-    web::{AnswerFuture, ChroniclesFuture, IncidentFuture, Source, acknowledge::link, router},
+    web::{
+        AnswerFuture, ChroniclesFuture, IncidentFuture, KeptFuture, RunFuture, Source, access::Access,
+        acknowledge::link, router,
+    },
 };
 use reqwest::{Method, Response};
 use tokio::{
@@ -132,6 +136,26 @@ impl Source for Staffed {
 
     fn chronicles(&self) -> ChroniclesFuture {
         Box::pin(async { Arc::default() })
+    }
+
+    fn outcomes(&self, inquiry: OutcomeInquiry) -> KeptFuture<Outcomes> {
+        panic!("nobody asks for runs here: {inquiry:?}")
+    }
+
+    fn incidents(&self, inquiry: IncidentInquiry) -> KeptFuture<Incidents> {
+        panic!("nobody asks for incidents here: {inquiry:?}")
+    }
+
+    fn story(&self, incident: IncidentId) -> KeptFuture<Option<Story>> {
+        panic!("nobody asks for a story here: {incident}")
+    }
+
+    fn access(&self) -> Arc<Access> {
+        Arc::default()
+    }
+
+    fn run(&self, probe: ProbeKey) -> RunFuture {
+        panic!("there is no probe here: {probe}")
     }
 }
 

@@ -185,8 +185,8 @@ async fn only_whoever_bears_the_token_gives_commands_and_every_refusal_says_why(
     let cases: [(Option<&str>, &str, Value, StatusCode, &str); 12] = [
         (None, "", hour.clone(), StatusCode::UNAUTHORIZED, "Authorization: Bearer"),
         (Some("Basic YTpi"), "", hour.clone(), StatusCode::UNAUTHORIZED, "Authorization: Bearer"),
-        (Some("Bearer guess"), "", hour.clone(), StatusCode::FORBIDDEN, "not the token"),
-        (Some("Bearer guess"), "/x/end", json!({}), StatusCode::FORBIDDEN, "not the token"),
+        (Some("Bearer guess"), "", hour.clone(), StatusCode::UNAUTHORIZED, "no token of this monitor"),
+        (Some("Bearer guess"), "/x/end", json!({}), StatusCode::UNAUTHORIZED, "no token of this monitor"),
         (Some(&right), "", json!({}), StatusCode::BAD_REQUEST, "say for how long"),
         (
             Some(&right),
@@ -253,8 +253,8 @@ async fn a_monitor_without_a_token_takes_no_commands_and_says_what_to_configure(
     assert_eq!((code, said.as_str()), (1, ""));
     assert_eq!(
         complaint,
-        "refused with status 403: this monitor takes no commands: add [api] with token = { env = \"...\" } to the first \
-         file of its configuration\n"
+        "refused with status 403: this monitor has no token with the scope \"maintenance\": add [api] with token = \
+         { env = \"...\" } to the first file of its configuration, or [[api.client]] with what `lamplighter token` prints\n"
     );
     running.signal(Signal::SIGTERM);
     running.ended().await;

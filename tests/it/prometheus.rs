@@ -7,18 +7,27 @@ use tokio::process::{Child, Command};
 
 use crate::running::{Running, Target, until};
 
-/// A Prometheus that scrapes one address ten times a second.
-struct Prometheus {
+/// A Prometheus that scrapes the programs of the tests.
+pub struct Prometheus {
     _child: Child,
     url: String,
 }
 
 impl Prometheus {
     async fn start(directory: &Path, scraped: &str) -> Self {
-        let scraped = scraped.trim_start_matches("http://");
+        Self::start_with(directory, &[scraped], "100ms", &[]).await
+    }
+
+    /// One that scrapes several addresses so often, and evaluates rules every second.
+    pub async fn start_with(directory: &Path, scraped: &[&str], every: &str, rules: &[&Path]) -> Self {
+        let targets: Vec<String> =
+            scraped.iter().map(|url| format!("\"{}\"", url.trim_start_matches("http://"))).collect();
+        let rules: String = rules.iter().map(|file| format!("- \"{}\"\n", file.display())).collect();
+        let rules = if rules.is_empty() { rules } else { format!("rule_files:\n{rules}") };
         let config = format!(
-            "global: {{ scrape_interval: 100ms, scrape_timeout: 100ms }}\n\
-             scrape_configs:\n- job_name: lamplighter\n  static_configs: [ {{ targets: [ \"{scraped}\" ] }} ]\n"
+            "global: {{ scrape_interval: {every}, scrape_timeout: {every}, evaluation_interval: 1s }}\n{rules}\
+             scrape_configs:\n- job_name: lamplighter\n  static_configs: [ {{ targets: [ {} ] }} ]\n",
+            targets.join(", ")
         );
         let file = directory.join("prometheus.yml");
         std::fs::write(&file, config).unwrap();
@@ -43,9 +52,7 @@ impl Prometheus {
 
     /// The values that a query gives now, by the named label; one without it has the name "".
     async fn ask(&self, query: &str, label: &str) -> Vec<(String, f64)> {
-        let url = format!("{}/api/v1/query", self.url);
-        let answer = reqwest::Client::new().get(url).query(&[("query", query)]).send().await.unwrap();
-        let answer: serde_json::Value = answer.json().await.unwrap();
+        let answer = self.now(query).await;
         let series = answer["data"]["result"].as_array().unwrap_or_else(|| panic!("{query}: {answer}"));
         let value = |one: &serde_json::Value| {
             let name = one["metric"][label].as_str().unwrap_or_default().to_owned();
@@ -56,8 +63,32 @@ impl Prometheus {
         values
     }
 
-    async fn one(&self, query: &str) -> Option<f64> {
+    pub async fn one(&self, query: &str) -> Option<f64> {
         self.ask(query, "").await.first().map(|(_, value)| *value)
+    }
+
+    /// What the API answers to a query now.
+    pub async fn now(&self, query: &str) -> serde_json::Value {
+        self.api("query", &[("query", query)]).await
+    }
+
+    /// What it answers to a query over the last ten minutes, a value a second.
+    pub async fn range(&self, query: &str) -> serde_json::Value {
+        let now = self.one("vector(time())").await.unwrap();
+        let [from, to] = [now - 600.0, now].map(|at| at.to_string());
+        self.api("query_range", &[("query", query), ("start", &from), ("end", &to), ("step", "1")]).await
+    }
+
+    /// The values that a label has among these series.
+    pub async fn label_values(&self, label: &str, series: &str) -> Vec<String> {
+        let answer = self.api(&format!("label/{label}/values"), &[("match[]", series)]).await;
+        let values = answer["data"].as_array().unwrap_or_else(|| panic!("{series}: {answer}"));
+        values.iter().map(|value| value.as_str().unwrap().to_owned()).collect()
+    }
+
+    async fn api(&self, path: &str, query: &[(&str, &str)]) -> serde_json::Value {
+        let url = format!("{}/api/v1/{path}", self.url);
+        reqwest::Client::new().get(url).query(query).send().await.unwrap().json().await.unwrap()
     }
 }
 

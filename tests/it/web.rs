@@ -4,10 +4,18 @@ use std::{collections::BTreeMap, process::Stdio, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use lamplighter::{
-    domain::{command::Command as Order, incident::IncidentId, snapshot::Snapshot},
+    domain::{
+        channel::ProbeKey,
+        command::Command as Order,
+        incident::IncidentId,
+        inquiry::{IncidentInquiry, Incidents, OutcomeInquiry, Outcomes, Story},
+        snapshot::Snapshot,
+    },
     metrics::{FAMILIES, Family, Kind},
     secret::Secret,
-    web::{AnswerFuture, ChroniclesFuture, IncidentFuture, Source, router},
+    web::{
+        AnswerFuture, ChroniclesFuture, IncidentFuture, KeptFuture, RunFuture, Source, access::Access, router,
+    },
 };
 use reqwest::StatusCode;
 use serde_json::json;
@@ -253,6 +261,26 @@ impl Source for Told {
 
     fn chronicles(&self) -> ChroniclesFuture {
         Box::pin(async { Arc::default() })
+    }
+
+    fn outcomes(&self, inquiry: OutcomeInquiry) -> KeptFuture<Outcomes> {
+        panic!("there is no history here: {inquiry:?}")
+    }
+
+    fn incidents(&self, inquiry: IncidentInquiry) -> KeptFuture<Incidents> {
+        panic!("there is no history here: {inquiry:?}")
+    }
+
+    fn story(&self, incident: IncidentId) -> KeptFuture<Option<Story>> {
+        panic!("there is no history here: {incident}")
+    }
+
+    fn access(&self) -> Arc<Access> {
+        Arc::default()
+    }
+
+    fn run(&self, probe: ProbeKey) -> RunFuture {
+        panic!("there is no probe here: {probe}")
     }
 }
 

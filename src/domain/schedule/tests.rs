@@ -213,6 +213,22 @@ fn a_probe_that_is_hastened_is_due_at_once_and_keeps_its_place() {
 }
 
 #[test]
+fn a_run_out_of_turn_is_made_alone_and_moves_no_turn() {
+    let mut schedule = Schedule::new(Duration::ZERO);
+    let slot = schedule.insert(&key(1), every(secs(30)), Duration::ZERO);
+    let first = schedule.next_wake().unwrap();
+    assert!(schedule.begin_out_of_turn(slot));
+    assert!(!schedule.begin_out_of_turn(slot), "it never runs twice at once");
+    let skipped = Turn::Skipped { slot, reason: Skip::StillRunning, turns: 1 };
+    assert_eq!(schedule.take_due(first), Some(skipped));
+    schedule.finished(slot, first, Ending::Passed);
+    assert_eq!(schedule.take_due(first + secs(30)), Some(Turn::Run { slot, due_at: first + secs(30) }));
+    assert!(!schedule.begin_out_of_turn(slot), "nor beside one in turn");
+    schedule.remove(slot);
+    assert!(!schedule.begin_out_of_turn(slot));
+}
+
+#[test]
 fn a_seat_given_up_is_not_mistaken_for_its_successor() {
     let mut schedule = Schedule::new(Duration::ZERO);
     let old = schedule.insert(&key(1), every(secs(30)), Duration::ZERO);

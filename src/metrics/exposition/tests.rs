@@ -176,3 +176,39 @@ fn a_chat_shows_who_answered_how_soon_and_after_how_much() {
     let shown: Vec<&str> = shown.map(String::as_str).collect();
     expect_test::expect_file!["../../../tests/golden/metrics/chat.txt"].assert_eq(&shown.join("\n"));
 }
+
+#[test]
+fn every_line_has_the_labels_that_its_family_says() {
+    let phases: PhaseWords = ["ask"].map(Into::into).into_iter().collect();
+    let measures = Measures { responders: &Responder::ALL, counts_steps: true, ..measures(&phases) };
+    let series = ProbeSeries::new(&key(0), &Location::new("fra-1"), measures);
+    let contact = Contact { bot: Some(TIMEOUT), person: Some(TIMEOUT), steps: Some(1), ..Contact::default() };
+    let ask = Phase { step: Some("ask".into()), ..outcome(Verdict::Ok).phases[0].clone() };
+    series.record(&Outcome {
+        contact: Some(Box::new(contact)),
+        phases: vec![ask],
+        ..outcome(failed(Reason::Late))
+    });
+    series.set_timeout_ratios([Some(0.5); 3]);
+    series.set_latency(Some([TIMEOUT; 3]));
+    let channel = ChannelSeries::new("web-chat", [("kind", "chat"), ("title", "Chat"), ("team", "oncall")]);
+    channel.set_state(State::Dark, "2026-11-21T03:04:12.5Z".parse().unwrap(), Some(Severity::Dark));
+    let metrics = Metrics::new();
+    metrics.publish(Series { channels: vec![Arc::new(channel)], probes: vec![Arc::new(series)] });
+    let mut seen = std::collections::BTreeSet::new();
+    for line in support_lines(&metrics) {
+        let (name, labels) = line.split_once('{').unwrap();
+        let whole = |family: &&Family| {
+            let part = name.strip_prefix(family.name);
+            part.is_some_and(|part| ["", "_bucket", "_sum", "_count"].contains(&part))
+        };
+        let family = metrics::FAMILIES.iter().find(whole).unwrap();
+        let labels =
+            labels.split_once('}').unwrap().0.split(',').map(|label| label.split_once('=').unwrap().0);
+        let labels: Vec<&str> = labels.filter(|label| *label != "le").collect();
+        assert_eq!(labels, family.labels, "{line}");
+        seen.insert(family.name);
+    }
+    let of_channels = metrics::FAMILIES.iter().filter(|family| family.name.starts_with("support_"));
+    assert_eq!(seen.len(), of_channels.count(), "{seen:?}");
+}

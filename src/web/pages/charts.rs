@@ -215,19 +215,24 @@ fn moments(all: &[Timestamp], scale: Scale<'_>) -> Vec<(usize, String)> {
     all.iter().enumerate().skip(step / 2).step_by(step).map(|(place, at)| (place, label(*at))).collect()
 }
 
-/// The next round span: 1, 2 or 5 times a power of ten, of milliseconds.
+/// The next round span: little more than is needed.
 fn round_up(span: Duration) -> Duration {
     let wanted = span.as_secs_f64().max(0.001);
     let power = 10_f64.powf(wanted.log10().floor());
-    let factor = [1.0, 2.0, 5.0, 10.0].into_iter().find(|factor| factor * power >= wanted * 0.999_999);
+    let factor = [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0]
+        .into_iter()
+        .find(|factor| factor * power >= wanted * 0.999_999);
     Duration::from_secs_f64(factor.unwrap_or(10.0) * power)
 }
+
+/// One of the figures of an hour.
+type Quantile = fn(&Hour) -> Option<Duration>;
 
 /// The latencies of a probe over its hours: half, 95 and 99 of 100 runs.
 pub(super) fn latency(hours: &[Hour], size: Size, scale: Scale<'_>) -> String {
     let language = scale.language;
     let canvas = Canvas::of(size);
-    let lines: [(&str, fn(&Hour) -> Option<Duration>); 3] =
+    let lines: [(&str, Quantile); 3] =
         [("p99", |hour| hour.p99), ("p95", |hour| hour.p95), ("p50", |hour| hour.p50)];
     let highest = hours.iter().flat_map(|hour| [hour.p50, hour.p95, hour.p99]).flatten().max();
     let top = round_up(highest.unwrap_or_default());
@@ -452,6 +457,6 @@ mod tests {
     fn a_scale_ends_at_a_round_figure() {
         let ends =
             [0, 1, 3, 99, 100, 101, 1_400, 30_000].map(|ms| round_up(Duration::from_millis(ms)).as_millis());
-        assert_eq!(ends, [1, 1, 5, 100, 100, 200, 2_000, 50_000]);
+        assert_eq!(ends, [1, 1, 3, 100, 100, 150, 1_500, 30_000]);
     }
 }

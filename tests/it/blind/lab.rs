@@ -23,6 +23,7 @@ use tokio::{
 };
 
 use crate::{
+    api::client,
     loopback::{
         Server,
         dns::{addresses, answer_to},
@@ -40,6 +41,8 @@ const NAME_SERVER: &str = "203.0.113.53";
 /// All that is far away, on the outside's own loopback.
 const FAR: [&str; 4] = [SHOP, NAME_SERVER, "192.0.2.7", "198.51.100.7"];
 const PAGES: &str = "10.78.0.2:9899";
+/// By what they are read.
+const TOKEN: &str = "lamplighter_reads-from-the-desk";
 
 /// Whether this process is in networks of its own.
 pub fn is_inside() -> bool {
@@ -240,7 +243,8 @@ impl Lab {
     }
 
     async fn metrics(&self) -> Option<String> {
-        let answer = self.pages.get(format!("http://{PAGES}/metrics")).send().await.ok()?;
+        let answer =
+            self.pages.get(format!("http://{PAGES}/metrics")).bearer_auth(TOKEN).send().await.ok()?;
         answer.text().await.ok()
     }
 
@@ -331,10 +335,12 @@ async fn serve_names(socket: UdpSocket, does: Arc<AtomicU8>) {
 fn configuration(doors: usize) -> String {
     let mut text = format!(
         "[monitor]\nlisten = \"{PAGES}\"\nstore = \"lab.db\"\nresolver = [\"{NAME_SERVER}:53\"]\n\
-         runs_per_host_max = 1000\nblind_mail_after = \"1s\"\n\
+         runs_per_host_max = 1000\nblind_mail_after = \"1s\"\nbehind_proxy = true\n\
+         {}\
          [mail]\nfrom = \"monitor@example.com\"\nsmtp = \"smtp+plain://localhost:1\"\n\
          [team.oncall]\nmail = [\"oncall@example.com\"]\n\
-         [defaults]\nevery = \"600ms\"\ntimeout = \"500ms\"\n"
+         [defaults]\nevery = \"600ms\"\ntimeout = \"500ms\"\n",
+        client("desk", "\"read\"", TOKEN)
     );
     for (name, asked) in [
         ("names", "resolver = \"example.test\"".to_owned()),

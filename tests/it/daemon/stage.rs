@@ -233,6 +233,8 @@ pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbeP
             urgencies: Urgencies::default(),
             hours: None,
             every_closed: None,
+            slo: None,
+            is_public: false,
             probes: BTreeMap::from([(ProbeName::new("door"), Arc::new(probe))]),
         };
         (id, Arc::new(channel))
@@ -242,6 +244,8 @@ pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbeP
         boot: Boot {
             location: Location::new("fra-1"),
             listen: "127.0.0.1:0".parse().unwrap(),
+            public_listen: None,
+            is_encrypted: false,
             store: "unused.db".into(),
             evidence: EvidencePlan::in_directory("unused.evidence".into()),
         },
@@ -249,6 +253,7 @@ pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbeP
         canary: None,
         heartbeat: None,
         endpoints: Endpoints::default(),
+        public: None,
         public_url: None,
         time_zone: jiff::tz::TimeZone::UTC,
         runs_max: 1_000,
@@ -256,6 +261,8 @@ pub fn plan(doors: &BTreeMap<&str, Arc<PlayedDoor>>, change: impl Fn(&mut ProbeP
         dependencies: BTreeMap::new(),
         network: NetworkPlan::default(),
         api_token: None,
+        access: Arc::default(),
+        tls: None,
         maintenance: Arc::default(),
         channels: channels.collect(),
         teams: BTreeMap::from([(

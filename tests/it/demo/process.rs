@@ -1,6 +1,6 @@
 //! The demo as a process of its own, in a temporary directory of its own.
 
-use std::{process::Stdio, time::Duration};
+use std::{path::PathBuf, process::Stdio, time::Duration};
 
 use nix::{
     sys::signal::{Signal, kill},
@@ -14,23 +14,23 @@ use tokio::{
     process::{Child, ChildStdout, Command},
 };
 
-pub(super) struct Demo {
+pub(crate) struct Demo {
     child: Child,
     /// Held open, so that the demo can go on printing.
     _printed: Lines<BufReader<ChildStdout>>,
     directory: TempDir,
     client: reqwest::Client,
-    pub(super) address: String,
+    pub(crate) address: String,
 }
 
 impl Demo {
     /// Starts it on a free port and waits until it has said where it is. It finds no Chromium.
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with("/nowhere").await
     }
 
     /// The same where it finds Chromium.
-    pub(super) async fn start_with_chromium() -> Self {
+    pub(crate) async fn start_with_chromium() -> Self {
         Self::start_with("/usr/bin:/bin").await
     }
 
@@ -56,29 +56,37 @@ impl Demo {
         Self { child, _printed: printed, directory, client: reqwest::Client::new(), address }
     }
 
-    pub(super) async fn text(&self, path: &str) -> String {
+    /// The configuration that its daemon works by.
+    pub(crate) fn config(&self) -> PathBuf {
+        let mut folders =
+            std::fs::read_dir(self.directory.path()).unwrap().map(|entry| entry.unwrap().path());
+        let folder = folders.find(|path| path.to_string_lossy().contains("lamplighter-demo-"));
+        folder.expect("the demo keeps its files in a directory of its own").join("probes.toml")
+    }
+
+    pub(crate) async fn text(&self, path: &str) -> String {
         let answer = self.client.get(format!("{}{path}", self.address)).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK, "{path}");
         answer.text().await.unwrap()
     }
 
-    pub(super) async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         serde_json::from_str(&self.text(path).await).unwrap()
     }
 
-    pub(super) async fn post(&self, path: &str, body: &Value) {
+    pub(crate) async fn post(&self, path: &str, body: &Value) {
         let answer = self.client.post(format!("{}{path}", self.address)).json(body).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK, "{path} {body}");
     }
 
-    pub(super) async fn post_refused(&self, path: &str, body: &Value) -> Value {
+    pub(crate) async fn post_refused(&self, path: &str, body: &Value) -> Value {
         let answer = self.client.post(format!("{}{path}", self.address)).json(body).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY, "{path} {body}");
         answer.json().await.unwrap()
     }
 
     /// Ends it as Ctrl-C does.
-    pub(super) async fn stop_and_leave_nothing_behind(mut self) {
+    pub(crate) async fn stop_and_leave_nothing_behind(mut self) {
         let pid = Pid::from_raw(i32::try_from(self.child.id().unwrap()).unwrap());
         kill(pid, Signal::SIGINT).unwrap();
         let ended = tokio::time::timeout(Duration::from_secs(15), self.child.wait()).await;

@@ -7,13 +7,14 @@ use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use lamplighter::{
     domain::{
         alternatives::Standing as Proven,
-        channel::{ChannelId, ChannelKind, ProbeName, TeamId},
+        channel::{ChannelId, ChannelKind, ProbeKey, ProbeName, TeamId},
         chronicle::{Chronicle, Day, Hour, ProbeChronicle},
         command::Command,
         escalation::Acknowledgement,
         evaluation::{RunWord, State},
         health::{Health, Waiting},
         incident::{IncidentEvent, IncidentId, Severity},
+        inquiry::{IncidentInquiry, Incidents, OutcomeInquiry, Outcomes, Story},
         ledger::Spans,
         maintenance::{Announced, Scope, Standing, WindowId},
         outcome::{Detail, Failure, PhaseKind, Reason, Stage},
@@ -21,7 +22,10 @@ use lamplighter::{
         snapshot::{ChannelView, ProbeView, Snapshot},
     },
     secret::Secret,
-    web::{AnswerFuture, Asked, ChroniclesFuture, EndFuture, IncidentFuture, Source, router},
+    web::{
+        AnswerFuture, Asked, ChroniclesFuture, EndFuture, IncidentFuture, KeptFuture, RunFuture, Source,
+        access::Access, router,
+    },
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -229,6 +233,7 @@ fn chronicle(id: &str) -> Chronicle {
     };
     Chronicle {
         days: (0..90).rev().map(day).collect(),
+        outages: Vec::new(),
         probes: vec![
             ProbeChronicle { name: ProbeName::new("launcher"), hours: hours(110.0) },
             ProbeChronicle { name: ProbeName::new("person"), hours: hours(2_100.0) },
@@ -378,6 +383,26 @@ impl Source for StandIn {
 
     fn incident(&self, incident: IncidentId) -> IncidentFuture {
         panic!("nobody has a link here: {incident}")
+    }
+
+    fn outcomes(&self, inquiry: OutcomeInquiry) -> KeptFuture<Outcomes> {
+        panic!("no page asks so: {inquiry:?}")
+    }
+
+    fn incidents(&self, inquiry: IncidentInquiry) -> KeptFuture<Incidents> {
+        panic!("no page asks so: {inquiry:?}")
+    }
+
+    fn story(&self, incident: IncidentId) -> KeptFuture<Option<Story>> {
+        panic!("no page asks so: {incident}")
+    }
+
+    fn access(&self) -> Arc<Access> {
+        Arc::default()
+    }
+
+    fn run(&self, probe: ProbeKey) -> RunFuture {
+        panic!("a page runs nothing: {probe}")
     }
 
     fn health(&self) -> Health {

@@ -47,7 +47,13 @@ async fn an_outage_is_on_every_page_with_its_mails_and_its_evidence() {
         assert!(page.contains(words), "{words}: {page}");
     }
     assert!(!page.contains("oncall@example.com"), "addresses are nobody's business: {page}");
+    // The history is written a moment later than the verdict.
+    until("the channel's page has its runs", async || {
+        running.get("/channel/web-chat").await.contains("<h2 id=\"phases\">")
+    })
+    .await;
     let channel = running.get("/channel/web-chat").await;
+    assert!(linked(&channel, "../incident/").is_some(), "{channel}");
     for page in [&page, &channel] {
         let address = linked(page, "../evidence/").expect("evidence").replace("../", "/");
         let answer = reqwest::get(format!("{}{address}", running.url)).await.unwrap();

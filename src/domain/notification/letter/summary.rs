@@ -139,6 +139,7 @@ fn told(telling: &Telling) -> String {
         IncidentEvent::Blind => "told that nothing was seen for a while",
         IncidentEvent::Store => "told that the monitor's store was in trouble",
         IncidentEvent::Canary => "told whether the monitor's mails arrive",
+        IncidentEvent::Report => "sent a report",
     };
     let more = if telling.more > 0 { format!(" and {} more", telling.more) } else { String::new() };
     format!("{what}: {}{more}", Detail::new(&telling.to.join(", ")))

@@ -112,6 +112,7 @@ impl Language {
                 ["trouble with the store", "存储故障", "неполадки хранилища", "gangguan penyimpanan"]
             }
             IncidentEvent::Canary => ["trouble with mails", "邮件故障", "неполадки почты", "gangguan surel"],
+            IncidentEvent::Report => ["report", "报告", "отчёт", "laporan"],
         })
     }
 }

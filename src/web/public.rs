@@ -1,0 +1,97 @@
+//! What everybody may see, on a listener of its own: badges, a feed, and the state as programs for status pages read it. All of
+//! it is written from a [`PublicView`], which has nothing but what is public, so nothing else can be asked for here. It tells
+//! who asks nothing of whether another channel exists.
+
+mod badge;
+mod feed;
+mod statuspage;
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    http::{HeaderName, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde_json::Value;
+
+use crate::{domain::public::PublicView, web::public::statuspage::Which};
+
+/// What everybody may see, once it is known; none where nothing is public any more.
+pub type ViewFuture = Pin<Box<dyn Future<Output = Option<Arc<PublicView>>> + Send>>;
+
+/// What public pages ask of the daemon.
+pub trait PublicSource: Send + Sync + 'static {
+    /// What everybody may see, at most some seconds old.
+    fn view(&self) -> ViewFuture;
+}
+
+type Source = Arc<dyn PublicSource>;
+
+/// Everything there is for everybody.
+pub fn router(source: Arc<dyn PublicSource>) -> Router {
+    Router::new()
+        .route("/feed.atom", get(the_feed))
+        .route("/badge/{name}", get(the_badge))
+        .route("/api/v2/summary.json", get(json(statuspage::summary)))
+        .route("/api/v2/status.json", get(json(statuspage::status)))
+        .route("/api/v2/components.json", get(json(statuspage::components)))
+        .route("/api/v2/incidents.json", get(json(|view| statuspage::incidents(view, false))))
+        .route("/api/v2/incidents/unresolved.json", get(json(|view| statuspage::incidents(view, true))))
+        .route(
+            "/api/v2/scheduled-maintenances.json",
+            get(json(|view| statuspage::maintenances(view, Which::All))),
+        )
+        .route(
+            "/api/v2/scheduled-maintenances/active.json",
+            get(json(|view| statuspage::maintenances(view, Which::Active))),
+        )
+        .route(
+            "/api/v2/scheduled-maintenances/upcoming.json",
+            get(json(|view| statuspage::maintenances(view, Which::Upcoming))),
+        )
+        .fallback(nothing)
+        .with_state(source)
+}
+
+/// What is shown may be shown by others for so long, and what programs ask for be read by scripts of any page.
+const KEPT: (HeaderName, &str) = (header::CACHE_CONTROL, "public, max-age=10");
+const FOR_ALL: (HeaderName, &str) = (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+const NOTHING_ELSE: (HeaderName, &str) = (header::CONTENT_SECURITY_POLICY, "default-src 'none'");
+const AS_SAID: (HeaderName, &str) = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+
+async fn nothing() -> Response {
+    (StatusCode::NOT_FOUND, [AS_SAID], "there is nothing here\n").into_response()
+}
+
+fn json<W>(write: W) -> impl Fn(State<Source>) -> Pin<Box<dyn Future<Output = Response> + Send>> + Clone
+where
+    W: Fn(&PublicView) -> Value + Copy + Send + 'static,
+{
+    move |State(source): State<Source>| {
+        Box::pin(async move {
+            match source.view().await {
+                Some(view) => ([KEPT, FOR_ALL, NOTHING_ELSE, AS_SAID], Json(write(&view))).into_response(),
+                None => nothing().await,
+            }
+        })
+    }
+}
+
+async fn the_feed(State(source): State<Source>) -> Response {
+    let Some(view) = source.view().await else { return nothing().await };
+    let medium = (header::CONTENT_TYPE, "application/atom+xml; charset=utf-8");
+    ([medium, KEPT, FOR_ALL, NOTHING_ELSE, AS_SAID], feed::write(&view)).into_response()
+}
+
+async fn the_badge(State(source): State<Source>, Path(name): Path<String>) -> Response {
+    let Some(view) = source.view().await else { return nothing().await };
+    let id = name.strip_suffix(".svg");
+    let Some(door) = view.doors.iter().find(|door| Some(door.id.as_str()) == id) else {
+        return nothing().await;
+    };
+    let medium = (header::CONTENT_TYPE, "image/svg+xml; charset=utf-8");
+    ([medium, KEPT, FOR_ALL, NOTHING_ELSE, AS_SAID], badge::draw(door)).into_response()
+}
