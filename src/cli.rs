@@ -8,6 +8,7 @@ pub mod dashboards;
 pub mod demo;
 pub mod evidence;
 pub mod explain;
+pub mod import;
 pub(crate) mod logging;
 pub mod maintenance;
 pub mod man;
@@ -114,6 +115,8 @@ pub enum Command {
     Dashboards(dashboards::DashboardsArgs),
     /// Print rules for Prometheus that follow from the `slo` of channels: how fast their error budgets burn.
     Rules(ConfigArgs),
+    /// Make a configuration of what another monitor works by: blackbox_exporter, Gatus, Uptime Kuma.
+    Import(import::ImportArgs),
     /// Show the whole thing at work: a small support centre, its daemon and a mailbox, on loopback ports.
     Demo(demo::DemoArgs),
     /// Print a completion script for a shell.
@@ -152,6 +155,7 @@ pub fn execute(cli: Cli) -> Exit {
         Command::Report(args) => report::execute(&args),
         Command::Dashboards(args) => dashboards::execute(&args),
         Command::Rules(args) => rules::execute(&args),
+        Command::Import(args) => import::execute(&args),
         Command::Demo(args) => demo::execute(&args, cli.log_format),
         Command::Completions(args) => completions::execute(&args),
         Command::Man => man::execute(),

@@ -36,7 +36,7 @@ mod stand_in;
 mod syntax;
 mod tables;
 mod team;
-mod value;
+pub mod value;
 pub mod waiting;
 mod warnings;
 mod ways;

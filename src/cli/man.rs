@@ -30,7 +30,8 @@ fn page() -> String {
     }
     for (name, sub) in commands("lamplighter", &command) {
         let sub = Man::new(sub.clone().mut_args(|arg| {
-            let said_above = arg.is_global_set() || arg.get_id() == "help";
+            let is_of_all = command.get_arguments().any(|of_all| of_all.get_id() == arg.get_id());
+            let said_above = (arg.is_global_set() && is_of_all) || arg.get_id() == "help";
             arg.hide(said_above)
         }));
         page.push_str(&format!(".SS \"{name}\"\n"));

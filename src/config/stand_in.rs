@@ -21,6 +21,7 @@ pub fn stand_in<'f>(path: &[impl AsRef<str>], span: &Range<usize>) -> Option<Ent
     let text = match path[..] {
         ["token"] | [.., "secrets", _] | [.., "password"] => "{ env = 'UNREADABLE' }",
         [.., "capture", _] | [.., "expect"] => "{}",
+        ["listen"] => "'127.0.0.1:0'",
         [.., "url"] => "'https://unreadable.invalid/'",
         [.., "http"] => "{ url = 'https://unreadable.invalid/' }",
         [.., "into" | "from" | "message" | "person"] => "'#unreadable'",

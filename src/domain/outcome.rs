@@ -364,7 +364,8 @@ impl Piece {
 
 /// Control characters, line and paragraph separators, the bidi controls of Unicode TR9, zero-width characters and
 /// the byte-order mark: everything that can move, hide or reorder what a reader sees.
-fn needs_escape(c: char) -> bool {
+#[must_use]
+pub fn needs_escape(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{061c}' | '\u{feff}')
 }

@@ -10,6 +10,7 @@ use crate::domain::{
     alternatives::{Candidate, Sentence, offers},
     channel::{ChannelId, TeamId},
     chronicle::{Chronicle, Day, Outage},
+    incident::Severity,
     ledger::{Condition, Spans},
     maintenance::Announced,
     outcome::Detail,
@@ -156,6 +157,8 @@ fn door(
     now: Timestamp,
 ) -> PublicDoor {
     let condition = Condition::of(view.state, view.opens_at.is_some());
+    let mut outages = chronicle.map(|chronicle| chronicle.outages.clone()).unwrap_or_default();
+    bring_up_to_date(&mut outages, condition, view.since);
     PublicDoor {
         id: view.id.clone(),
         name: Detail::new(&view.title),
@@ -163,7 +166,46 @@ fn door(
         since: view.since,
         opens_at: view.opens_at,
         days: chronicle.map(|chronicle| chronicle.days.clone()).unwrap_or_default(),
-        outages: chronicle.map(|chronicle| chronicle.outages.clone()).unwrap_or_default(),
+        outages,
         instead: (condition == Condition::Dark).then(|| Sentence::of(&offers(candidates, &view.id, now))),
+    }
+}
+
+/// The past is read once a minute, the present is known at once.
+fn bring_up_to_date(outages: &mut Vec<Outage>, condition: Condition, since: Timestamp) {
+    let severity = match condition {
+        Condition::Dark => Some(Severity::Dark),
+        Condition::Degraded => Some(Severity::Degraded),
+        _ => None,
+    };
+    match (severity, outages.last_mut().filter(|last| last.until.is_none())) {
+        (Some(severity), Some(open)) => open.severity = open.severity.max(severity),
+        (Some(severity), None) => outages.push(Outage { from: since, until: None, severity }),
+        (None, Some(open)) => open.until = Some(since.max(open.from)),
+        (None, None) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_is_listed_as_soon_as_it_is_known_and_over_as_soon_as_that_is() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let open = Outage { from: at(100), until: None, severity: Severity::Degraded };
+        let over = Outage { until: Some(at(50)), from: at(10), severity: Severity::Dark };
+        for (known, condition, since, expected) in [
+            (vec![], Condition::Up, 0, vec![]),
+            (vec![over], Condition::Dark, 100, vec![over, Outage { severity: Severity::Dark, ..open }]),
+            (vec![open], Condition::Dark, 120, vec![Outage { severity: Severity::Dark, ..open }]),
+            (vec![open], Condition::Up, 130, vec![Outage { until: Some(at(130)), ..open }]),
+            (vec![open], Condition::Unknown, 90, vec![Outage { until: Some(at(100)), ..open }]),
+            (vec![over], Condition::Closed, 70, vec![over]),
+        ] {
+            let mut outages = known.clone();
+            bring_up_to_date(&mut outages, condition, at(since));
+            assert_eq!(outages, expected, "{known:?} and {condition:?}");
+        }
     }
 }

@@ -12,7 +12,7 @@ fn shipped(path: &str) -> String {
 #[test]
 fn the_systemd_unit_starts_a_command_that_exists() {
     let unit = shipped("deploy/lamplighter.service");
-    let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/")).unwrap();
+    let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/bin/")).unwrap();
     Cli::command().try_get_matches_from(start.split_whitespace()).unwrap();
 }
 
@@ -31,6 +31,6 @@ fn the_page_on_running_names_what_the_unit_has() {
     let credential = unit.lines().find_map(|line| line.strip_prefix("#LoadCredential=")).unwrap();
     let line = page.lines().find(|line| line.contains("systemd-run")).unwrap();
     assert!(line.contains(&format!("-p LoadCredential={credential}")), "{line}");
-    let program = line.split_once("/usr/local/bin/").unwrap().1;
+    let program = line.split_once("/usr/bin/").unwrap().1;
     Cli::command().try_get_matches_from(program.split_whitespace()).unwrap();
 }

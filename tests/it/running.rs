@@ -101,6 +101,13 @@ impl Running {
         texts.iter().any(|text| words.iter().all(|word| text.contains(word)))
     }
 
+    /// What stands in a field of the first event with this message.
+    pub fn said_in(&self, message: &str, field: &str) -> String {
+        let log = self.log.borrow();
+        let event = log.iter().find(|event| event["message"] == message).unwrap();
+        event[field].as_str().unwrap().to_owned()
+    }
+
     /// All that it has logged.
     pub fn log(&self) -> String {
         self.log.borrow().iter().map(|event| format!("{event}\n")).collect()

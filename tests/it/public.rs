@@ -1,0 +1,190 @@
+//! The page for customers of a real daemon: what is public can be seen by everybody and by the clients that there are, and
+//! nothing else can be found out, whatever is asked for.
+
+use std::{collections::BTreeSet, path::Path};
+
+use axum::{Router, http::StatusCode, routing::get};
+use serde_json::Value;
+use tokio::{net::TcpListener, process::Command, task::JoinSet};
+
+use crate::running::{PATIENCE, Running, until};
+
+/// Words that stand in what is not public, or in what broke; none may be found.
+const SECRETS: [&str; 10] = [
+    "k3ystone",
+    "quiet-crm",
+    "Quiet CRM",
+    "inner-team",
+    "hidden-label",
+    "launcher",
+    "/door",
+    "teapot",
+    "418",
+    "Backstage move",
+];
+
+const CONFIG: &str = r#"
+[monitor]
+listen = "127.0.0.1:0"
+time_zone = "UTC"
+[public]
+listen = "127.0.0.1:0"
+title = "Help at <Example> & Co"
+url = "https://status.example.com/"
+[mail]
+from = "lamplighter@example.com"
+smtp = "smtp+plain://127.0.0.1:1"
+[team.inner-team]
+mail = ["anna@k3ystone.example.com"]
+[defaults]
+every = "200ms"
+timeout = "5s"
+recheck = "off"
+dark_after = { failures = 2, of = 3 }
+up_after = { successes = 2 }
+[dependency.quiet-crm]
+title = "Quiet CRM"
+[channel.web-chat]
+title = "Chat <i>button</i>"
+kind = "chat"
+team = "inner-team"
+public = true
+depends_on = ["quiet-crm"]
+labels = { tier = "hidden-label" }
+probe.launcher.http = { url = "{target}/door?key=k3ystone", expect = { status = 200 } }
+[channel.hotline]
+title = "Hotline"
+kind = "hotline"
+team = "inner-team"
+public = true
+probe.launcher.http = { url = "{target}/works" }
+[channel.backstage]
+title = "k3ystone backstage"
+kind = "ticket"
+team = "inner-team"
+probe.launcher.http = { url = "{target}/works" }
+[[maintenance]]
+id = "shown"
+from = "2031-01-01T02:00:00Z"
+until = "2031-01-01T04:00:00Z"
+channels = ["hotline", "backstage"]
+text = "New telephones."
+[[maintenance]]
+id = "hidden"
+from = "2031-01-02T02:00:00Z"
+until = "2031-01-02T04:00:00Z"
+channels = ["backstage"]
+text = "Backstage move"
+"#;
+
+/// A daemon whose public chat is dark, and the address of its page for customers.
+async fn dark_chat(serving: &mut JoinSet<()>) -> (Running, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = format!("http://{}", listener.local_addr().unwrap());
+    let pages = Router::new()
+        .route("/door", get(async || (StatusCode::IM_A_TEAPOT, "teapot k3ystone")))
+        .route("/works", get(async || "here"));
+    serving.spawn(async move { axum::serve(listener, pages).await.unwrap() });
+    let running = Running::start(&CONFIG.replace("{target}", &target), &[]).await;
+    let page = running.said_in("watching", "public");
+    let page = format!("http://{page}");
+    until("the chat is dark and the hotline up", async || {
+        let summary: Value = ask(&page, "/api/v2/summary.json").await.1.parse().unwrap();
+        let status = |place: usize| summary["components"][place]["status"].clone();
+        status(1) == "major_outage" && summary["components"][0]["description"].is_null()
+    })
+    .await;
+    (running, page)
+}
+
+async fn ask(page: &str, path: &str) -> (StatusCode, String) {
+    let answer = reqwest::get(format!("{page}{path}")).await.unwrap();
+    (answer.status(), answer.text().await.unwrap())
+}
+
+#[tokio::test]
+async fn nobody_finds_out_more_than_what_is_public_whatever_is_asked_for() {
+    let mut serving = JoinSet::new();
+    let (running, page) = dark_chat(&mut serving).await;
+    let there = [
+        "/", "/?lang=zh", "/?lang=ru", "/?lang=id", "/feed.atom", "/badge/web-chat.svg", "/badge/hotline.svg",
+        "/api/v2/summary.json", "/api/v2/status.json", "/api/v2/components.json", "/api/v2/incidents.json",
+        "/api/v2/incidents/unresolved.json", "/api/v2/scheduled-maintenances.json",
+        "/api/v2/scheduled-maintenances/active.json", "/api/v2/scheduled-maintenances/upcoming.json",
+    ];
+    for path in there {
+        let (status, text) = ask(&page, path).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {text}");
+        for secret in SECRETS {
+            assert!(!text.contains(secret), "{path} tells {secret}: {text}");
+        }
+        assert!(!text.contains("<i>"), "{path} lets a title through: {text}");
+    }
+    // What the other listener has, and what is not public, is not there, and looks as what never was.
+    let (_, nothing) = ask(&page, "/nothing").await;
+    let elsewhere = [
+        "/metrics", "/healthz", "/readyz", "/live", "/channel/web-chat", "/channel/backstage", "/incident/x",
+        "/evidence/x/first-answer.txt", "/api/v1/channels", "/api/v1/outcomes", "/api/v1/alternatives?for=web-chat",
+        "/api/v1/openapi.json", "/acknowledge/x", "/badge/backstage.svg", "/badge/quiet-crm.svg", "/badge/nothing.svg",
+        "/badge/web-chat", "/badge/..%2F..%2Fetc%2Fpasswd.svg", "/api/v2/subscribers.json", "/assets/nothing.css",
+    ];
+    for path in elsewhere {
+        assert_eq!(ask(&page, path).await, (StatusCode::NOT_FOUND, nothing.clone()), "{path}");
+    }
+    for method in ["POST", "PUT", "DELETE", "TRACE"] {
+        let client = reqwest::Client::new();
+        let asked = client.request(method.parse().unwrap(), format!("{page}/api/v2/summary.json"));
+        let status = asked.send().await.unwrap().status();
+        assert!(status.is_client_error(), "{method}: {status}");
+    }
+    drop(running);
+}
+
+#[tokio::test]
+async fn a_client_of_other_peoples_status_pages_reads_ours() {
+    let mut serving = JoinSet::new();
+    let (running, page) = dark_chat(&mut serving).await;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let client = root.join("target/statuspage");
+    assert!(client.join("node_modules").is_dir(), "the client is not there; tests/run installs it");
+    let asked = Command::new("node")
+        .arg(root.join("tests/statuspage/ask.cjs"))
+        .env("CLIENT", client)
+        .env("PAGE", &page)
+        .output();
+    let output = tokio::time::timeout(PATIENCE, asked).await.unwrap().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let answers: Value = serde_json::from_slice(&output.stdout).unwrap();
+
+    let summary = &answers["summary"];
+    assert_eq!(summary["page"]["name"], "Help at <Example> & Co");
+    assert_eq!(summary["page"]["url"], "https://status.example.com");
+    assert_eq!(answers["status"]["status"]["indicator"], "major");
+    let components = answers["components"]["components"].as_array().unwrap();
+    let told: Vec<_> = components.iter().map(|it| (it["id"].as_str().unwrap(), it["status"].as_str().unwrap())).collect();
+    assert_eq!(told, [("hotline", "operational"), ("web-chat", "major_outage")]);
+    let windows = summary["scheduled_maintenances"].as_array().unwrap();
+    assert_eq!((windows.len(), &windows[0]["status"]), (1, &Value::from("scheduled")));
+    assert_eq!(answers["upcoming"]["scheduled_maintenances"], summary["scheduled_maintenances"]);
+    assert_eq!(windows[0]["components"].as_array().unwrap().len(), 1, "only what is public: {windows:?}");
+    // What the types of the client say must be there.
+    let keys = |it: &Value| it.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+    let lacks = |it: &Value, wanted: &[&str]| -> Vec<String> {
+        let has = keys(it);
+        wanted.iter().filter(|key| !has.contains(**key)).map(ToString::to_string).collect()
+    };
+    let none = Vec::<String>::new();
+    let component = [
+        "created_at", "description", "group", "group_id", "id", "name", "only_show_if_degraded", "page_id", "position",
+        "showcase", "start_date", "status", "updated_at",
+    ];
+    let incident = [
+        "created_at", "id", "impact", "incident_updates", "monitoring_at", "name", "page_id", "resolved_at",
+        "shortlink", "status", "updated_at",
+    ];
+    let update = ["body", "created_at", "display_at", "id", "incident_id", "status", "updated_at"];
+    assert_eq!(lacks(&components[0], &component), none);
+    assert_eq!(lacks(&windows[0], &[&incident[..], &["scheduled_for", "scheduled_until"]].concat()), none);
+    assert_eq!(lacks(&windows[0]["incident_updates"][0], &update), none);
+    drop(running);
+}
