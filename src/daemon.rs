@@ -20,6 +20,7 @@ mod keeper;
 mod listener;
 mod lookout;
 mod loops;
+mod past;
 mod public;
 mod pulse;
 mod recorder;

@@ -5,6 +5,7 @@
 //! has the SHA-256 of each file and of the manifest before it, so that what was changed, taken away or put in between
 //! afterwards is found by [`verify`]. Old ones leave from the beginning, by age and by size.
 
+pub mod exhibits;
 mod manifest;
 pub mod verify;
 

@@ -1,5 +1,5 @@
-//! The HTTP edge: metrics, health, a plain page with the state of every channel, what programs ask and tell ([`api`]), and
-//! what is behind the links in mails ([`acknowledge`]). Everything shown comes through [`Source`], and every command leaves
+//! The HTTP edge: metrics, health, the pages with the state of every channel ([`pages`]), what programs ask and tell
+//! ([`api`]), and what is behind the links in mails ([`acknowledge`]). Everything shown comes through [`Source`], and every command leaves
 //! through it; of whoever may not give any, no body is ever read.
 //!
 //! `/healthz` says whether the process should be restarted, `/readyz` whether it does its work.
@@ -10,7 +10,7 @@ pub mod api;
 mod body;
 pub(crate) mod connection;
 pub(crate) mod door;
-mod page;
+mod pages;
 pub mod public;
 pub(crate) mod rates;
 mod scrape;
@@ -23,20 +23,27 @@ use axum::{
     body::Body,
     extract::State,
     http::{HeaderName, StatusCode, header},
-    response::{Html, IntoResponse},
+    response::IntoResponse,
     routing::get,
 };
 use bytes::Bytes;
-use tokio::{sync::watch, time::timeout};
+use jiff::{Timestamp, tz::TimeZone};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::timeout,
+};
 
 use crate::{
+    clock::Clock,
     domain::{
         channel::{ChannelId, ProbeKey},
         chronicle::Chronicle,
         command::{self, Command, NotRun},
+        health::Health,
         incident::IncidentId,
         inquiry::{IncidentInquiry, Incidents, OutcomeInquiry, Outcomes, Story},
         outcome::Outcome,
+        past::{ChannelPast, IncidentPast},
         snapshot::{IncidentView, Snapshot},
     },
     secret::Secret,
@@ -59,6 +66,16 @@ pub type KeptFuture<T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send>>
 
 /// What a run saw that was asked for, once it is over.
 pub type RunFuture = Pin<Box<dyn Future<Output = Result<Outcome, NotRun>> + Send>>;
+
+/// What is read for a page, or a sentence that says why it cannot be.
+pub type Asked<T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send>>;
+
+/// Ready when the daemon is told to end.
+pub type EndFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+fn nothing<T: Send + 'static>(what: T) -> Asked<T> {
+    Box::pin(std::future::ready(Ok(what)))
+}
 
 /// What the web asks of the daemon. Each answer is given at once, without waiting, but those that are futures.
 pub trait Source: Send + Sync + 'static {
@@ -94,25 +111,60 @@ pub trait Source: Send + Sync + 'static {
     fn story(&self, incident: IncidentId) -> KeptFuture<Option<Story>>;
     /// Has a probe run now, and gives what it saw. The run is made to its end whether or not that is waited for.
     fn run(&self, probe: ProbeKey) -> RunFuture;
+
+    /// How the monitor itself fares.
+    fn health(&self) -> Health {
+        Health { reload_successful: true, ..Health::default() }
+    }
+    /// What is known of a channel's past.
+    fn channel_past(&self, _channel: ChannelId) -> Asked<ChannelPast> {
+        nothing(ChannelPast::default())
+    }
+    /// How an incident went, open or closed; none where there is no such incident.
+    fn incident_past(&self, _incident: IncidentId) -> Asked<Option<IncidentPast>> {
+        nothing(None)
+    }
+    /// One file of a bundle of evidence, by the names of both; none where no such is kept.
+    fn exhibit(&self, _bundle: String, _file: String) -> Asked<Option<Vec<u8>>> {
+        nothing(None)
+    }
+    /// In which time pages tell moments.
+    fn time_zone(&self) -> TimeZone {
+        TimeZone::UTC
+    }
+    /// The present moment.
+    fn now(&self) -> Timestamp {
+        Clock::system().now()
+    }
+    /// Ready when the daemon is told to end; what streams ends then.
+    fn ending(&self) -> EndFuture {
+        Box::pin(std::future::pending())
+    }
 }
 
 #[derive(Clone)]
 struct Context {
     source: Arc<dyn Source>,
     pace: Arc<Pace>,
+    /// The places of those who are told of changes.
+    watchers: Arc<Semaphore>,
 }
 
 /// Every page there is.
 pub fn router(source: Arc<dyn Source>) -> Router {
     Router::new()
-        .route("/", get(index))
+        .merge(pages::router())
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .nest("/acknowledge", acknowledge::router())
         .nest("/api/v1", api::router())
         .fallback((StatusCode::NOT_FOUND, "nothing here; see /\n"))
-        .with_state(Context { source, pace: Arc::new(Pace::default()) })
+        .with_state(Context {
+            source,
+            pace: Arc::new(Pace::default()),
+            watchers: Arc::new(Semaphore::new(pages::PLACES)),
+        })
 }
 
 const TEXT_FORMAT: (HeaderName, &str) = (header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
@@ -141,16 +193,12 @@ fn verdict(result: Result<(), String>) -> (StatusCode, String) {
 /// The picture is drawn while somebody looks; it is waited for no longer than this.
 const DRAWN_MAX: Duration = Duration::from_secs(1);
 
-/// What the page may do: show itself.
-const NOTHING_ELSE: (HeaderName, &str) =
-    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'");
-
-async fn index(State(context): State<Context>) -> impl IntoResponse {
-    ([NOTHING_ELSE], Html(page::write(&*drawn(&context).await)))
-}
-
 /// The picture as it is now.
 async fn drawn(context: &Context) -> Arc<Snapshot> {
+    // Whoever is told of changes has the picture drawn with each of them.
+    if context.watchers.available_permits() < pages::PLACES {
+        return Arc::clone(&context.source.snapshots().borrow());
+    }
     drawn_by(&*context.source).await
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use jiff::{Timestamp, tz::TimeZone};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -11,24 +12,36 @@ use crate::{
     clock::Clock,
     config::plan::Plan,
     daemon::{
-        Daemon, chronicle::Chronicler, evaluator::orders::Order, pulse::Pulse, scheduler::errands::Errand,
+        Daemon, chronicle::Chronicler, evaluator::orders::Order, past, pulse::Pulse,
+        scheduler::errands::Errand,
     },
     domain::{
         channel::{ChannelId, ProbeKey},
         command::{self, Command, NotRun},
+        health::Health,
         incident::IncidentId,
         inquiry::{IncidentInquiry, Incidents, OutcomeInquiry, Outcomes, Story},
         maintenance::Refusal,
         notification::Plate,
+        past::{ChannelPast, IncidentPast},
         snapshot::{IncidentView, Snapshot},
     },
+    evidence::exhibits,
     metrics::Metrics,
     secret::Secret,
     store::{Store, StoreError},
-    web::{self, AnswerFuture, ChroniclesFuture, IncidentFuture, KeptFuture, RunFuture, access::Access},
+    web::{
+        self, AnswerFuture, Asked, ChroniclesFuture, EndFuture, IncidentFuture, KeptFuture, RunFuture,
+        access::Access,
+    },
 };
 
 const ENDING: &str = "the daemon is ending";
+
+/// So many runs, incidents and bundles of a channel are shown.
+const RUNS_MAX: usize = 180;
+const INCIDENTS_MAX: usize = 30;
+const BUNDLES_MAX: usize = 12;
 
 /// What it sees.
 pub(crate) struct Face {
@@ -153,6 +166,59 @@ impl web::Source for Face {
             errands.send(Errand { probe, answer }).await.map_err(|_| NotRun::Stopped)?;
             answered.await.map_err(|_| NotRun::Stopped)?
         })
+    }
+
+    fn health(&self) -> Health {
+        self.metrics.instruments.health()
+    }
+
+    fn channel_past(&self, channel: ChannelId) -> Asked<ChannelPast> {
+        let (plan, store) = (Arc::clone(&self.plans.borrow()), self.store.clone());
+        Box::pin(async move {
+            let of_it = Some(channel.clone());
+            let inquiry =
+                OutcomeInquiry { channel: of_it.clone(), limit: RUNS_MAX, ..OutcomeInquiry::default() };
+            let runs = store.outcomes(inquiry).await.map_err(unread)?;
+            let inquiry =
+                IncidentInquiry { channel: of_it, limit: INCIDENTS_MAX, ..IncidentInquiry::default() };
+            let incidents = store.incidents(inquiry).await.map_err(unread)?;
+            let directory = plan.boot.evidence.directory.clone();
+            let keeps = move || exhibits::of_channel(&directory, channel.as_str(), BUNDLES_MAX);
+            let bundles = past::read(keeps).await?;
+            Ok(ChannelPast {
+                runs: runs.items.into_iter().map(|kept| past::run(kept.outcome)).collect(),
+                incidents: incidents.items.into_iter().map(|kept| past::listed(kept.incident)).collect(),
+                bundles: bundles.into_iter().map(past::kept).collect(),
+            })
+        })
+    }
+
+    fn incident_past(&self, incident: IncidentId) -> Asked<Option<IncidentPast>> {
+        let (orders, store) = (self.orders.clone(), self.store.path().to_owned());
+        let plan = Arc::clone(&self.plans.borrow());
+        Box::pin(async move {
+            let (answer, answered) = oneshot::channel();
+            orders.send(Order::Show(incident.clone(), answer)).await.map_err(|_| ENDING.to_owned())?;
+            let standing = answered.await.map_err(|_| ENDING.to_owned())?;
+            past::read(move || past::incident(&store, &plan, &incident, standing)).await
+        })
+    }
+
+    fn exhibit(&self, bundle: String, file: String) -> Asked<Option<Vec<u8>>> {
+        let plan = Arc::clone(&self.plans.borrow());
+        Box::pin(past::read(move || exhibits::read(&plan.boot.evidence.directory, &bundle, &file)))
+    }
+
+    fn time_zone(&self) -> TimeZone {
+        self.plans.borrow().time_zone.clone()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn ending(&self) -> EndFuture {
+        Box::pin(self.stop.clone().cancelled_owned())
     }
 }
 

@@ -10,7 +10,7 @@ pub mod canary;
 pub mod facts;
 pub(crate) mod html;
 mod letter;
-mod phrases;
+pub(crate) mod phrases;
 pub mod recipient;
 pub(crate) mod tell;
 mod text;

@@ -91,6 +91,9 @@ pub struct ProbeView {
     /// 95 of 100 took at most this long.
     #[serde(serialize_with = "seconds")]
     pub p95: Option<Duration>,
+    /// 99 of 100 did.
+    #[serde(serialize_with = "seconds")]
+    pub p99: Option<Duration>,
     /// Which part of the runs of the last hour ran out of time, 0 to 1.
     pub timeout_ratio: Option<f64>,
 }

@@ -1,11 +1,17 @@
 //! What exists once per process: kept by the `prometheus` crate, with a handle for whoever counts.
 
+use std::{collections::BTreeMap, time::Duration};
+
+use jiff::Timestamp;
 use prometheus::{
     Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder, core::Collector,
 };
 
-use crate::metrics::{self, Family};
+use crate::{
+    domain::health::{Health, Waiting},
+    metrics::{self, Family},
+};
 
 /// Bounds of the scheduler's lag, in seconds. 0.05 is the promise, 0.002 the aim on a quiet machine.
 const LAG_BOUNDS: [f64; 12] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
@@ -110,6 +116,26 @@ impl Instruments {
         }
     }
 
+    /// What they say of how the monitor fares.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let oldest: BTreeMap<String, f64> = by_label(&self.outbox_oldest_age).into_iter().collect();
+        let waiting = |(route, pending): (String, f64)| {
+            let oldest = oldest.get(&route).copied().unwrap_or_default();
+            let oldest = Duration::try_from_secs_f64(oldest).unwrap_or_default();
+            Waiting { route, pending: pending.max(0.0) as u64, oldest }
+        };
+        let blind = by_label(&self.blind).into_iter().filter(|(_, is_so)| *is_so > 0.0);
+        Health {
+            outbox: by_label(&self.outbox_pending).into_iter().map(waiting).collect(),
+            blind: blind.map(|(cause, _)| cause).collect(),
+            store_fails: self.store_degraded.get() != 0,
+            reload_successful: self.reload_successful.get() != 0,
+            reloaded_at: moment(&self.reload_success_at),
+            backup_at: moment(&self.store_backup_at),
+        }
+    }
+
     /// The present values as text.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut text = Vec::with_capacity(8 * 1024);
@@ -118,6 +144,26 @@ impl Instruments {
             .expect("writing to memory succeeds, and a registry gathers only well-formed families");
         text
     }
+}
+
+/// The values of a family with one label, by the label's value.
+fn by_label(family: &impl Collector) -> Vec<(String, f64)> {
+    let collected = family.collect();
+    let samples = collected.iter().flat_map(|family| family.get_metric());
+    let value = |sample: &prometheus::proto::Metric| {
+        let label = sample.get_label().first().map(|label| label.value().to_owned());
+        (label.unwrap_or_default(), sample.get_gauge().get_value())
+    };
+    samples.map(value).collect()
+}
+
+/// A moment that a gauge tells in seconds since the epoch; none before it has been set.
+fn moment(gauge: &Gauge) -> Option<Timestamp> {
+    let seconds = gauge.get();
+    if seconds <= 0.0 {
+        return None;
+    }
+    Timestamp::from_second(seconds as i64).ok()
 }
 
 fn opts(family: Family) -> Opts {
@@ -135,4 +181,37 @@ fn keep<C: Collector + Clone + 'static>(registry: &Registry, made: prometheus::R
     );
     registry.register(Box::new(instrument.clone())).expect("each family is registered once");
     instrument
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_they_say_of_the_monitor_is_read_back_by_route_and_cause() {
+        let instruments = Instruments::new();
+        assert_eq!(instruments.health(), Health::default(), "nothing is known yet");
+        instruments.outbox_pending.with_label_values(&["mail"]).set(2);
+        instruments.outbox_oldest_age.with_label_values(&["mail"]).set(61.5);
+        instruments.outbox_pending.with_label_values(&["webhook"]).set(0);
+        instruments.blind.with_label_values(&["line"]).set(1);
+        instruments.blind.with_label_values(&["link"]).set(0);
+        instruments.store_degraded.set(1);
+        instruments.reload_successful.set(1);
+        instruments.reload_success_at.set(1_700_000_000.25);
+        let waiting = |route: &str, pending, ms| Waiting {
+            route: route.to_owned(),
+            pending,
+            oldest: Duration::from_millis(ms),
+        };
+        let told = Health {
+            outbox: vec![waiting("mail", 2, 61_500), waiting("webhook", 0, 0)],
+            blind: vec!["line".to_owned()],
+            store_fails: true,
+            reload_successful: true,
+            reloaded_at: Timestamp::from_second(1_700_000_000).ok(),
+            backup_at: None,
+        };
+        assert_eq!(instruments.health(), told);
+    }
 }

@@ -54,6 +54,8 @@ mod neighbourhood;
 mod network;
 mod operations;
 mod page;
+mod pages;
+mod payloads;
 mod personas;
 mod phases;
 mod probe;

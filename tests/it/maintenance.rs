@@ -120,7 +120,10 @@ async fn no_mail_leaves_in_a_window_that_is_begun_extended_and_ended_by_command_
     assert_eq!(running.sum("support_channel_up{").await, 0.0);
     assert!(!running.get("/metrics").await.contains("support_channel_up{"), "neither up nor down");
     let page = running.get("/").await;
-    assert!(page.contains("<b>closed</b> web-chat") && page.contains(": Back &lt;soon&gt;."), "{page}");
+    assert!(
+        page.contains("<li class=\"door closed\">") && page.contains(": <bdi>Back &lt;soon&gt;.</bdi>"),
+        "{page}"
+    );
 
     broken.store(true, Relaxed);
     fails_on(&running, "web-chat").await;

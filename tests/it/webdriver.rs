@@ -2,14 +2,47 @@
 
 use std::process::Stdio;
 
-use fantoccini::{Client, ClientBuilder, Locator};
+use fantoccini::{Client, ClientBuilder, Locator, wd::WebDriverCompatibleCommand};
+use http::Method;
 use hyper_util::client::legacy::connect::HttpConnector;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
 };
+use url::{ParseError, Url};
+
+/// A command of Chromium's own.
+#[derive(Debug)]
+struct DevTools {
+    command: String,
+    parameters: Value,
+}
+
+impl WebDriverCompatibleCommand for DevTools {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, ParseError> {
+        base.join(&format!("session/{}/goog/cdp/execute", session.unwrap()))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        (Method::POST, Some(json!({ "cmd": self.command, "params": self.parameters }).to_string()))
+    }
+}
+
+/// Reads what stands in the browser's console, once.
+#[derive(Debug)]
+struct ReadLog;
+
+impl WebDriverCompatibleCommand for ReadLog {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, ParseError> {
+        base.join(&format!("session/{}/se/log", session.unwrap()))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        (Method::POST, Some(json!({ "type": "browser" }).to_string()))
+    }
+}
 
 /// Chromium with a fresh profile, and the driver that steers it.
 pub struct Browser {
@@ -49,13 +82,28 @@ impl Browser {
             &format!("--window-size={width},{height}"),
             &format!("--user-data-dir={}", profile.path().display()),
         ];
-        let capabilities = json!({ "goog:chromeOptions": { "args": arguments } });
+        let capabilities = json!({
+            "goog:chromeOptions": { "args": arguments },
+            "goog:loggingPrefs": { "browser": "ALL" },
+        });
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(capabilities.as_object().unwrap().clone())
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .unwrap();
         Self { client, _driver: driver, _profile: profile }
+    }
+
+    /// Has the browser do something by its DevTools.
+    pub async fn devtools(&self, command: &str, parameters: Value) -> Value {
+        self.client.issue_cmd(DevTools { command: command.to_owned(), parameters }).await.unwrap()
+    }
+
+    /// What the browser has complained of: what a policy forbids, files that are missing, scripts that broke.
+    pub async fn complaints(&self) -> Vec<Value> {
+        let log = self.client.issue_cmd(ReadLog).await.unwrap();
+        let all = log.as_array().cloned().unwrap_or_default();
+        all.into_iter().filter(|entry| entry["level"] == "SEVERE").collect()
     }
 
     pub async fn shown(&self, css: &str) -> bool {

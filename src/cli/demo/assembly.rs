@@ -119,7 +119,9 @@ async fn open(
 
     let metrics = Arc::clone(daemon.metrics());
     let metrics = Arc::new(move || metrics.expose().flat_map(Bytes::into_iter).collect::<Vec<u8>>());
-    let page = Page::new(centre, format!("{shop}/"), skipped(), inbox, snapshots, metrics);
+    let status =
+        daemon.listen().map(|pages| format!("http://{pages}/")).context("the daemon shows no pages")?;
+    let page = Page::new(centre, format!("{shop}/"), status, skipped(), inbox, snapshots, metrics);
     let following = page.clone();
     servers.spawn(async move { following.follow().await });
     serve(servers, listener, page.routes());

@@ -126,6 +126,7 @@ async function look() {
     const state = await (await fetch('/demo/state.json')).json();
     $('gone').hidden = true;
     $('shop').href = state.shop;
+    $('status').href = state.status;
     $('skipped').hidden = !state.skipped;
     $('skipped').textContent = state.skipped ?? '';
     state.channels.forEach(showChannel);

@@ -49,6 +49,8 @@ pub(super) struct Page {
     pub(super) centre: SupportCentre,
     /// Where the support centre's shop is.
     pub(super) shop: String,
+    /// Where the daemon's own pages are.
+    pub(super) status: String,
     /// What the demo does without here.
     pub(super) skipped: Option<&'static str>,
     pub(super) inbox: Inbox,
@@ -66,6 +68,8 @@ impl fmt::Debug for Page {
 #[derive(Debug, Serialize)]
 struct Shown<'a> {
     shop: &'a str,
+    /// The daemon's own pages.
+    status: &'a str,
     /// What the demo does without here.
     skipped: Option<&'static str>,
     newest_mail: u64,
@@ -95,12 +99,13 @@ impl Page {
     pub(super) fn new(
         centre: SupportCentre,
         shop: String,
+        status: String,
         skipped: Option<&'static str>,
         inbox: Inbox,
         snapshot: watch::Receiver<Arc<Snapshot>>,
         metrics: Metrics,
     ) -> Self {
-        Self { centre, shop, skipped, inbox, snapshot, metrics, trails: Arc::default() }
+        Self { centre, shop, status, skipped, inbox, snapshot, metrics, trails: Arc::default() }
     }
 
     /// Everything answered at the demo's address.
@@ -154,6 +159,7 @@ async fn state(State(page): State<Page>) -> Response {
     };
     let shown = Shown {
         shop: &page.shop,
+        status: &page.status,
         skipped: page.skipped,
         newest_mail: page.inbox.newest(),
         channels: Door::ALL.into_iter().filter_map(show).collect(),

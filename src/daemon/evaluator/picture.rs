@@ -81,6 +81,7 @@ fn probe_view(post: &Post, lookout: &Lookout) -> ProbeView {
         last_reason: last.and_then(|run| run.reason),
         p50: windows.quantiles.map(|quantiles| quantiles.p50),
         p95: windows.quantiles.map(|quantiles| quantiles.p95),
+        p99: windows.quantiles.map(|quantiles| quantiles.p99),
         timeout_ratio: windows.timeout_ratio(Window::Hour),
     }
 }

@@ -131,7 +131,7 @@ fn while_dark(kind: ChannelKind, reason: Reason) -> String {
 }
 
 /// What a reason's word means, for somebody who does not know it by heart.
-pub(super) fn meaning(reason: Reason) -> &'static str {
+pub(crate) fn meaning(reason: Reason) -> &'static str {
     use Reason::*;
     match reason {
         Missing => "the entry is not on the page",

@@ -86,7 +86,7 @@ async fn press(link: &str, name: &str) -> String {
     until("the answer", async || browser.text("h1").await == "Acknowledged").await;
     let said = browser.text("body").await;
     browser.client.find(Locator::LinkText("All channels")).await.unwrap().click().await.unwrap();
-    until("the first page", async || browser.text("h1").await.starts_with("Lamplighter: ")).await;
+    until("the first page", async || browser.shown("ul.doors").await).await;
     browser.client.close().await.unwrap();
     said
 }

@@ -1,0 +1,123 @@
+//! The pages in real Chromium: what axe finds in them, whether they fit a phone, and whether they keep up with the picture
+//! without a word of complaint from the browser.
+
+use std::{path::Path, sync::Arc};
+
+use base64::Engine;
+use fantoccini::Locator;
+use lamplighter::domain::{evaluation::State, snapshot::ChannelView};
+use serde_json::{Value, json};
+
+use super::{
+    CHANNEL, OVERVIEW, incident,
+    stand_in::{Served, Shown, serve},
+};
+use crate::{running::until, webdriver::Browser};
+
+/// Names the directory into which pictures of the pages are written, to be looked at.
+const PICTURES: &str = "LAMPLIGHTER_PICTURES";
+
+/// Runs axe on the page that is open, and gives what it finds.
+const AXE: &str = "const done = arguments[arguments.length - 1];
+axe.run(document, { resultTypes: ['violations'] }).then((found) => done(found.violations.map((it) =>
+    `${it.impact} ${it.id}: ${it.help}: ${it.nodes.map((node) => node.target.join(' ') + ' ' + node.html).join(' | ')}`)));";
+
+fn axe() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/widgets/axe-core-4.10.3/axe.min.js");
+    std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{} is not there ({error}); tests/run brings it", path.display()))
+}
+
+async fn open(browser: &Browser, served: &Served, path: &str) {
+    browser.client.goto(&format!("{}{path}", served.base)).await.unwrap();
+}
+
+/// Sets what the browser says that its reader prefers, and how wide its window is.
+async fn emulate(browser: &Browser, scheme: &str, width: u32) {
+    for (command, parameters) in [
+        (
+            "Emulation.setEmulatedMedia",
+            json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] }),
+        ),
+        (
+            "Emulation.setDeviceMetricsOverride",
+            json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false }),
+        ),
+    ] {
+        browser.devtools(command, parameters).await;
+    }
+}
+
+/// Where it is wanted, a picture of the whole page that is open.
+async fn picture(browser: &Browser, name: &str) {
+    let Some(directory) = std::env::var_os(PICTURES) else { return };
+    let shot = browser.devtools("Page.captureScreenshot", json!({ "captureBeyondViewport": true })).await;
+    let png = base64::engine::general_purpose::STANDARD.decode(shot["data"].as_str().unwrap()).unwrap();
+    std::fs::write(Path::new(&directory).join(format!("{name}.png")), png).unwrap();
+}
+
+#[tokio::test]
+async fn axe_finds_nothing_on_any_page_in_light_or_dark_on_a_phone_or_a_wall() {
+    let served = serve(Shown::full()).await;
+    let browser = Browser::start(1_280, 900).await;
+    let (axe, incident) = (axe(), incident());
+    let pages = [
+        ("overview", OVERVIEW),
+        ("channel", CHANNEL),
+        ("incident", &*incident),
+        ("missing", "/channel/none"),
+    ];
+    for (scheme, width, language) in [
+        ("light", 1_280, "en"),
+        ("dark", 1_280, "en"),
+        ("light", 390, "ru"),
+        ("dark", 390, "id"),
+        ("light", 2_560, "zh"),
+    ] {
+        emulate(&browser, scheme, width).await;
+        for (name, path) in pages {
+            open(&browser, &served, &format!("{path}?lang={language}")).await;
+            picture(&browser, &format!("{name}-{scheme}-{width}-{language}")).await;
+            browser.client.execute(&axe, Vec::new()).await.unwrap();
+            let found = browser.client.execute_async(AXE, Vec::new()).await.unwrap();
+            assert_eq!(found, json!([]), "{path} {scheme} {width}: {found:#}");
+            let wider = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+            let over = browser.client.execute(wider, Vec::new()).await.unwrap();
+            assert_eq!(over, json!(0), "{path} is wider than a window of {width}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_open_page_keeps_up_with_the_picture_and_whoever_reads_it_stays_where_he_is() {
+    let served = serve(Shown::full()).await;
+    let browser = Browser::start(1_280, 900).await;
+    open(&browser, &served, OVERVIEW).await;
+    assert!(browser.text("h1").await.starts_with("1 dark"));
+    until("the page is told of changes", async || served.source.snapshots.receiver_count() > 0).await;
+    let link = browser.client.find(Locator::Css("a[href='channel/hotline']")).await.unwrap();
+    browser.client.execute("arguments[0].focus()", vec![serde_json::to_value(&link).unwrap()]).await.unwrap();
+    served.source.snapshots.send_modify(|snapshot| {
+        let mut next = (**snapshot).clone();
+        for view in &mut next.channels {
+            *view =
+                Arc::new(ChannelView { state: State::Up, incident: None, failure: None, ..(**view).clone() });
+        }
+        *snapshot = Arc::new(next);
+    });
+    // By a script: the heading is replaced while it is looked at.
+    let heading = "return document.querySelector('h1').textContent";
+    let shows = async || browser.client.execute(heading, Vec::new()).await.unwrap() == "6 up";
+    until("the page shows it", shows).await;
+    let focused = "return document.activeElement.getAttribute('href')";
+    let focused = browser.client.execute(focused, Vec::new()).await.unwrap();
+    assert_eq!(focused, "channel/hotline", "it stands elsewhere now and has the focus still");
+    assert!(browser.client.title().await.unwrap().starts_with("6 up"));
+    let said = browser
+        .client
+        .execute("return document.getElementById('said').textContent", Vec::new())
+        .await
+        .unwrap();
+    assert_eq!(said, "6 up", "whoever hears the page hears it too");
+    assert_eq!(browser.complaints().await, Vec::<Value>::new());
+}
