@@ -10,6 +10,7 @@ mod incident;
 mod live;
 mod overview;
 mod pen;
+pub(super) mod public;
 mod shell;
 mod words;
 
@@ -26,7 +27,7 @@ use axum::{
 use serde::Deserialize;
 use tokio::time::timeout;
 
-pub(super) use self::live::PLACES;
+pub(super) use self::{assets::serve as asset, live::PLACES};
 use self::{
     pen::Pen,
     shell::{Keeps, Sheet},
@@ -63,7 +64,7 @@ pub(super) fn router() -> Router<Context> {
 }
 
 /// What every answer bears, unless it has said something of its own.
-async fn guarded(mut response: Response) -> Response {
+pub(super) async fn guarded(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, POLICY),
@@ -78,7 +79,7 @@ async fn guarded(mut response: Response) -> Response {
 
 /// Which language was chosen, in the address.
 #[derive(Deserialize)]
-struct Switch {
+pub(super) struct Switch {
     lang: Option<String>,
 }
 

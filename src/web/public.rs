@@ -1,4 +1,4 @@
-//! What everybody may see, on a listener of its own: badges, a feed, and the state as programs for status pages read it. All of
+//! What everybody may see, on a listener of its own: a page, badges, a feed, and the state as programs for status pages read it. All of
 //! it is written from a [`PublicView`], which has nothing but what is public, so nothing else can be asked for here. It tells
 //! who asks nothing of whether another channel exists.
 
@@ -10,13 +10,15 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
-    http::{HeaderName, StatusCode, header},
+    extract::{Path, Query, State},
+    http::{HeaderMap, HeaderName, StatusCode, header},
+    middleware::map_response,
     response::{IntoResponse, Response},
     routing::get,
 };
 use serde_json::Value;
 
+use super::pages::{self, Switch};
 use crate::{domain::public::PublicView, web::public::statuspage::Which};
 
 /// What everybody may see, once it is known; none where nothing is public any more.
@@ -33,6 +35,8 @@ type Source = Arc<dyn PublicSource>;
 /// Everything there is for everybody.
 pub fn router(source: Arc<dyn PublicSource>) -> Router {
     Router::new()
+        .route("/", get(the_page))
+        .route("/assets/{name}", get(pages::asset))
         .route("/feed.atom", get(the_feed))
         .route("/badge/{name}", get(the_badge))
         .route("/api/v2/summary.json", get(json(statuspage::summary)))
@@ -53,6 +57,7 @@ pub fn router(source: Arc<dyn PublicSource>) -> Router {
             get(json(|view| statuspage::maintenances(view, Which::Upcoming))),
         )
         .fallback(nothing)
+        .layer(map_response(pages::guarded))
         .with_state(source)
 }
 
@@ -77,6 +82,17 @@ where
                 None => nothing().await,
             }
         })
+    }
+}
+
+async fn the_page(
+    State(source): State<Source>,
+    Query(switch): Query<Switch>,
+    headers: HeaderMap,
+) -> Response {
+    match source.view().await {
+        Some(view) => pages::public::answer(&view, &switch, &headers),
+        None => nothing().await,
     }
 }
 

@@ -51,7 +51,7 @@ impl Asset {
 }
 
 /// Gives a file by its name; one of an earlier version is not there any more.
-pub(super) async fn serve(Path(name): Path<String>, headers: HeaderMap) -> Response {
+pub(in crate::web) async fn serve(Path(name): Path<String>, headers: HeaderMap) -> Response {
     let Some(asset) = [&STYLE, &SCRIPT, &ICON].into_iter().find(|asset| asset.address() == name) else {
         return (StatusCode::NOT_FOUND, "there is no such file\n").into_response();
     };

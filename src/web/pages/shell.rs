@@ -5,7 +5,7 @@ use super::{
     pen::{Pen, push},
     words::Language,
 };
-use crate::domain::notification::html::escaped;
+use crate::domain::{notification::html::escaped, outcome::Detail};
 
 /// The content of a page, and how its window is called.
 pub(super) struct Sheet {
@@ -17,30 +17,38 @@ pub(super) struct Sheet {
 
 /// Whether a page changes with the picture.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Keeps {
+pub(super) enum Keeps<'a> {
     Live,
     Still,
+    /// It is for everybody and called so; nothing on it leads to what is not for everybody.
+    Public(&'a Detail),
 }
 
 /// Without a script a page is loaded anew after so many seconds.
 const RELOADED_AFTER_SECS: u32 = 60;
 
 /// Writes the whole page.
-pub(super) fn write(pen: &Pen<'_>, sheet: &Sheet, keeps: Keeps) -> String {
+pub(super) fn write(pen: &Pen<'_>, sheet: &Sheet, keeps: Keeps<'_>) -> String {
     let language = pen.language;
     let root = pen.root;
+    let (is_public, name) = match keeps {
+        Keeps::Public(name) => (true, name.as_str()),
+        Keeps::Live | Keeps::Still => (false, "Lamplighter"),
+    };
     let mut html = String::with_capacity(sheet.html.len() + 4_096);
     push(
         &mut html,
         format_args!(
             "<!doctype html>\n<html lang=\"{}\" dir=\"ltr\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"robots\" content=\"noindex\">\n\
-             <title>{} - Lamplighter</title>\n\
+             <meta name=\"color-scheme\" content=\"light dark\">\n{}\
+             <title>{} - {}</title>\n\
              <link rel=\"stylesheet\" href=\"{root}assets/{}\">\n\
              <link rel=\"icon\" type=\"image/svg+xml\" href=\"{root}assets/{}\">\n",
             language.tag(),
+            if is_public { "" } else { "<meta name=\"robots\" content=\"noindex\">\n" },
             escaped(&sheet.title),
+            escaped(name),
             STYLE.address(),
             ICON.address(),
         ),
@@ -59,9 +67,10 @@ pub(super) fn write(pen: &Pen<'_>, sheet: &Sheet, keeps: Keeps) -> String {
         &mut html,
         format_args!(
             "</head>\n<body>\n<a class=\"skip\" href=\"#main\">{}</a>\n<header>\n\
-             <a class=\"brand\" href=\"{}\">Lamplighter</a>\n",
+             <a class=\"brand\" href=\"{}\"><bdi>{}</bdi></a>\n",
             language.skip(),
-            home(root)
+            home(root),
+            escaped(name)
         ),
     );
     if keeps == Keeps::Live {
@@ -85,15 +94,26 @@ pub(super) fn write(pen: &Pen<'_>, sheet: &Sheet, keeps: Keeps) -> String {
             sheet.html
         ),
     );
+    push_footer(&mut html, pen, is_public);
+    html
+}
+
+/// What programs ask for.
+fn push_footer(html: &mut String, pen: &Pen<'_>, is_public: bool) {
+    let (language, root) = (pen.language, pen.root);
+    let links: &[(&str, &str)] = match is_public {
+        true => &[("feed.atom", language.feed()), ("api/v2/summary.json", "JSON")],
+        false => &[("metrics", "metrics"), ("healthz", "healthz"), ("readyz", "readyz")],
+    };
+    let links = links.iter().map(|(address, words)| format!("<a href=\"{root}{address}\">{words}</a>"));
     push(
-        &mut html,
+        html,
         format_args!(
-            "<footer>\n<p>{}: <a href=\"{root}metrics\">metrics</a>, <a href=\"{root}healthz\">healthz</a>, \
-             <a href=\"{root}readyz\">readyz</a></p>\n</footer>\n</body>\n</html>\n",
-            language.for_programs()
+            "<footer>\n<p>{}: {}</p>\n</footer>\n</body>\n</html>\n",
+            language.for_programs(),
+            links.collect::<Vec<_>>().join(", ")
         ),
     );
-    html
 }
 
 /// Where the first page is.

@@ -1,6 +1,7 @@
 //! What the pages say, in every language. A text is an array with one entry per language, so that a translation that is
 //! missing does not compile; the words of a closed set are matched one by one.
 
+mod public;
 mod reasons;
 mod sets;
 mod texts;

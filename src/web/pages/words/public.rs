@@ -1,0 +1,75 @@
+//! What the page for customers says besides.
+
+use super::Language;
+use crate::domain::ledger::Condition;
+
+impl Language {
+    /// How a channel is, for customers.
+    pub(in crate::web::pages) fn condition(self, condition: Condition) -> &'static str {
+        self.of(match condition {
+            Condition::Up => ["works", "正常", "работает", "berfungsi"],
+            Condition::Degraded => [
+                "slow, or for some only",
+                "缓慢或仅部分可用",
+                "медленно или не у всех",
+                "lambat, atau hanya bagi sebagian",
+            ],
+            Condition::Dark => ["does not work", "无法使用", "не работает", "tidak berfungsi"],
+            Condition::Closed => ["closed", "非服务时间", "закрыт", "tutup"],
+            Condition::Maintenance => {
+                ["under maintenance", "维护中", "на обслуживании", "dalam pemeliharaan"]
+            }
+            Condition::Unknown | Condition::Gone => ["not known", "未知", "неизвестно", "tidak diketahui"],
+        })
+    }
+
+    /// The whole in one sentence.
+    pub(in crate::web::pages) fn all_in_all(self, broken: usize, slow: usize) -> &'static str {
+        self.of(match (broken, slow) {
+            (0, 0) => [
+                "Our support can be reached.",
+                "客服渠道均可联系。",
+                "С поддержкой можно связаться.",
+                "Layanan dukungan kami dapat dihubungi.",
+            ],
+            (0, _) => [
+                "Some ways to our support are slow.",
+                "部分客服渠道响应缓慢。",
+                "Некоторые каналы поддержки работают медленно.",
+                "Beberapa saluran dukungan kami lambat.",
+            ],
+            _ => [
+                "Some ways to our support do not work.",
+                "部分客服渠道无法使用。",
+                "Некоторые каналы поддержки не работают.",
+                "Beberapa saluran dukungan kami tidak berfungsi.",
+            ],
+        })
+    }
+
+    /// Before a span: `works for 2 h`.
+    pub(in crate::web::pages) fn for_so_long(self) -> &'static str {
+        self.of(["for", "已持续", "уже", "selama"])
+    }
+
+    pub(in crate::web::pages) fn opens_again(self) -> &'static str {
+        self.of(["Opens", "开放时间", "Откроется", "Buka"])
+    }
+
+    pub(in crate::web::pages) fn past_outages(self) -> &'static str {
+        self.of(["Past outages", "过往故障", "Прошлые сбои", "Gangguan sebelumnya"])
+    }
+
+    pub(in crate::web::pages) fn no_outage(self) -> &'static str {
+        self.of([
+            "None in the last 90 days.",
+            "近 90 天内没有故障。",
+            "За последние 90 дней не было.",
+            "Tidak ada dalam 90 hari terakhir.",
+        ])
+    }
+
+    pub(in crate::web::pages) fn feed(self) -> &'static str {
+        self.of(["Feed", "订阅", "Лента", "Umpan"])
+    }
+}
