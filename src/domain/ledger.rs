@@ -192,7 +192,10 @@ impl Timeline {
             noted.push((turn.at, turn.to));
         }
         let ends = noted.iter().skip(1).map(|(at, _)| *at).chain([until]).collect::<Vec<_>>();
-        let watched = merged(watches);
+        let mut watched = merged(watches);
+        if let Some(last) = watched.last_mut().filter(|last| between(last.until, until) <= SIGN_WITHIN) {
+            last.until = last.until.max(until);
+        }
         let mut stretches = Vec::with_capacity(noted.len());
         for ((from, condition), end) in noted.into_iter().zip(ends) {
             let end = end.min(until);
@@ -225,6 +228,10 @@ impl Timeline {
         spans
     }
 }
+
+/// That it is at work is noted four times a minute, and written when the store has time for it: a last sign that is so young
+/// is no end.
+const SIGN_WITHIN: Duration = Duration::from_secs(60);
 
 /// The times of work in order, those that touch or overlap as one.
 fn merged(watches: &[Watch]) -> Vec<Watch> {
@@ -326,6 +333,17 @@ mod tests {
         assert_eq!(minutes(&timeline.within(at(0), at(100))), [60, 0, 0, 0, 0, 40]);
         assert_eq!(minutes(&timeline.within(at(100), at(200))), [0; 6]);
         assert_eq!(minutes(&timeline.within(at(200), at(400))), [50, 0, 0, 0, 0, 150]);
+    }
+
+    #[test]
+    fn a_monitor_that_was_at_work_a_moment_ago_still_is() {
+        let turns = turns(&[(0, Condition::Dark)]);
+        let until = at(100);
+        for (last_sign, blind) in [(0, 0), (60, 0), (61, 61)] {
+            let watch = Watch { from: at(0), until: until - Duration::from_secs(last_sign) };
+            let spans = Timeline::new(&turns, &[watch], until).within(at(0), until);
+            assert_eq!(spans.blind.as_secs(), blind, "{last_sign} s ago");
+        }
     }
 
     #[test]

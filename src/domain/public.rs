@@ -10,6 +10,7 @@ use crate::domain::{
     alternatives::{Candidate, Sentence, offers},
     channel::{ChannelId, TeamId},
     chronicle::{Chronicle, Day, Outage},
+    evaluation::State,
     incident::Severity,
     ledger::{Condition, Spans},
     maintenance::Announced,
@@ -167,8 +168,16 @@ fn door(
         opens_at: view.opens_at,
         days: chronicle.map(|chronicle| chronicle.days.clone()).unwrap_or_default(),
         outages,
-        instead: (condition == Condition::Dark).then(|| Sentence::of(&offers(candidates, &view.id, now))),
+        instead: (condition == Condition::Dark).then(|| instead(view, candidates, now)).flatten(),
     }
+}
+
+/// By which other ways support can be reached; nothing where the others work and nothing proves it, since neither that they do
+/// nor that none does could be said.
+fn instead(view: &ChannelView, candidates: &[Candidate<'_>], now: Timestamp) -> Option<Sentence> {
+    let offers = offers(candidates, &view.id, now);
+    let does_any_work = candidates.iter().any(|other| other.state == State::Up);
+    (!offers.is_empty() || !does_any_work).then(|| Sentence::of(&offers))
 }
 
 /// The past is read once a minute, the present is known at once.

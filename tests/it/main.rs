@@ -34,6 +34,7 @@ mod heartbeat;
 mod history;
 mod hooks;
 mod hostile;
+mod hostile_texts;
 mod house;
 mod http;
 mod import;

@@ -1,13 +1,35 @@
 //! The page for customers of a real daemon: what is public can be seen by everybody and by the clients that there are, and
 //! nothing else can be found out, whatever is asked for.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{Router, http::StatusCode, routing::get};
+use expect_test::expect_file;
+use jiff::{Timestamp, ToSpan, tz::TimeZone};
+use lamplighter::{
+    domain::{
+        alternatives::Sentence,
+        channel::ChannelId,
+        chronicle::{Day, Outage},
+        incident::Severity,
+        ledger::{Condition, Spans},
+        outcome::Detail,
+        public::{PublicDoor, PublicView, PublicWindow},
+    },
+    web::public::{PublicSource, ViewFuture, router},
+};
 use serde_json::Value;
-use tokio::{net::TcpListener, process::Command, task::JoinSet};
+use tokio::{io::AsyncWriteExt, net::TcpListener, process::Command, task::JoinSet};
 
-use crate::running::{PATIENCE, Running, until};
+use crate::{
+    payloads::payloads,
+    running::{PATIENCE, Running, until},
+};
 
 /// Words that stand in what is not public, or in what broke; none may be found.
 const SECRETS: [&str; 10] = [
@@ -235,4 +257,158 @@ async fn a_client_of_other_peoples_status_pages_reads_ours() {
     assert_eq!(lacks(&windows[0], &[&incident[..], &["scheduled_for", "scheduled_until"]].concat()), none);
     assert_eq!(lacks(&windows[0]["incident_updates"][0], &update), none);
     drop(running);
+}
+
+/// A page on which everything is called so.
+struct Called(Arc<PublicView>);
+
+impl PublicSource for Called {
+    fn view(&self) -> ViewFuture {
+        let view = Arc::clone(&self.0);
+        Box::pin(async move { Some(view) })
+    }
+}
+
+/// Ninety days, one of them bad, the first ones unseen.
+fn days() -> Vec<Day> {
+    let first: jiff::civil::Date = "2026-08-24".parse().unwrap();
+    let day = |number: i64| {
+        let dark = Duration::from_secs(if number == 88 { 7_200 } else { 0 });
+        let up = Duration::from_secs(if number < 10 { 0 } else { 80_000 });
+        Day { date: first + number.days(), spans: Spans { up, dark, ..Spans::default() } }
+    };
+    (0..90).map(day).collect()
+}
+
+fn view(words: &str) -> PublicView {
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    let now = at("2026-11-21T12:00:00Z");
+    let outage =
+        |from, until: Option<&str>| Outage { from: at(from), until: until.map(at), severity: Severity::Dark };
+    let sentence = words.to_owned();
+    let door = PublicDoor {
+        id: ChannelId::new("chat"),
+        name: Detail::new(words),
+        condition: Condition::Dark,
+        since: at("2026-11-21T11:00:00Z"),
+        opens_at: None,
+        days: days(),
+        outages: vec![
+            outage("2026-11-20T10:00:00Z", Some("2026-11-20T11:00:00Z")),
+            outage("2026-11-21T11:00:00Z", None),
+        ],
+        instead: Some(Sentence {
+            en: sentence.clone(),
+            zh: sentence.clone(),
+            ru: sentence.clone(),
+            id: sentence,
+        }),
+    };
+    let window = PublicWindow {
+        id: "move".to_owned(),
+        from: at("2026-11-22T02:00:00Z"),
+        until: at("2026-11-22T03:00:00Z"),
+        is_active: false,
+        doors: vec![ChannelId::new("chat")],
+        text: Detail::new(words),
+    };
+    PublicView {
+        title: Detail::new(words),
+        url: Some("https://status.example.com".to_owned()),
+        at: now,
+        time_zone: TimeZone::UTC,
+        doors: vec![door],
+        maintenance: vec![window],
+    }
+}
+
+/// A page on which everything is called so, being served.
+pub struct Serving {
+    /// `http://address`.
+    pub base: String,
+    _serving: JoinSet<()>,
+}
+
+pub async fn serve(words: &str) -> Serving {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let router = router(Arc::new(Called(Arc::new(view(words)))));
+    let mut serving = JoinSet::new();
+    serving.spawn(async move { axum::serve(listener, router).await.unwrap() });
+    Serving { base, _serving: serving }
+}
+
+/// What is served there, by address.
+async fn served(words: &str) -> BTreeMap<&'static str, String> {
+    let serving = serve(words).await;
+    let mut served = BTreeMap::new();
+    for path in ["/", "/feed.atom", "/badge/chat.svg", "/api/v2/summary.json"] {
+        let (status, text) = ask(&serving.base, path).await;
+        assert_eq!(status, StatusCode::OK, "{path}");
+        served.insert(path, text);
+    }
+    served
+}
+
+#[tokio::test]
+async fn the_page_for_customers_reads_as_it_should() {
+    let marked = regex::Regex::new("assets/([a-z]+)-[0-9a-f]{12}").unwrap();
+    let all = served("Chat").await;
+    for (path, file) in [
+        ("/", "public.html"),
+        ("/feed.atom", "public.atom"),
+        ("/badge/chat.svg", "public-badge.svg"),
+        ("/api/v2/summary.json", "public-summary.json"),
+    ] {
+        let golden = format!("{}/tests/golden/web/{file}", env!("CARGO_MANIFEST_DIR"));
+        expect_file![golden].assert_eq(&marked.replace_all(&all[path], "assets/$1-MARK"));
+    }
+    let serving = serve("Chat").await;
+    for (language, words) in [("zh", "无法使用"), ("ru", "не работает"), ("id", "tidak berfungsi")]
+    {
+        let (_, page) = ask(&serving.base, &format!("/?lang={language}")).await;
+        assert!(page.contains(words) && !page.contains("does not work"), "{page}");
+    }
+}
+
+/// The elements and attributes of many texts, as Python's parser of XML finds them.
+async fn parsed_by_python(texts: &[String]) -> Vec<Value> {
+    let parse = "import json, sys, xml.etree.ElementTree as tree\n\
+        shape = lambda text: sorted(e.tag + ' ' + ' '.join(sorted(e.attrib)) for e in tree.fromstring(text).iter())\n\
+        print(json.dumps([shape(text) for text in json.load(sys.stdin)]))";
+    let mut python = Command::new("python3")
+        .args(["-c", parse])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    python.stdin.take().unwrap().write_all(&serde_json::to_vec(texts).unwrap()).await.unwrap();
+    let output = tokio::time::timeout(PATIENCE, python.wait_with_output()).await.unwrap().unwrap();
+    assert!(output.status.success());
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn no_name_changes_what_the_public_page_the_feed_and_a_badge_are_made_of() {
+    let counted = |page: &str| {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for node in scraper::Html::parse_document(page).tree.nodes() {
+            let Some(element) = node.value().as_element() else { continue };
+            let attributes: BTreeSet<&str> = element.attrs().map(|(name, _)| name).collect();
+            *counts.entry(format!("{} {attributes:?}", element.name())).or_default() += 1;
+        }
+        counts
+    };
+    let harmless = served("harmless").await;
+    let mut parsed = vec![harmless["/feed.atom"].clone(), harmless["/badge/chat.svg"].clone()];
+    for payload in payloads() {
+        let served = served(&payload).await;
+        assert_eq!(counted(&served["/"]), counted(&harmless["/"]), "{payload:?}");
+        let _whole: Value = served["/api/v2/summary.json"].parse().unwrap();
+        parsed.extend([served["/feed.atom"].clone(), served["/badge/chat.svg"].clone()]);
+    }
+    let shapes = parsed_by_python(&parsed).await;
+    for (shape, text) in shapes.chunks(2).zip(parsed.chunks(2)) {
+        assert_eq!(shape, &shapes[..2], "{text:?}");
+    }
 }

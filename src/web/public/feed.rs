@@ -8,6 +8,7 @@ use crate::domain::{
     chronicle::Outage,
     incident::{Severity, fingerprint},
     notification::{html::escaped, tell},
+    outcome::Detail,
     public::{PublicDoor, PublicView, PublicWindow},
 };
 
@@ -93,7 +94,8 @@ fn of_outage(view: &PublicView, door: &PublicDoor, outage: &Outage) -> Entry {
             (format!("{} works again", door.name), text)
         }
         None => {
-            let instead = door.instead.as_ref().map(|it| format!(" {}", it.en)).unwrap_or_default();
+            let instead =
+                door.instead.as_ref().map(|it| format!(" {}", Detail::new(&it.en))).unwrap_or_default();
             let text = format!("{} {what} since {}.{instead}", door.name, told(outage.from));
             (format!("{} {what}", door.name), text)
         }

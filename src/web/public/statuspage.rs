@@ -9,6 +9,7 @@ use crate::domain::{
     incident::{Severity, fingerprint},
     ledger::Condition,
     notification::tell,
+    outcome::Detail,
     public::{PublicDoor, PublicView, PublicWindow},
 };
 
@@ -160,7 +161,7 @@ fn incident(view: &PublicView, door: &PublicDoor, position: usize, outage: &Outa
             "tweet_id": null,
         })
     };
-    let instead = door.instead.as_ref().map(|it| format!(" {}", it.en)).unwrap_or_default();
+    let instead = door.instead.as_ref().map(|it| format!(" {}", Detail::new(&it.en))).unwrap_or_default();
     let told = match outage.until {
         None => format!("{name}. It is known and worked on.{instead}"),
         Some(_) => format!("{name}. It is known and worked on."),

@@ -29,7 +29,11 @@ fn axe() -> String {
 }
 
 async fn open(browser: &Browser, served: &Served, path: &str) {
-    browser.client.goto(&format!("{}{path}", served.base)).await.unwrap();
+    open_at(browser, &served.base, path).await;
+}
+
+async fn open_at(browser: &Browser, base: &str, path: &str) {
+    browser.client.goto(&format!("{base}{path}")).await.unwrap();
 }
 
 /// Sets what the browser says that its reader prefers, and how wide its window is.
@@ -78,14 +82,23 @@ async fn axe_finds_nothing_on_any_page_in_light_or_dark_on_a_phone_or_a_wall() {
         for (name, path) in pages {
             open(&browser, &served, &format!("{path}?lang={language}")).await;
             picture(&browser, &format!("{name}-{scheme}-{width}-{language}")).await;
-            browser.client.execute(&axe, Vec::new()).await.unwrap();
-            let found = browser.client.execute_async(AXE, Vec::new()).await.unwrap();
-            assert_eq!(found, json!([]), "{path} {scheme} {width}: {found:#}");
-            let wider = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
-            let over = browser.client.execute(wider, Vec::new()).await.unwrap();
-            assert_eq!(over, json!(0), "{path} is wider than a window of {width}");
+            is_in_order(&browser, &axe, &format!("{path} {scheme} {width}")).await;
         }
+        let public = crate::public::serve("Chat in the shop").await;
+        open_at(&browser, &public.base, &format!("/?lang={language}")).await;
+        picture(&browser, &format!("public-{scheme}-{width}-{language}")).await;
+        is_in_order(&browser, &axe, &format!("the page for customers {scheme} {width}")).await;
     }
+}
+
+/// axe finds nothing on the page that is open, and it is no wider than its window.
+async fn is_in_order(browser: &Browser, axe: &str, what: &str) {
+    browser.client.execute(axe, Vec::new()).await.unwrap();
+    let found = browser.client.execute_async(AXE, Vec::new()).await.unwrap();
+    assert_eq!(found, json!([]), "{what}: {found:#}");
+    let wider = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+    let over = browser.client.execute(wider, Vec::new()).await.unwrap();
+    assert_eq!(over, json!(0), "{what} is wider than its window");
 }
 
 #[tokio::test]
