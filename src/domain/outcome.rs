@@ -363,11 +363,11 @@ impl Piece {
 }
 
 /// Control characters, line and paragraph separators, the bidi controls of Unicode TR9, zero-width characters and
-/// the byte-order mark: everything that can move, hide or reorder what a reader sees.
+/// the byte-order mark: everything that can move, hide or reorder what a reader sees; and what no XML may hold.
 #[must_use]
 pub fn needs_escape(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{061c}' | '\u{feff}')
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{061c}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
 
 /// The words of a probe's phases as metric labels: phases of a request, or steps of a journey.

@@ -1,7 +1,7 @@
 //! The state as the widespread programs for status pages read it: the JSON under `/api/v2` of Statuspage. Components are public
 //! channels, incidents their outages, scheduled maintenances the announced windows.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::domain::{
@@ -107,7 +107,7 @@ fn component(view: &PublicView, door: &PublicDoor, position: usize) -> Value {
         "id": door.id,
         "name": door.name,
         "status": status,
-        "created_at": door.since.min(oldest(view)),
+        "created_at": began.map_or_else(|| door.since.to_string(), |date| format!("{date}T00:00:00Z")),
         "updated_at": door.since,
         "position": position,
         "description": description,
@@ -118,11 +118,6 @@ fn component(view: &PublicView, door: &PublicDoor, position: usize) -> Value {
         "group": false,
         "only_show_if_degraded": false,
     })
-}
-
-/// The beginning of the time that is looked back on.
-fn oldest(view: &PublicView) -> Timestamp {
-    view.at.saturating_sub(SignedDuration::from_hours(90 * 24)).unwrap_or(view.at)
 }
 
 fn page_id(view: &PublicView) -> String {
