@@ -20,7 +20,7 @@ pub struct PublicSettings {
     pub listen: At<Listen>,
     /// What the page is called. Default "Support".
     pub title: Option<Title>,
-    /// The address under which customers reach it, such as "https://status.example.com", for links in the feed.
+    /// The address under which customers reach it, such as `https://status.example.com`, for links in the feed.
     pub url: Option<HttpUrl>,
 }
 

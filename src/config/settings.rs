@@ -265,7 +265,7 @@ pub struct ChannelSettings {
     /// What it promises, such as { availability = 99.9, window = "30d" }: `lamplighter rules` makes alerts of it for
     /// Prometheus. Time in which it is closed or unknown does not count.
     pub slo: Option<SloSettings>,
-    /// Whether everybody may know how it is, on the page of [public]: its title, its state, since when and how it was, and
+    /// Whether everybody may know how it is, on the page of `[public]`: its title, its state, since when and how it was, and
     /// announced maintenance. Default false.
     #[serde(default)]
     pub public: bool,
