@@ -1,5 +1,5 @@
-//! Whatever a target, a colleague or a configuration writes where a harmless word is expected: a mail, a report, a feed and a
-//! badge are made of the same parts as with the word, and tell it whole.
+//! Whatever a target, a colleague or a configuration writes where a harmless word is expected: a mail, a report and a log are
+//! made of the same parts as with the word, and tell it whole.
 
 use std::{collections::BTreeMap, io::Write, process::Stdio, time::Duration};
 
@@ -13,10 +13,17 @@ use lamplighter::domain::{
     report::{ChannelReport, Report, Week, csv, html, text},
 };
 use scraper::Html;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    net::TcpListener,
+    task::JoinSet,
+    time::timeout,
+};
 
 use crate::{
     mails::situations::{Situation, answered, failure, neighbour},
     payloads::payloads,
+    running::{PATIENCE, command, write_config},
 };
 
 /// How often each element stands in a page, and each attribute on which element.
@@ -139,5 +146,62 @@ fn a_spreadsheet_finds_every_title_in_its_cell_and_none_that_it_would_reckon() {
         let (cell, kept) = (&row[1], Detail::new(title));
         assert!(!cell.starts_with(['=', '+', '-', '@', '\t']), "{cell}");
         assert!(cell == kept.as_str() || *cell == format!("'{kept}"), "{cell:?} instead of {kept:?}");
+    }
+}
+
+/// Answers `/N` with the payload of that number where a word is expected.
+async fn answering(serving: &mut JoinSet<()>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = format!("http://{}", listener.local_addr().unwrap());
+    let answer = async |axum::extract::Path(number): axum::extract::Path<usize>| {
+        axum::Json(serde_json::json!({ "state": payloads()[number] }))
+    };
+    let pages = axum::Router::new().route("/{number}", axum::routing::get(answer));
+    serving.spawn(async move { axum::serve(listener, pages).await.unwrap() });
+    target
+}
+
+#[tokio::test]
+async fn an_event_in_the_log_is_one_line_whatever_a_target_says() {
+    let mut serving = JoinSet::new();
+    let target = answering(&mut serving).await;
+    let mut config = "[monitor]\nlisten = \"127.0.0.1:0\"\n[defaults]\nevery = \"1s\"\ntimeout = \"900ms\"\n\
+                      recheck = \"off\"\ndark_after = { failures = 1 }\n"
+        .to_owned();
+    let count = payloads().len();
+    for number in 0..count {
+        config += &format!(
+            "[channel.door-{number}]\nkind = \"chat\"\nprobe.look.http = {{ url = \"{target}/{number}\", \
+             expect = {{ json = [{{ path = \"$.state\", equals = \"open\" }}] }} }}\n"
+        );
+    }
+    for format in ["text", "json"] {
+        let directory = tempfile::tempdir().unwrap();
+        write_config(directory.path(), &config);
+        let mut command = command(directory.path());
+        let mut daemon =
+            command.args(["run", "--log-format", format]).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(daemon.stderr.take().unwrap()).lines();
+        // Before it watches it quotes the configuration, over several lines.
+        let (mut is_watching, mut dark) = (false, 0);
+        while dark < count {
+            let line = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();
+            is_watching |= line.contains("watching");
+            if !is_watching {
+                continue;
+            }
+            let is_event = match format {
+                "text" => {
+                    let moment = line.split_whitespace().next().unwrap_or_default();
+                    moment.parse::<Timestamp>().is_ok() && !line.contains(char::is_control)
+                }
+                _ => serde_json::from_str::<serde_json::Value>(&line)
+                    .is_ok_and(|it| it["timestamp"].is_string()),
+            };
+            assert!(is_event, "{format}: {line:?}");
+            assert!(UNSEEN.iter().all(|needle| !line.contains(*needle)), "{format}: {line:?}");
+            dark += usize::from(line.contains("channel changed its state") && line.contains("dark"));
+        }
+        daemon.kill().await.unwrap();
     }
 }

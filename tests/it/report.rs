@@ -180,6 +180,9 @@ async fn a_report_tells_a_week_in_every_format() {
     let directory = two_weeks().await;
     for format in ["text", "html", "csv", "json"] {
         let told = printed(&report(directory.path(), &["--format", format]));
+        let ends = if format == "csv" { "\r\n" } else { "\n" };
+        assert_eq!(told.matches('\n').count(), told.matches(ends).count(), "as RFC 4180 has it");
+        let told = told.replace("\r\n", "\n");
         expect_file![format!("{}/tests/golden/report/week.{format}", env!("CARGO_MANIFEST_DIR"))]
             .assert_eq(&told);
         match format {
