@@ -58,8 +58,12 @@ pub fn year(_: &Nginx, table: &mut Table) {
         }
     }
     table.row(
-        Row::stated("10,000 probes: an hour of runs put together", began.elapsed().as_secs_f64(), "s")
-            .detail(format!("1.2 million runs; the store is busy for {} ms at most", longest.as_millis())),
+        Row::stated(
+            &format!("an hour of runs of {PROBES} probes put together"),
+            began.elapsed().as_secs_f64(),
+            "s",
+        )
+        .detail(format!("the store is busy for {} ms at most", longest.as_millis())),
     );
     runtime.block_on(note_turns(&store));
     drop(store);
@@ -70,7 +74,7 @@ pub fn year(_: &Nginx, table: &mut Table) {
     let a_day = grown as f64 / PROBES as f64 / DAYS as f64;
     table.row(
         Row::stated("the history by the hour, bytes per probe and day", a_day, "B")
-            .detail(format!("{} MB for a year of 10,000 probes", grown >> 20)),
+            .detail(format!("{} MB for a year of {PROBES} probes", grown >> 20)),
     );
     ask(&path, table);
 }
@@ -162,7 +166,7 @@ fn ask(path: &Path, table: &mut Table) {
     stated("the past of one channel, 90 days and 48 hours", began);
     let began = Instant::now();
     (0..PROBES).for_each(|probe| drop(chronicler.of(&id(probe)).unwrap()));
-    stated("the past of 10,000 channels", began);
+    stated(&format!("the past of {PROBES} channels"), began);
     for days in [30, DAYS / 2] {
         let began = Instant::now();
         let channel =
