@@ -46,7 +46,7 @@ pub struct ReplayArgs {
 
 /// A span of time on the command line.
 #[derive(Clone, Copy, Debug)]
-pub struct Back(Duration);
+pub struct Back(pub(super) Duration);
 
 impl FromStr for Back {
     type Err = value::Error;

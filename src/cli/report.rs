@@ -1,20 +1,12 @@
 //! `report`: how support could be reached over the last days, from the history beside the daemon that writes it.
 
-use std::{
-    path::{Path, PathBuf},
-    str::FromStr,
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use jiff::{SignedDuration, Timestamp};
-use serde::{
-    Deserialize,
-    de::{IntoDeserializer, value},
-};
 
 use crate::{
-    cli::{Exit, check::print_problems, print, unknown},
+    cli::{Exit, check::print_problems, print, replay::Back, unknown},
     clock::Clock,
     config::{self, plan::Plan},
     daemon::reporter::asked,
@@ -22,7 +14,6 @@ use crate::{
         channel::{ChannelId, TeamId},
         report::{Report, csv, html, text},
     },
-    setting::Span,
     store::{explain::Archive, report::Ask},
 };
 
@@ -63,18 +54,6 @@ pub enum Format {
     Csv,
     /// For programs.
     Json,
-}
-
-/// A span of time on the command line.
-#[derive(Clone, Copy, Debug)]
-pub struct Back(Duration);
-
-impl FromStr for Back {
-    type Err = value::Error;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Span::deserialize(text.into_deserializer()).map(|span| Self(span.0))
-    }
 }
 
 /// Writes it.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use crate::domain::{channel::ChannelId, evaluation::State};
+use crate::domain::{channel::ChannelId, evaluation::State, notification::tell::between};
 
 /// What a channel is like, as far as it counts for its availability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -277,10 +277,6 @@ fn push(stretches: &mut Vec<Stretch>, from: Timestamp, until: Timestamp, conditi
 
 fn seconds<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     span.as_secs_f64().serialize(serializer)
-}
-
-fn between(from: Timestamp, until: Timestamp) -> Duration {
-    Duration::try_from(until.duration_since(from)).unwrap_or_default()
 }
 
 #[cfg(test)]

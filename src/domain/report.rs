@@ -19,6 +19,7 @@ use crate::domain::{
     hourly::{Spread, Tally},
     incident::{IncidentId, Severity},
     ledger::Spans,
+    notification::tell::between,
     outcome::{Detail, Reason},
     slo::Slo,
 };
@@ -324,8 +325,4 @@ pub(super) fn seconds<S: Serializer>(span: &Duration, serializer: S) -> Result<S
 
 fn zone<S: Serializer>(zone: &TimeZone, serializer: S) -> Result<S::Ok, S::Error> {
     zone.iana_name().unwrap_or("UTC").serialize(serializer)
-}
-
-fn between(from: Timestamp, until: Timestamp) -> Duration {
-    Duration::try_from(until.duration_since(from)).unwrap_or_default()
 }
