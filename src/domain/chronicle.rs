@@ -90,23 +90,28 @@ impl Hour {
     }
 }
 
-/// The outages of a channel up to a moment. One that nobody watched to its end, or that maintenance cut short, is over there.
+/// The outages of a channel up to a moment. One during which nobody watched for a while is one if it is still there when
+/// somebody looks again; otherwise it is over where it was last seen, as it is where maintenance cuts it short.
 #[must_use]
 pub fn outages(timeline: &Timeline, now: Timestamp) -> Vec<Outage> {
     let mut outages: Vec<Outage> = Vec::new();
+    let mut goes_on = false;
     for stretch in timeline.stretches() {
         let severity = match stretch.condition {
             Condition::Dark => Severity::Dark,
             Condition::Degraded => Severity::Degraded,
-            _ => continue,
+            Condition::Unknown => continue,
+            _ => {
+                goes_on = false;
+                continue;
+            }
         };
         let until = (stretch.until < now).then_some(stretch.until);
         match outages.last_mut() {
-            Some(last) if last.until == Some(stretch.from) => {
-                *last = Outage { until, severity: severity.max(last.severity), ..*last };
-            }
+            Some(last) if goes_on => *last = Outage { until, severity: severity.max(last.severity), ..*last },
             _ => outages.push(Outage { from: stretch.from, until, severity }),
         }
+        goes_on = true;
     }
     outages
 }
@@ -171,7 +176,8 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_that_gets_worse_is_one_and_ends_where_nobody_watched_on() {
+    fn an_outage_is_one_also_if_it_gets_worse_or_nobody_watches_for_a_while_and_is_over_where_it_was_last_seen()
+     {
         let at = |minute: i64| Timestamp::from_second(minute * 60).unwrap();
         let turn = |minute, to| Turn { channel: ChannelId::new("chat"), at: at(minute), to };
         let turns = [
@@ -180,17 +186,25 @@ mod tests {
             turn(15, Condition::Dark),
             turn(20, Condition::Up),
             turn(30, Condition::Dark),
-            turn(60, Condition::Degraded),
+            turn(60, Condition::Up),
+            turn(70, Condition::Dark),
+            turn(85, Condition::Up),
+            turn(95, Condition::Dark),
+            turn(100, Condition::Maintenance),
+            turn(105, Condition::Degraded),
         ];
-        let watches = [Watch { from: at(0), until: at(40) }, Watch { from: at(50), until: at(90) }];
+        let watch = |from, until| Watch { from: at(from), until: at(until) };
+        let watches = [watch(0, 40), watch(50, 75), watch(90, 120)];
         let outage =
             |from, until: Option<i64>, severity| Outage { from: at(from), until: until.map(at), severity };
         assert_eq!(
-            outages(&Timeline::new(&turns, &watches, at(90)), at(90)),
+            outages(&Timeline::new(&turns, &watches, at(120)), at(120)),
             [
                 outage(10, Some(20), Severity::Dark),
-                outage(30, Some(40), Severity::Dark),
-                outage(50, None, Severity::Dark),
+                outage(30, Some(60), Severity::Dark),
+                outage(70, Some(75), Severity::Dark),
+                outage(95, Some(100), Severity::Dark),
+                outage(105, None, Severity::Degraded),
             ]
         );
     }
