@@ -98,6 +98,27 @@ async fn what_comes_by_way_of_this_machine_is_not_from_it_unless_a_proxy_was_sta
     assert_eq!(status(&running.url, &[]).await.0, 200);
 }
 
+#[tokio::test]
+async fn a_client_that_is_taken_out_of_the_configuration_is_heard_no_more_and_a_new_one_at_once() {
+    let target = Target::start().await;
+    let directory = tempfile::tempdir().unwrap();
+    let rest = "[monitor]\nlisten = \"127.0.0.1:0\"\n".to_owned() + &door(&target);
+    write_config(directory.path(), &(client("old", "\"run\"", TOKEN) + &rest));
+    let running = Running::start_in(directory, &[]).await;
+    let run = async |token: &str| {
+        let url = format!("{}/api/v1/probes/chat/door/run", running.url);
+        reqwest::Client::new().post(url).bearer_auth(token).send().await.unwrap().status().as_u16()
+    };
+    // It may be running in its turn.
+    until("the client runs the probe", async || run(TOKEN).await == 200).await;
+    let other = "lamplighter_of-who-comes-after";
+    assert_eq!(run(other).await, 401);
+
+    write_config(running.directory.path(), &(client("new", "\"run\"", other) + &rest));
+    until("the other one runs it", async || run(other).await == 200).await;
+    assert_eq!(run(TOKEN).await, 401);
+}
+
 /// Writes a certificate with its key; gives the certificate.
 fn certify(directory: &Path) -> String {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
