@@ -49,8 +49,8 @@ use crate::{
     clock::Clock,
     config::{Loaded, plan::Plan},
     daemon::{
-        evaluator::orders::Order, listener::Serving, loops::Start, public::PublicFace, pulse::Pulse,
-        reloader::Reloader, scheduler::errands::Errand,
+        chronicle::Chronicler, evaluator::orders::Order, listener::Serving, loops::Start, public::PublicFace,
+        pulse::Pulse, reloader::Reloader, scheduler::errands::Errand,
     },
     domain::snapshot::Snapshot,
     evidence::Archive,
@@ -63,6 +63,9 @@ use crate::{
 
 /// So many commands wait for the evaluator, and so many runs for the scheduler; whoever asks for more waits with them.
 const ORDERS_WAITING: usize = 16;
+/// So many connections at once to the pages of people on call, and to that of customers, who all come when support is dark.
+const PLACES: usize = 64;
+const PUBLIC_PLACES: usize = 256;
 /// Everything ends within this time of being told to.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(9);
 
@@ -101,6 +104,7 @@ pub struct Daemon {
     orders: mpsc::Sender<Order>,
     errands: mpsc::Sender<Errand>,
     store: Store,
+    chronicler: Arc<Chronicler>,
     pulse: Arc<Pulse>,
     clock: Clock,
     stop: CancellationToken,
@@ -173,6 +177,7 @@ impl Daemon {
             routes: watch::Sender::new(routes),
             orders: orders_in,
             errands: errands_in,
+            chronicler: Arc::new(Chronicler::new(store.path().to_owned())),
             store: store.clone(),
             pulse: Arc::new(Pulse::new()),
             clock,
@@ -199,7 +204,7 @@ impl Daemon {
         self.listen = Some(listener.local_addr().context("failed to read the address listened on")?);
         let rates = Arc::new(Rates::default());
         let router = web::door::guarded(self.router(), Arc::new(self.face()), Arc::clone(&rates));
-        let serving = Serving { router, rates, plans: self.plans.subscribe() };
+        let serving = Serving { router, rates, places: PLACES, plans: self.plans.subscribe() };
         let stop = self.stop.clone();
         self.spawn_sure("listener", listener::serve(listener, serving, stop));
         Ok(())
@@ -211,8 +216,10 @@ impl Daemon {
     /// When the socket has no address.
     pub fn serve_public(&mut self, listener: TcpListener) -> anyhow::Result<()> {
         self.public_listen = Some(listener.local_addr().context("failed to read the address listened on")?);
-        let router = web::public::router(Arc::new(PublicFace::new(self.face())));
-        let serving = Serving { router, rates: Arc::default(), plans: self.plans.subscribe() };
+        let rates = Arc::new(Rates::default());
+        let pages = web::public::router(Arc::new(PublicFace::new(self.face())));
+        let router = web::door::paced(pages, Arc::new(self.face()), Arc::clone(&rates));
+        let serving = Serving { router, rates, places: PUBLIC_PLACES, plans: self.plans.subscribe() };
         let stop = self.stop.clone();
         self.spawn_sure("public listener", listener::serve(listener, serving, stop));
         Ok(())
@@ -378,6 +385,7 @@ mod tests {
     /// A daemon with nothing to do and one loop.
     fn daemon(turning: impl Future<Output = anyhow::Result<()>> + Send + 'static) -> Daemon {
         let directory = tempfile::tempdir().unwrap();
+        let store = Store::open_or_restore(&directory.path().join("a.db"), Clock::system().now()).unwrap();
         let mut daemon = Daemon {
             metrics: Arc::new(Metrics::new()),
             snapshots: watch::Sender::new(Arc::default()),
@@ -385,7 +393,8 @@ mod tests {
             routes: watch::Sender::new(Routes::new()),
             orders: mpsc::channel(1).0,
             errands: mpsc::channel(1).0,
-            store: Store::open_or_restore(&directory.path().join("a.db"), Clock::system().now()).unwrap(),
+            chronicler: Arc::new(Chronicler::new(store.path().to_owned())),
+            store,
             pulse: Arc::new(Pulse::new()),
             clock: Clock::system(),
             stop: CancellationToken::new(),

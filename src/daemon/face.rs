@@ -68,7 +68,7 @@ impl Daemon {
             orders: self.orders.clone(),
             errands: self.errands.clone(),
             store: self.store.clone(),
-            chronicler: Arc::new(Chronicler::new(self.store.path().to_owned())),
+            chronicler: Arc::clone(&self.chronicler),
             clock: self.clock,
             stop: self.stop.clone(),
         }

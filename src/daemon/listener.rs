@@ -35,6 +35,8 @@ pub(crate) struct Serving {
     pub(crate) router: Router,
     /// How often somebody may connect.
     pub(crate) rates: Arc<Rates>,
+    /// So many connections at once, half of them of one address at most.
+    pub(crate) places: usize,
     /// By what connections are encrypted.
     pub(crate) plans: watch::Receiver<Arc<Plan>>,
 }
@@ -48,7 +50,7 @@ pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 
 /// Serves until it is told to stop, then lets answers under way finish.
 pub(crate) async fn serve(listener: TcpListener, serving: Serving, stop: CancellationToken) {
-    let mut places = Places::default();
+    let mut places = Places::new(serving.places);
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {

@@ -1,5 +1,6 @@
 //! What every request passes before it comes to a page: how often whoever asks may do so, and whether he may read. Health
-//! and signed links are open to everybody; commands look at their tokens themselves.
+//! and signed links are open to everybody; commands look at their tokens themselves. Of the pages for everybody only how
+//! often is asked.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -14,7 +15,7 @@ use serde_json::json;
 
 use super::{
     Source,
-    access::Denial,
+    access::{Access, Denial},
     rates::{Rates, Sort, Who},
 };
 
@@ -33,6 +34,11 @@ pub(crate) fn guarded(pages: Router, source: Arc<dyn Source>, rates: Arc<Rates>)
     pages.layer(from_fn_with_state(Door { source, rates }, pass))
 }
 
+/// The pages for everybody, of which each address may ask so often.
+pub(crate) fn paced(pages: Router, source: Arc<dyn Source>, rates: Arc<Rates>) -> Router {
+    pages.layer(from_fn_with_state(Door { source, rates }, pass_paced))
+}
+
 async fn pass(
     State(door): State<Door>,
     Extension(Peer(peer)): Extension<Peer>,
@@ -42,10 +48,9 @@ async fn pass(
     let access = door.source.access();
     let (headers, path) = (request.headers(), request.uri().path());
     let sort = sort(request.method(), path);
-    let who = access.known(headers).map_or_else(
-        || Who::at(forwarded_for(headers).filter(|_| access.behind_proxy).unwrap_or(peer.ip())),
-        |caller| Who::Client(caller.name),
-    );
+    let who = access
+        .known(headers)
+        .map_or_else(|| asking(&access, headers, peer), |caller| Who::Client(caller.name));
     if let Err(wait) = door.rates.take(who, sort) {
         return too_often(path, wait);
     }
@@ -58,6 +63,24 @@ async fn pass(
         return denied(path, denial);
     }
     next.run(request).await
+}
+
+async fn pass_paced(
+    State(door): State<Door>,
+    Extension(Peer(peer)): Extension<Peer>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let who = asking(&door.source.access(), request.headers(), peer);
+    match door.rates.take(who, Sort::Read) {
+        Ok(()) => next.run(request).await,
+        Err(wait) => too_often(request.uri().path(), wait),
+    }
+}
+
+/// At which address somebody asks.
+fn asking(access: &Access, headers: &HeaderMap, peer: SocketAddr) -> Who {
+    Who::at(forwarded_for(headers).filter(|_| access.behind_proxy).unwrap_or(peer.ip()))
 }
 
 fn sort(method: &Method, path: &str) -> Sort {

@@ -125,6 +125,31 @@ async fn ask(page: &str, path: &str) -> (StatusCode, String) {
 }
 
 #[tokio::test]
+async fn whoever_asks_without_end_is_put_off_and_everybody_else_is_answered() {
+    let mut serving = JoinSet::new();
+    let (_running, page) = dark_chat(&mut serving).await;
+    let at = |address: [u8; 4]| {
+        reqwest::Client::builder().local_address(std::net::IpAddr::from(address)).build().unwrap()
+    };
+    let (greedy, customer) = (at([127, 0, 9, 1]), at([127, 0, 9, 2]));
+    let badge = async |client: &reqwest::Client| {
+        client.get(format!("{page}/badge/web-chat.svg")).send().await.unwrap()
+    };
+    let mut put_off = None;
+    for _ in 0..10_000 {
+        let answer = badge(&greedy).await;
+        if answer.status() == StatusCode::TOO_MANY_REQUESTS {
+            put_off = Some(answer);
+            break;
+        }
+    }
+    let put_off = put_off.expect("whoever asks without end is put off");
+    assert_eq!(put_off.headers()["retry-after"], "1");
+    assert_eq!(put_off.text().await.unwrap(), "too many requests; wait 1 s\n");
+    assert_eq!(badge(&customer).await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
 async fn nobody_finds_out_more_than_what_is_public_whatever_is_asked_for() {
     let mut serving = JoinSet::new();
     let (running, page) = dark_chat(&mut serving).await;

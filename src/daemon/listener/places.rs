@@ -6,28 +6,30 @@ use tokio_util::sync::CancellationToken;
 
 use crate::web::rates::Who;
 
-/// So many connections at once.
-const PLACES_MAX: usize = 64;
-/// So many of them for one address. A proxy that stands for many people has each of its connections but for a moment.
-const SHARE_MAX: usize = 32;
-
 /// The number of a place; later ones have higher numbers.
 pub(super) type Place = u64;
 
 /// All places that are taken.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Places {
+    most: usize,
     next: Place,
     taken: BTreeMap<Place, (Who, CancellationToken)>,
     shares: HashMap<Who, usize>,
 }
 
 impl Places {
+    /// So many places, none of which is taken.
+    pub(super) fn new(most: usize) -> Self {
+        Self { most, next: 0, taken: BTreeMap::new(), shares: HashMap::new() }
+    }
+
     /// Takes a place. What it gives besides says when the place is given up for somebody else.
     pub(super) fn take(&mut self, who: Who) -> (Place, CancellationToken) {
-        if self.shares.get(&who).is_some_and(|share| *share >= SHARE_MAX) {
+        // Half of them are enough for one: a proxy that stands for many people has each of its connections but for a moment.
+        if self.shares.get(&who).is_some_and(|share| *share >= self.most / 2) {
             self.give_up(&who.clone());
-        } else if self.taken.len() >= PLACES_MAX {
+        } else if self.taken.len() >= self.most {
             // Of those who have equally many, the one who has had his for longest.
             let most = self.taken.values().rev().max_by_key(|(who, _)| self.shares.get(who));
             if let Some((whose, _)) = most.cloned() {
@@ -67,6 +69,9 @@ impl Places {
 mod tests {
     use super::*;
 
+    const PLACES_MAX: usize = 64;
+    const SHARE_MAX: usize = PLACES_MAX / 2;
+
     fn at(number: u32) -> Who {
         Who::at(std::net::Ipv4Addr::from_bits(number).into())
     }
@@ -77,7 +82,7 @@ mod tests {
 
     #[test]
     fn whoever_takes_more_than_his_share_gives_up_his_own_oldest() {
-        let mut places = Places::default();
+        let mut places = Places::new(PLACES_MAX);
         let other = places.take(at(1));
         let greedy: Vec<_> = (0..=SHARE_MAX).map(|_| places.take(at(2))).collect();
         let expected: Vec<bool> = (0..=SHARE_MAX).map(|number| number > 0).collect();
@@ -88,7 +93,7 @@ mod tests {
 
     #[test]
     fn when_all_are_taken_the_one_who_has_most_gives_one_up() {
-        let mut places = Places::default();
+        let mut places = Places::new(PLACES_MAX);
         let modest: Vec<_> = (0..8).map(|number| places.take(at(number))).collect();
         let greedy: Vec<_> = (8..PLACES_MAX).map(|_| places.take(at(99))).collect();
         let greedy_places = standing(&greedy).into_iter().filter(|stands| *stands).count();
@@ -102,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_place_that_was_left_is_free() {
-        let mut places = Places::default();
+        let mut places = Places::new(PLACES_MAX);
         for _ in 0..1_000 {
             let (place, given_up) = places.take(at(1));
             places.leave(place);
