@@ -158,6 +158,16 @@ pub enum StoreError {
         /// The database file.
         path: PathBuf,
     },
+    /// More runs than fit into memory are not in their hours yet.
+    #[error(
+        "failed to {doing}: the daemon is still putting the history in the store {path} together; try again in some minutes"
+    )]
+    NotPutTogether {
+        /// What was attempted.
+        doing: &'static str,
+        /// The database file.
+        path: PathBuf,
+    },
     /// No space is left.
     #[error("failed to {doing}: the disk under the store {path} is full; make room")]
     Full {
@@ -378,8 +388,8 @@ fn connect(path: &Path) -> Result<(Connection, history::Memory), StoreError> {
         connection.pragma_update(None, "auto_vacuum", "incremental").map_err(fail)?;
     }
     schema::migrate(&mut connection, path)?;
-    hours::settle(&connection).map_err(fail)?;
     seals::keep(&mut connection).map_err(fail)?;
+    hours::settle(&connection).map_err(fail)?;
     let history = history::Memory::read(&connection).map_err(fail)?;
     Ok((connection, history))
 }

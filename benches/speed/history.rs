@@ -50,10 +50,10 @@ pub fn year(_: &Nginx, table: &mut Table) {
     runtime.block_on(write_hour(&store));
     let (mut longest, began) = (Duration::ZERO, Instant::now());
     loop {
-        let portion = Instant::now();
-        let has_more = runtime.block_on(store.roll_up()).unwrap();
-        longest = longest.max(portion.elapsed());
-        if !has_more {
+        let begins = Instant::now();
+        let portion = runtime.block_on(store.roll_up()).unwrap();
+        longest = longest.max(begins.elapsed());
+        if !portion.has_more {
             break;
         }
     }

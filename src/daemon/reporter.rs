@@ -14,10 +14,10 @@ use tracing::{error, info};
 
 use crate::{
     clock::Clock,
-    config::plan::{Plan, Team},
+    config::plan::{Channel, Plan, Team},
     daemon::evaluator::world::letterhead,
     domain::{
-        channel::TeamId,
+        channel::{ChannelKind, TeamId},
         report::{
             mail::{CHANNELS_MAX, Mail},
             period::{Every, LATE_MAX, Period},
@@ -66,8 +66,10 @@ pub(crate) async fn run(it: Connections, stop: CancellationToken) {
                 continue;
             }
             match send(&it, &plan, (id, team), every, period, now).await {
-                Ok(()) => {
-                    info!(team = %id, from = %period.from, until = %period.until, "made a report");
+                Ok(is_new) => {
+                    if is_new {
+                        info!(team = %id, from = %period.from, until = %period.until, "made a report");
+                    }
                     sent.insert(id.clone(), period);
                 }
                 Err(error) => {
@@ -78,6 +80,7 @@ pub(crate) async fn run(it: Connections, stop: CancellationToken) {
     }
 }
 
+/// Makes the report and puts it into the outbox, unless it has been made before.
 async fn send(
     it: &Connections,
     plan: &Plan,
@@ -85,7 +88,10 @@ async fn send(
     every: Every,
     period: Period,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
+    if it.store.has_told(Mail::about(id, every, period)).await? {
+        return Ok(false);
+    }
     let ask = Ask {
         team: Some(id.to_string()),
         from: period.from,
@@ -113,13 +119,18 @@ async fn send(
     };
     it.store.enqueue(mail.to(team.recipients(), now)).await?;
     it.outbox.notify_one();
-    Ok(())
+    Ok(true)
 }
 
-/// The channels of a team, or all, as a report asks for them.
+/// The channels of a team, or all, as a report asks for them. What channels stand on is none by which customers reach anybody.
 pub(crate) fn asked<'p>(plan: &'p Plan, team: Option<&'p TeamId>) -> impl Iterator<Item = AskedChannel> + 'p {
-    let is_asked = move |own: Option<&TeamId>| team.is_none() || own == team;
-    plan.channels.iter().filter(move |(_, channel)| is_asked(channel.team.as_ref())).map(|(id, channel)| {
-        AskedChannel { id: id.clone(), title: channel.title.clone(), kind: channel.kind, slo: channel.slo }
+    let is_asked = move |channel: &Channel| {
+        channel.kind != ChannelKind::Dependency && (team.is_none() || channel.team.as_ref() == team)
+    };
+    plan.channels.iter().filter(move |(_, channel)| is_asked(channel)).map(|(id, channel)| AskedChannel {
+        id: id.clone(),
+        title: channel.title.clone(),
+        kind: channel.kind,
+        slo: channel.slo,
     })
 }

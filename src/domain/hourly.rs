@@ -17,6 +17,9 @@ use crate::domain::{
 /// The length of what is put together, in seconds.
 pub const HOUR: i64 = 60 * 60;
 
+/// So long is what stands before the counts in HDR's own format, in bytes; the length of the counts is in bytes 4 to 8.
+const HEADER: usize = 40;
+
 /// Spans of time, as they are counted: to the microsecond, within one percent, at most [`LATENCY_MAX`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spread(Histogram<u32>);
@@ -57,12 +60,6 @@ impl Spread {
         (!self.is_empty()).then(|| Duration::from_micros(self.0.value_at_quantile(share)))
     }
 
-    /// Which share of them was at most so long, 0 to 1; none where none was counted.
-    #[must_use]
-    pub fn share_within(&self, span: Duration) -> Option<f64> {
-        (!self.is_empty()).then(|| self.0.quantile_below(micros(span)))
-    }
-
     /// As the second version of HDR's own format, which other tools read too.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -76,6 +73,13 @@ impl Spread {
     /// # Errors
     /// What is wrong with it.
     pub fn from_bytes(mut bytes: &[u8]) -> Result<Self, String> {
+        // Whoever reads it makes room for what it announces before anything else is looked at.
+        let announced = bytes.get(4..8).and_then(|length| length.try_into().ok()).map(u32::from_be_bytes);
+        if announced.map(|length| usize::try_from(length).unwrap_or(usize::MAX))
+            != bytes.len().checked_sub(HEADER)
+        {
+            return Err("its length is not as announced".to_owned());
+        }
         let read: Histogram<u32> =
             Deserializer::new().deserialize(&mut bytes).map_err(|error| format!("{error:?}"))?;
         let mut spread = Self::default();
@@ -85,7 +89,7 @@ impl Spread {
 }
 
 /// What one run adds to its hour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
     /// How it ended.
     pub outcome: RunWord,
@@ -94,7 +98,7 @@ pub struct Sample {
     /// How long it took.
     pub duration: Duration,
     /// How it got to somebody who answers, where it talks.
-    pub contact: Option<Contact>,
+    pub contact: Option<Box<Contact>>,
 }
 
 /// What the runs of an hour, or of more of them, add up to.
@@ -142,7 +146,7 @@ impl Tally {
         if sample.outcome != RunWord::Failed || sample.timed_out {
             self.latency.count(sample.duration);
         }
-        let Some(contact) = sample.contact else { return };
+        let Some(contact) = &sample.contact else { return };
         for (responder, spread) in [(Responder::Bot, &mut self.bot), (Responder::Person, &mut self.person)] {
             if let Some(span) = contact.first_response(responder) {
                 spread.get_or_insert_default().count(span);
@@ -309,14 +313,13 @@ mod tests {
             outcome: RunWord::Ok,
             timed_out: false,
             duration: Duration::from_secs(100),
-            contact: Some(contact),
+            contact: Some(Box::new(contact)),
         };
         let mut tally = Tally::default();
         tally.take(&sample(contact));
         tally.take(&sample(Contact { person: None, waited_in_vain: true, steps: Some(2), ..contact }));
         let person = tally.person.as_ref().unwrap();
         assert_eq!((person.len(), tally.bot.as_ref().unwrap().len()), (1, 2));
-        assert_eq!(person.share_within(Duration::from_secs(120)), Some(1.0));
         assert_eq!((tally.steps, tally.vain_ratio()), (Some(3), Some(0.5)));
     }
 }

@@ -217,6 +217,16 @@ impl Timeline {
         &self.0
     }
 
+    /// From when on customers met what began at a moment and was confirmed at another: since the channel was last closed,
+    /// under maintenance or unseen between the two.
+    #[must_use]
+    pub fn met_from(&self, began_at: Timestamp, confirmed_at: Timestamp) -> Timestamp {
+        let counts = |condition| matches!(condition, Condition::Up | Condition::Degraded | Condition::Dark);
+        let before = |stretch: &&Stretch| !counts(stretch.condition) && stretch.from < confirmed_at;
+        let last = self.0.iter().rev().find(before);
+        last.map_or(began_at, |last| last.until.clamp(began_at, confirmed_at.max(began_at)))
+    }
+
     /// How long the channel was what between two moments.
     #[must_use]
     pub fn within(&self, from: Timestamp, until: Timestamp) -> Spans {
@@ -275,7 +285,8 @@ fn push(stretches: &mut Vec<Stretch>, from: Timestamp, until: Timestamp, conditi
     }
 }
 
-fn seconds<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+/// Spans are told in seconds.
+pub(super) fn seconds<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     span.as_secs_f64().serialize(serializer)
 }
 

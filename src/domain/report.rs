@@ -18,7 +18,7 @@ use crate::domain::{
     channel::{ChannelId, ChannelKind, ProbeName},
     hourly::{Spread, Tally},
     incident::{IncidentId, Severity},
-    ledger::Spans,
+    ledger::{Spans, seconds},
     notification::tell::between,
     outcome::{Detail, Reason},
     slo::Slo,
@@ -44,6 +44,8 @@ pub struct Report {
     pub channels: Vec<ChannelReport>,
     /// So many more are only in the sums.
     pub left_out: usize,
+    /// So many runs and hours of runs could not be read and count nowhere: the store is damaged.
+    pub unreadable: usize,
 }
 
 impl Report {
@@ -94,12 +96,16 @@ pub struct Outage {
     pub severity: Severity,
     /// Start of the first run that failed.
     pub began_at: Timestamp,
+    /// From when on customers met it: later than it began where the channel was closed then, under maintenance, or unseen.
+    pub met_from: Timestamp,
     /// When it was confirmed.
     pub confirmed_at: Timestamp,
-    /// When somebody took it in hand; none if nobody did.
+    /// When somebody took it in hand; none if nobody did, or if it joined what was in hand already.
     pub acknowledged_at: Option<Timestamp>,
     /// When it was over; none while it is not.
     pub resolved_at: Option<Timestamp>,
+    /// Whether it ended since nobody looked any more, so that nobody knows when it was over.
+    pub withdrawn: bool,
     /// What customers met.
     pub reason: Option<Reason>,
 }
@@ -125,10 +131,10 @@ impl Times {
 }
 
 impl ChannelReport {
-    /// From the first failed run to the confirmation.
+    /// From when customers met it to the confirmation.
     #[must_use]
     pub fn to_detect(&self) -> Option<Times> {
-        Times::of(self.incidents.iter().map(|it| between(it.began_at, it.confirmed_at)))
+        Times::of(self.incidents.iter().map(|it| between(it.met_from, it.confirmed_at)))
     }
 
     /// From the confirmation until somebody took it in hand.
@@ -139,16 +145,20 @@ impl ChannelReport {
         Times::of(acknowledged)
     }
 
-    /// From the first failed run until it was over.
+    /// From when customers met it until it was over.
     #[must_use]
     pub fn to_restore(&self) -> Option<Times> {
-        Times::of(self.incidents.iter().filter_map(|it| Some(between(it.began_at, it.resolved_at?))))
+        let restored = self.incidents.iter().filter(|it| !it.withdrawn);
+        Times::of(restored.filter_map(|it| Some(between(it.met_from, it.resolved_at?))))
     }
 }
 
 /// What a channel may be dark, and how much of that it was.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Budget {
+    /// What is promised.
+    #[serde(skip)]
+    pub slo: Slo,
     /// The share of the time that counts in which it is to work, 0 to 1.
     pub objective: f64,
     /// Over this time, which ends with the report.
@@ -167,7 +177,7 @@ impl Budget {
     #[must_use]
     pub fn of(slo: Slo, spans: &Spans) -> Self {
         let allowed = spans.counted().mul_f64(slo.budget());
-        Self { objective: 1.0 - slo.budget(), window: slo.window, allowed, spent: spans.dark }
+        Self { slo, objective: 1.0 - slo.budget(), window: slo.window, allowed, spent: spans.dark }
     }
 
     /// Which part of it was spent; more than 1 where it was overdrawn. None where nothing was allowed.
@@ -317,10 +327,6 @@ impl Serialize for Week {
         let ratios = self.0.map(|day| day.map(Runs::failure_ratio));
         ratios.serialize(serializer)
     }
-}
-
-pub(super) fn seconds<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    span.as_secs_f64().serialize(serializer)
 }
 
 fn zone<S: Serializer>(zone: &TimeZone, serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,7 +1,7 @@
 //! Backups of the store: a copy of everything but the history of runs, which is large and on which no verdict depends; what
-//! they add up to by the hour is copied as long as it is not large. A copy
-//! is made from a connection of its own, in one reading transaction, so it is of one moment and holds up no commit;
-//! it is written under another name, checked, brought to the disk, and only then called a backup.
+//! they add up to by the hour is copied as long as it is not large, and of what channels turned to the latest. A copy is made
+//! from a connection of its own, in one reading transaction, so it is of one moment and holds up no commit; it is written
+//! under another name, checked, brought to the disk, and only then called a backup.
 
 use std::{
     fs, io,
@@ -18,10 +18,11 @@ pub const KEPT: usize = 24;
 
 /// What is not copied whole: the table, and which of its rows are. `?1` is two days before the backup: what was said to
 /// people counts against how often they may be asked a day.
-const LEFT_OUT: [(&str, &str); 2] = [
+const LEFT_OUT: [(&str, &str); 3] = [
     ("outcome", "contact IS NOT NULL AND started_at >= ?1"),
     // A hundred megabytes: more than that is not copied every hour.
     ("hour", "?1 = ?1 AND (SELECT count(*) FROM (SELECT 1 FROM live.hour LIMIT 500001)) <= 500000"),
+    ("turn", "?1 = ?1 AND id > (SELECT max(id) - 500000 FROM live.turn)"),
 ];
 
 /// How old a conversation is that is left out, in milliseconds.

@@ -31,6 +31,12 @@ impl Archive {
 }
 
 impl Chronicler<'_> {
+    /// How many runs and hours of runs could not be read so far and were left out.
+    #[must_use]
+    pub fn unreadable(&self) -> usize {
+        self.hours.unreadable()
+    }
+
     /// The past of a channel.
     ///
     /// # Errors
@@ -50,7 +56,7 @@ impl Chronicler<'_> {
         }
         Ok(Chronicle {
             days: chronicle::days(&timeline, now, time_zone),
-            outages: chronicle::outages(&timeline, now),
+            outages: chronicle::outages(&timeline),
             probes,
         })
     }

@@ -4,7 +4,7 @@
 use std::{path::Path, time::Duration};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, params};
 use serde::Serialize;
 
 use super::{
@@ -30,7 +30,7 @@ const REACH: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug)]
 pub struct Archive {
     pub(super) connection: Connection,
-    path: std::path::PathBuf,
+    pub(super) path: std::path::PathBuf,
 }
 
 /// An incident in a list.
@@ -140,10 +140,18 @@ impl Archive {
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         let at_once = || {
+            if !self.connection.is_autocommit() {
+                return work(&self.connection);
+            }
             let transaction = self.connection.unchecked_transaction()?;
             work(&transaction)
         };
         at_once().map_err(|error| explain(doing, &self.path, error))
+    }
+
+    /// Holds the moment at which all is read until what this gives is dropped.
+    pub(super) fn hold_moment(&self, doing: &'static str) -> Result<Transaction<'_>, StoreError> {
+        self.connection.unchecked_transaction().map_err(|error| explain(doing, &self.path, error))
     }
 
     /// The latest incidents, latest first.

@@ -4,6 +4,7 @@
 //! Which outcomes are in it is written in the same transaction. Whoever reads it adds those that are not yet.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, HashMap},
     time::Duration,
 };
@@ -23,11 +24,20 @@ use crate::domain::{
     outcome::Reason,
 };
 
-/// How long hours are kept.
+/// How long hours are kept, and what channels turned to.
 pub const KEPT: Duration = Duration::from_secs(2 * 366 * 24 * 60 * 60);
 
 /// So many outcomes are put together in one transaction at most: a quarter of a second, in which a verdict waits.
 const PORTION: i64 = 50_000;
+
+/// So many outcomes that are not in their hours yet are held in memory by whoever reads: those of more than an hour of ten
+/// thousand probes. Where there are more, since they are still being put together, the latest are left out meanwhile.
+const RECENT_MAX: i64 = 2_000_000;
+
+/// Of so many probes the oldest hours leave in one transaction, and of each so many at once at most: of a clock that is
+/// years ahead for a while, not all is believed.
+const PROBES_CLEARED: i64 = 500;
+const HOURS_CLEARED: i64 = 25;
 
 /// Every so many pages that are free, so many are given back to the disk at once at most.
 const PAGES_GIVEN_BACK: i64 = 2_000;
@@ -35,52 +45,80 @@ const PAGES_GIVEN_BACK: i64 = 2_000;
 /// Samples by probe and hour.
 type Gathered = BTreeMap<(i64, i64), Vec<Sample>>;
 
+/// What came of putting a portion of outcomes into their hours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RolledUp {
+    /// Whether there are more to come.
+    pub has_more: bool,
+    /// So many outcomes could not be read and count nowhere.
+    pub unreadable: usize,
+}
+
+/// Outcomes that were read.
+#[derive(Default)]
+struct Gathering {
+    samples: Gathered,
+    /// The last of them, also where it was unreadable; none where there was none.
+    last: Option<i64>,
+    unreadable: usize,
+}
+
 impl Store {
-    /// Puts outcomes that have not been counted yet into their hours, a portion of them; says whether there are more.
+    /// Puts outcomes that have not been counted yet into their hours, a portion of them.
     ///
     /// # Errors
     /// When the store cannot be read or written; nothing of the portion has been counted then.
-    pub async fn roll_up(&self) -> Result<bool, StoreError> {
+    pub async fn roll_up(&self) -> Result<RolledUp, StoreError> {
         self.transact("put the history together by the hour", |transaction| {
-            let upto = rolled(transaction)?;
-            let (gathered, last) = gather(transaction, upto, Some(PORTION), |_| true)?;
-            let Some(last) = last else { return Ok(false) };
-            for ((probe, hour), samples) in gathered {
+            let Gathering { samples, last, unreadable } = gather(transaction, rolled(transaction)?, PORTION)?;
+            let Some(last) = last else { return Ok(RolledUp::default()) };
+            for ((probe, hour), samples) in samples {
                 let mut tally = match read_hour(transaction, probe, hour) {
                     // One damaged hour is to stop none of those to come.
-                    Err(rusqlite::Error::FromSqlConversionFailure(..)) => Tally::default(),
+                    Err(error) if is_unreadable(&error) => Tally::default(),
                     read => read?.unwrap_or_default(),
                 };
                 samples.iter().for_each(|sample| tally.take(sample));
                 write_hour(transaction, probe, hour, &tally)?;
             }
             transaction.prepare_cached("UPDATE rolled SET upto = ?")?.execute([last])?;
-            transaction
+            let has_more = transaction
                 .prepare_cached("SELECT EXISTS (SELECT 1 FROM outcome WHERE id > ?)")?
-                .query_row([last], |row| row.get(0))
+                .query_row([last], |row| row.get(0))?;
+            Ok(RolledUp { has_more, unreadable })
         })
         .await
     }
 
-    /// Deletes the hours that have become too old, and gives some of the room that is free in the file back to the disk.
+    /// Deletes hours that have become too old, of some of the probes behind one; gives the last of these, none where there
+    /// are no more.
     ///
     /// # Errors
     /// When the store cannot be written.
-    pub async fn clear_hours(&self, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn clear_hours(&self, now: Timestamp, behind: i64) -> Result<Option<i64>, StoreError> {
         self.transact("clear the history by the hour", move |transaction| {
             let kept = i64::try_from(KEPT.as_secs()).expect("two years are few seconds");
             let older_than = (now.as_second() - kept).div_euclid(HOUR);
             let probes: Vec<i64> = transaction
-                .prepare_cached("SELECT id FROM probe")?
-                .query_map([], |row| row.get(0))?
+                .prepare_cached("SELECT id FROM probe WHERE id > ? ORDER BY id LIMIT ?")?
+                .query_map([behind, PROBES_CLEARED], |row| row.get(0))?
                 .collect::<rusqlite::Result<_>>()?;
-            let mut clear = transaction.prepare_cached("DELETE FROM hour WHERE probe = ? AND hour < ?")?;
-            for probe in probes {
-                clear.execute([probe, older_than])?;
+            let mut clear = transaction.prepare_cached(
+                "DELETE FROM hour WHERE probe = ?1 AND hour < min(?2, (SELECT min(hour) FROM hour WHERE probe = ?1) + ?3)",
+            )?;
+            for probe in &probes {
+                clear.execute([*probe, older_than, HOURS_CLEARED])?;
             }
-            Ok(())
+            Ok(probes.last().copied())
         })
-        .await?;
+        .await
+    }
+
+    /// Gives some of the room that is free in the file back to the disk.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn give_back_room(&self) -> Result<(), StoreError> {
         self.call("give room back to the disk", |handle| {
             let count = |pragma: &str| {
                 handle.connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i64>(0))
@@ -98,11 +136,13 @@ impl Store {
     }
 }
 
-/// Lets a store that lacks outcomes, since it was restored from a backup, count those to come.
+/// Lets a store that lacks outcomes, since it was restored from a backup, count those to come, and note anew what channels
+/// are of which it lacks what they turned to.
 pub(super) fn settle(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(
         "UPDATE rolled SET upto = (SELECT coalesce(max(id), 0) FROM outcome)
-         WHERE upto > (SELECT coalesce(max(id), 0) FROM outcome)",
+         WHERE upto > (SELECT coalesce(max(id), 0) FROM outcome);
+         DELETE FROM standing WHERE NOT EXISTS (SELECT 1 FROM turn WHERE turn.channel = standing.channel);",
     )
 }
 
@@ -117,13 +157,17 @@ pub struct ProbeHour {
     pub tally: Tally,
 }
 
-/// The history by the hour, as of one moment. What had not been put together by then is held in memory.
+/// The history by the hour, as of one moment, which is held for all that is read of the store meanwhile. What had not been
+/// put together by then is held in memory. Hours that cannot be read are left out.
 #[derive(Debug)]
 pub struct Hours<'a> {
     archive: &'a Archive,
     /// Names of probes and their numbers, by channel.
     probes: HashMap<ChannelId, Vec<(ProbeName, i64)>>,
     recent: Gathered,
+    is_whole: bool,
+    unreadable: Cell<usize>,
+    _moment: Transaction<'a>,
 }
 
 impl Archive {
@@ -132,40 +176,47 @@ impl Archive {
     /// # Errors
     /// When the store cannot be read.
     pub fn hours(&self) -> Result<Hours<'_>, StoreError> {
-        self.gather_hours(None)
-    }
-
-    /// The history by the hour of one channel, which is found faster.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn hours_of(&self, channel: &ChannelId) -> Result<Hours<'_>, StoreError> {
-        self.gather_hours(Some(channel))
-    }
-
-    fn gather_hours(&self, only: Option<&ChannelId>) -> Result<Hours<'_>, StoreError> {
-        let (probes, recent) = self.read("read the history by the hour", |connection| {
+        let doing = "read the history by the hour";
+        let moment = self.hold_moment(doing)?;
+        let (probes, recent, is_whole) = self.read(doing, |connection| {
             let mut probes: HashMap<ChannelId, Vec<(ProbeName, i64)>> = HashMap::new();
             let mut known =
                 connection.prepare_cached("SELECT channel, probe, id FROM probe ORDER BY probe")?;
             let mut rows = known.query([])?;
             while let Some(row) = rows.next()? {
                 let channel = ChannelId::new(row.get_ref(0)?.as_str()?);
-                if only.is_none_or(|only| *only == channel) {
-                    let probe = ProbeName::new(row.get_ref(1)?.as_str()?);
-                    probes.entry(channel).or_default().push((probe, row.get(2)?));
-                }
+                let probe = ProbeName::new(row.get_ref(1)?.as_str()?);
+                probes.entry(channel).or_default().push((probe, row.get(2)?));
             }
-            let wanted: Vec<i64> = probes.values().flatten().map(|(_, id)| *id).collect();
-            let is_wanted = |probe| only.is_none() || wanted.contains(&probe);
-            let (recent, _) = gather(connection, rolled(connection)?, None, is_wanted)?;
-            Ok((probes, recent))
+            let recent = gather(connection, rolled(connection)?, RECENT_MAX)?;
+            let is_whole = match recent.last {
+                Some(last) => {
+                    let newest = "SELECT max(id) <= ? FROM outcome";
+                    connection.prepare_cached(newest)?.query_row([last], |row| row.get(0))?
+                }
+                None => true,
+            };
+            Ok((probes, recent, is_whole))
         })?;
-        Ok(Hours { archive: self, probes, recent })
+        let Gathering { samples: recent, unreadable, .. } = recent;
+        let unreadable = Cell::new(unreadable);
+        Ok(Hours { archive: self, probes, recent, is_whole, unreadable, _moment: moment })
     }
 }
 
 impl Hours<'_> {
+    /// Whether every run is in it; not while more than can be held are still being put together.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
+    /// How many runs and hours could not be read so far and were left out.
+    #[must_use]
+    pub fn unreadable(&self) -> usize {
+        self.unreadable.get()
+    }
+
     /// The hours of a channel that begin between two moments, by probe and then by time. Hours without a run are left out.
     ///
     /// # Errors
@@ -184,7 +235,11 @@ impl Hours<'_> {
                 let mut stored = connection.prepare_cached(READ_RANGE)?;
                 let mut rows = stored.query(params![probe, numbers.start, numbers.end])?;
                 while let Some(row) = rows.next()? {
-                    hours.insert(row.get(0)?, read_tally(row)?);
+                    match read_tally(row) {
+                        Ok(tally) => drop(hours.insert(row.get(0)?, tally)),
+                        Err(error) if is_unreadable(&error) => self.unreadable.set(self.unreadable() + 1),
+                        Err(error) => return Err(error),
+                    }
                 }
                 for ((_, hour), samples) in self.recent.range((*probe, numbers.start)..(*probe, numbers.end))
                 {
@@ -217,28 +272,33 @@ fn rolled(connection: &Connection) -> rusqlite::Result<i64> {
     connection.prepare_cached("SELECT upto FROM rolled")?.query_row([], |row| row.get(0))
 }
 
-/// The outcomes behind one, so many at most; and the last of them.
-fn gather(
-    connection: &Connection,
-    behind: i64,
-    most: Option<i64>,
-    is_wanted: impl Fn(i64) -> bool,
-) -> rusqlite::Result<(Gathered, Option<i64>)> {
+/// The outcomes behind one, so many at most.
+fn gather(connection: &Connection, behind: i64, most: i64) -> rusqlite::Result<Gathering> {
     let mut outcomes = connection.prepare_cached(
         "SELECT id, probe, started_at, duration_us, outcome, reason, contact FROM outcome WHERE id > ?
          ORDER BY id LIMIT ?",
     )?;
-    let mut rows = outcomes.query(params![behind, most.unwrap_or(-1)])?;
-    let (mut gathered, mut last) = (Gathered::new(), None);
+    let mut rows = outcomes.query([behind, most])?;
+    let mut gathering = Gathering::default();
     while let Some(row) = rows.next()? {
-        last = Some(row.get(0)?);
-        let probe = row.get(1)?;
-        if is_wanted(probe) {
-            let hour = row.get::<_, i64>(2)?.div_euclid(HOUR * 1_000);
-            gathered.entry((probe, hour)).or_default().push(read_sample(row)?);
+        gathering.last = Some(row.get(0)?);
+        let hour = row.get::<_, i64>(2)?.div_euclid(HOUR * 1_000);
+        match read_sample(row) {
+            Ok(sample) => gathering.samples.entry((row.get(1)?, hour)).or_default().push(sample),
+            Err(error) if is_unreadable(&error) => gathering.unreadable += 1,
+            Err(error) => return Err(error),
         }
     }
-    Ok((gathered, last))
+    Ok(gathering)
+}
+
+/// Whether what stands in a row is not what was written: the history has no seals, and one row is not to hide all others.
+fn is_unreadable(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
+    matches!(
+        error,
+        FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..)
+    )
 }
 
 fn read_sample(row: &Row<'_>) -> rusqlite::Result<Sample> {
@@ -250,7 +310,7 @@ fn read_sample(row: &Row<'_>) -> rusqlite::Result<Sample> {
         outcome,
         timed_out: reason.is_some_and(Reason::is_timeout),
         duration: Duration::from_micros(row.get::<_, i64>(3)?.unsigned_abs()),
-        contact: contact.as_deref().map(from_json).transpose()?,
+        contact: contact.as_deref().map(from_json).transpose()?.map(Box::new),
     })
 }
 

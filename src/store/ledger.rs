@@ -9,6 +9,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 use super::{
     Store, StoreError,
     explain::Archive,
+    hours::KEPT,
     state::{moment, unreadable},
 };
 use crate::domain::{
@@ -16,14 +17,15 @@ use crate::domain::{
     ledger::{Condition, Turn, Watch},
 };
 
-/// How long turns and times of work are kept.
-pub const KEPT: Duration = Duration::from_secs(2 * 366 * 24 * 60 * 60);
-
 /// How many turns are kept at most, whatever their age: about 1 GB.
 const TURNS_MAX: i64 = 10_000_000;
 
-/// So many are deleted in one transaction at most.
+/// So many are looked at in one transaction at most.
 const PORTION: i64 = 5_000;
+
+/// Turns are noted when they are decided, so long after what they turned on at most: in the order of their numbers they are
+/// in about that of time.
+const DISORDER: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Store {
     /// Writes down turns, and that the monitor is at work, all in one transaction. The same watch, known by its beginning,
@@ -47,29 +49,35 @@ impl Store {
         .await
     }
 
-    /// Deletes turns that are too old or too many, a portion of them; says whether there may be more. What a channel was
-    /// like at the beginning of what is kept stays known.
+    /// Deletes turns that are too old or too many, a portion of those behind one; gives the last of them that was looked at,
+    /// none where there are no more. The last turn of a channel before what is kept stays, and with it what the channel was
+    /// like at the beginning.
     ///
     /// # Errors
     /// When the store cannot be written.
-    pub async fn clear_turns(&self, now: Timestamp) -> Result<bool, StoreError> {
+    pub async fn clear_turns(&self, now: Timestamp, behind: i64) -> Result<Option<i64>, StoreError> {
         self.transact("clear what channels turned to", move |transaction| {
-            let kept = i64::try_from(KEPT.as_millis()).expect("two years are few milliseconds");
-            let older_than = now.as_millisecond().saturating_sub(kept);
+            let millis = |span: Duration| i64::try_from(span.as_millis()).expect("two years are few milliseconds");
+            let older_than = now.as_millisecond().saturating_sub(millis(KEPT));
             let newest: i64 = transaction
                 .prepare_cached("SELECT coalesce(max(id), 0) FROM turn")?
                 .query_row([], |row| row.get(0))?;
-            let cleared = transaction
+            let surplus = newest - TURNS_MAX;
+            let looked_at = transaction
+                .prepare_cached("SELECT id, at FROM turn WHERE id > ? ORDER BY id LIMIT ?")?
+                .query_map([behind, PORTION], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<rusqlite::Result<Vec<(i64, i64)>>>()?;
+            let Some((last, at)) = looked_at.last().copied() else { return Ok(None) };
+            transaction
                 .prepare_cached(
-                    "DELETE FROM turn WHERE id IN (
-                         SELECT id FROM (SELECT id, channel, at FROM turn ORDER BY id LIMIT ?3) AS old
-                         WHERE id <= ?2 OR EXISTS (
-                             SELECT 1 FROM turn AS later
-                             WHERE later.channel = old.channel AND later.id > old.id AND later.at <= ?1))",
+                    "DELETE FROM turn WHERE id > ?1 AND id <= ?2 AND (id <= ?3 OR at <= ?4) AND (
+                         SELECT turn.id <= ?3 OR later.at <= ?4 FROM turn AS later
+                         WHERE later.channel = turn.channel AND later.id > turn.id ORDER BY later.id LIMIT 1)",
                 )?
-                .execute(params![older_than, newest - TURNS_MAX, PORTION])?;
+                .execute(params![behind, last, surplus, older_than])?;
             transaction.prepare_cached("DELETE FROM watch WHERE until_at < ?")?.execute([older_than])?;
-            Ok(i64::try_from(cleared).unwrap_or(i64::MAX) >= PORTION)
+            let is_recent = last > surplus && at > older_than.saturating_add(millis(DISORDER));
+            Ok((!is_recent).then_some(last))
         })
         .await
     }

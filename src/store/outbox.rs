@@ -309,6 +309,22 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Whether anything was told of what is known by this id.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn has_told(&self, incident: IncidentId) -> Result<bool, StoreError> {
+        self.call("look whether something was told", move |handle| {
+            handle
+                .connection
+                .prepare_cached("SELECT EXISTS (SELECT 1 FROM outbox WHERE incident = ?)")?
+                .query_row([&incident.0], |row| row.get(0))
+        })
+        .await
+    }
+}
+
 /// Puts a notification into the outbox; one with a Message-ID already there is left alone.
 /// Gives how many were added, one or none.
 pub(super) fn enqueue(transaction: &Transaction<'_>, notification: &Notification) -> rusqlite::Result<usize> {

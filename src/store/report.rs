@@ -12,9 +12,10 @@ use super::{
     state::from_json,
 };
 use crate::domain::{
+    case::Member,
     channel::{ChannelId, ChannelKind, ProbeName},
     hourly::Tally,
-    incident::Incident,
+    incident::{Incident, IncidentEvent},
     ledger::{Spans, Timeline, Watch},
     outcome::Detail,
     report::{Budget, ChannelReport, Figures, Outage, ProbeReport, Report, Week},
@@ -77,7 +78,11 @@ impl Archive {
         let longest = ask.channels.iter().filter_map(|channel| Some(channel.slo?.window)).max();
         let earliest = longest.and_then(|window| ask.until.checked_sub(window).ok());
         let watches = self.watches(earliest.map_or(ask.before(), |earliest| earliest.min(ask.before())))?;
-        let sources = Sources { archive: self, hours: self.hours()?, watches, ask };
+        let hours = self.hours()?;
+        if !hours.is_whole() {
+            return Err(StoreError::NotPutTogether { doing: "make a report", path: self.path.clone() });
+        }
+        let sources = Sources { archive: self, hours, watches, ask };
         let channels: Vec<ChannelReport> =
             ask.channels.iter().map(|channel| sources.channel(channel)).collect::<Result<_, _>>()?;
         let sum = |spans: fn(&ChannelReport) -> &Spans| {
@@ -95,11 +100,31 @@ impl Archive {
             total_before: sum(|channel| &channel.before),
             channels,
             left_out: 0,
+            unreadable: sources.hours.unreadable(),
+        })
+    }
+
+    /// How many incidents of a channel were confirmed between two moments.
+    fn count_outages(&self, id: &ChannelId, from: Timestamp, until: Timestamp) -> Result<usize, StoreError> {
+        self.read("read the incidents", |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT count(*) FROM incident WHERE channel = ? AND confirmed_at >= ? AND confirmed_at < ?",
+                )?
+                .query_row(params![id.as_str(), from.as_millisecond(), until.as_millisecond()], |row| {
+                    row.get::<_, i64>(0)
+                })
+                .map(|count| usize::try_from(count).unwrap_or_default())
         })
     }
 
     /// The incidents of a channel that were confirmed between two moments, oldest first.
-    fn outages(&self, id: &ChannelId, from: Timestamp, until: Timestamp) -> Result<Vec<Outage>, StoreError> {
+    fn outages(
+        &self,
+        id: &ChannelId,
+        (from, until): (Timestamp, Timestamp),
+        timeline: &Timeline,
+    ) -> Result<Vec<Outage>, StoreError> {
         self.read("read the incidents", |connection| {
             let mut incidents = connection.prepare_cached(
                 "SELECT record FROM incident WHERE channel = ? AND confirmed_at >= ? AND confirmed_at < ?
@@ -111,12 +136,22 @@ impl Archive {
             while let Some(row) = rows.next()? {
                 let incident: Incident = from_json(row.get_ref(0)?.as_str()?)?;
                 let case = case_of(connection, &incident.id)?;
+                let (began_at, confirmed_at) = (incident.began_at, incident.confirmed_at);
+                let is_it = |member: &&Member| member.incident == incident.id;
+                let end =
+                    case.iter().flat_map(|case| &case.members).find(is_it).and_then(|it| it.end.as_ref());
+                let withdrawn = end.is_some_and(|end| end.event == IncidentEvent::Withdrawn);
+                let acknowledged_at =
+                    case.as_ref().and_then(|case| Some(case.ascent.acknowledged.as_ref()?.at));
                 outages.push(Outage {
-                    acknowledged_at: case.and_then(|case| Some(case.ascent.acknowledged?.at)),
+                    // Of one that joined others which were in hand nobody can say when it was taken there.
+                    acknowledged_at: acknowledged_at.filter(|at| *at >= confirmed_at),
                     id: incident.id,
                     severity: incident.severity,
-                    began_at: incident.began_at,
-                    confirmed_at: incident.confirmed_at,
+                    began_at,
+                    met_from: timeline.met_from(began_at, confirmed_at),
+                    confirmed_at,
+                    withdrawn,
                     resolved_at: incident.resolved_at,
                     reason: incident.evidence.failure.map(|failure| failure.reason),
                 });
@@ -131,30 +166,27 @@ impl Sources<'_> {
         let Ask { from, until, .. } = *self.ask;
         let AskedChannel { id, title, kind, slo } = asked;
         let before = self.ask.before();
-        let incidents = self.archive.outages(id, from, until)?;
-        let incidents_before = self.archive.outages(id, before, from)?.len();
+        let window = slo.and_then(|slo| until.checked_sub(slo.window).ok());
+        let earliest = window.map_or(before, |window| window.min(before));
+        let turns = self.archive.turns(id, earliest, until)?;
+        let timeline = Timeline::new(&turns, &self.watches, until);
+        let incidents = self.archive.outages(id, (from, until), &timeline)?;
+        let incidents_before = self.archive.count_outages(id, before, from)?;
         let (probes, week) = self.probes(id)?;
-        let budget = slo.map(|slo| {
-            let since = until.checked_sub(slo.window).unwrap_or(Timestamp::MIN);
-            Ok(Budget::of(slo, &self.spans(id, since, until)?))
-        });
+        let since = window.unwrap_or(Timestamp::MIN);
+        let budget = slo.map(|slo| Budget::of(slo, &timeline.within(since, until)));
         Ok(ChannelReport {
             id: id.clone(),
             title: Detail::new(title),
             kind: *kind,
-            spans: self.spans(id, from, until)?,
-            before: self.spans(id, before, from)?,
-            budget: budget.transpose()?,
+            spans: timeline.within(from, until),
+            before: timeline.within(before, from),
+            budget,
             incidents,
             incidents_before,
             probes,
             week,
         })
-    }
-
-    fn spans(&self, id: &ChannelId, from: Timestamp, until: Timestamp) -> Result<Spans, StoreError> {
-        let turns = self.archive.turns(id, from, until)?;
-        Ok(Timeline::new(&turns, &self.watches, until).within(from, until))
     }
 
     fn probes(&self, id: &ChannelId) -> Result<(Vec<ProbeReport>, Week), StoreError> {

@@ -182,6 +182,8 @@ const STEPS: &[&str] = &[
         until_at INTEGER NOT NULL
     ) STRICT;
 ",
+    // Incidents are kept for good, and reports ask for those of one channel.
+    "CREATE INDEX incident_of ON incident (channel, confirmed_at);",
 ];
 
 /// The latest layout that this program knows.

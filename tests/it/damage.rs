@@ -296,6 +296,24 @@ fn judge(past: &Past, harm: Harm, restored: Option<&Restored>) -> Outcomes {
 }
 
 #[tokio::test]
+async fn a_store_that_was_restored_is_whole_at_every_start_after_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("lamplighter.db");
+    let store = Store::open_or_restore(&path, start()).unwrap();
+    store.append(outcomes(40, minute(1))).await.unwrap();
+    store.roll_up().await.unwrap();
+    store.back_up(minute(2)).await.unwrap();
+    drop(store);
+    do_harm(Harm::Garbage, &path, &mut StdRng::seed_from_u64(4));
+    for (opened, is_restored) in [(3, true), (4, false), (5, false)] {
+        let store = Store::open_or_restore(&path, minute(opened)).unwrap();
+        assert_eq!(store.restored().borrow().is_some(), is_restored, "{:?}", store.restored().borrow());
+        store.append(outcomes(40, minute(opened))).await.unwrap();
+        store.roll_up().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_damaged_store_is_set_aside_restored_from_a_backup_and_never_silent() {
     let mut random = StdRng::seed_from_u64(4);
     let mut counts: BTreeMap<(Harm, End), BTreeMap<Outcomes, u32>> = BTreeMap::new();

@@ -11,7 +11,7 @@ use lamplighter::{
         ledger::{Condition, Spans, Timeline, Turn, Watch},
         outcome::{Detail, Failure, Outcome, Reason, Stage, Verdict},
     },
-    store::{Store, explain::Archive},
+    store::{Store, explain::Archive, hours::RolledUp},
 };
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -70,7 +70,7 @@ fn run(probe: &Arc<ProbeKey>, number: u64) -> Outcome {
 /// Everything that a channel's hours add up to.
 fn sum(archive: &Archive, channel: &str) -> Tally {
     let channel = ChannelId::new(channel);
-    let hours = archive.hours_of(&channel).unwrap();
+    let hours = archive.hours().unwrap();
     let found = hours.of(&channel, Timestamp::UNIX_EPOCH, start() + SignedDuration::from_hours(9_999));
     let mut sum = Tally::default();
     found.unwrap().iter().for_each(|hour| sum.add(&hour.tally));
@@ -92,7 +92,11 @@ async fn every_run_is_counted_once_in_its_hour_whenever_the_hours_are_put_togeth
         let before = sum(&archive, "web-chat");
         // The last portion stays as it is: it is read from the outcomes.
         if portion.end < 1000 {
-            assert!(!store.roll_up().await.unwrap(), "a small portion is done at once");
+            assert_eq!(
+                store.roll_up().await.unwrap(),
+                RolledUp::default(),
+                "a small portion is done at once"
+            );
             assert_eq!(sum(&archive, "web-chat"), before, "putting together changes nothing that is read");
         }
     }
@@ -126,9 +130,9 @@ async fn hours_outlive_the_runs_and_leave_after_two_years() {
     let whole = sum(&archive, "web-chat").conclusive();
     assert_eq!(whole, 240);
 
-    store.clear_hours(start() + SignedDuration::from_hours(700 * 24)).await.unwrap();
+    store.clear_hours(start() + SignedDuration::from_hours(700 * 24), 0).await.unwrap();
     assert_eq!(sum(&archive, "web-chat").conclusive(), whole);
-    store.clear_hours(start() + SignedDuration::from_hours(740 * 24)).await.unwrap();
+    store.clear_hours(start() + SignedDuration::from_hours(740 * 24), 0).await.unwrap();
     assert_eq!(sum(&archive, "web-chat").conclusive(), 0);
 }
 
@@ -151,7 +155,51 @@ async fn a_store_that_lost_its_runs_counts_those_to_come() {
 }
 
 #[tokio::test]
-async fn a_damaged_hour_is_lost_alone() {
+async fn a_damaged_hour_or_run_is_lost_alone_and_counted() {
+    let (_directory, path) = place();
+    let (chat, hotline) = (key("web-chat", "launcher"), key("hotline", "callback"));
+    let store = Store::open(&path).unwrap();
+    for probe in [&chat, &hotline] {
+        store.append((0..360).map(|number| run(probe, number)).collect()).await.unwrap();
+    }
+    store.roll_up().await.unwrap();
+    let archive = Archive::open(&path).unwrap();
+    let hours = |archive: &Archive, channel: &str| {
+        let (hours, channel) = (archive.hours().unwrap(), ChannelId::new(channel));
+        let found = hours.of(&channel, start() - minutes(60), start() + minutes(600)).unwrap();
+        (found.iter().map(|hour| hour.tally.conclusive()).collect::<Vec<_>>(), hours.unreadable())
+    };
+    let (whole, _) = hours(&archive, "web-chat");
+    assert!(whole.len() >= 3, "{whole:?}");
+
+    let other = Connection::open(&path).unwrap();
+    let second = "SELECT hour FROM hour WHERE probe = 1 ORDER BY hour LIMIT 1 OFFSET 1";
+    let second: i64 = other.query_row(second, [], |row| row.get(0)).unwrap();
+    // Cut off, of another format, and one that announces four gigabytes.
+    for bytes in [
+        "x'00ff'",
+        "x'1c849314' || substr(latency, 5)",
+        "substr(latency, 1, 4) || x'ffffffff' || substr(latency, 9)",
+    ] {
+        other
+            .execute(
+                &format!("UPDATE hour SET latency = CAST({bytes} AS BLOB) WHERE probe = 1 AND hour = ?"),
+                [second],
+            )
+            .unwrap();
+        let (left, unreadable) = hours(&archive, "web-chat");
+        assert_eq!((left.len(), unreadable), (whole.len() - 1, 1), "{bytes}");
+        assert_eq!(hours(&archive, "hotline"), (whole.clone(), 0));
+    }
+    store.append((360..400).map(|number| run(&hotline, number)).collect()).await.unwrap();
+    other.execute("UPDATE outcome SET outcome = 'oq' WHERE id = (SELECT max(id) FROM outcome)", []).unwrap();
+    assert_eq!(hours(&archive, "hotline").1, 1, "while it is not in its hour yet");
+    assert_eq!(store.roll_up().await.unwrap(), RolledUp { has_more: false, unreadable: 1 });
+    assert_eq!(hours(&archive, "hotline").0.iter().sum::<u64>(), whole.iter().sum::<u64>() + 39);
+}
+
+#[tokio::test]
+async fn an_hour_that_is_written_anew_while_it_is_damaged_holds_what_comes() {
     let (_directory, path) = place();
     let chat = key("web-chat", "launcher");
     let store = Store::open(&path).unwrap();
@@ -161,6 +209,39 @@ async fn a_damaged_hour_is_lost_alone() {
     store.append((10..40).map(|number| run(&chat, number)).collect()).await.unwrap();
     store.roll_up().await.unwrap();
     assert_eq!(sum(&Archive::open(&path).unwrap(), "web-chat").conclusive(), 30);
+}
+
+#[tokio::test]
+async fn whoever_reads_while_runs_are_put_together_counts_each_once() {
+    let (_directory, path) = place();
+    let chat = key("web-chat", "launcher");
+    let store = Store::open(&path).unwrap();
+    store.append((0..100).map(|number| run(&chat, number)).collect()).await.unwrap();
+    let archive = Archive::open(&path).unwrap();
+    let hours = archive.hours().unwrap();
+    store.roll_up().await.unwrap();
+    let found = hours.of(&ChannelId::new("web-chat"), start() - minutes(60), start() + minutes(600)).unwrap();
+    assert_eq!(found.iter().map(|hour| hour.tally.conclusive()).sum::<u64>(), 100);
+}
+
+#[tokio::test]
+async fn of_a_clock_that_is_years_ahead_little_is_believed_at_once() {
+    let (_directory, path) = place();
+    let chat = key("web-chat", "launcher");
+    let store = Store::open(&path).unwrap();
+    let runs = (0..48)
+        .map(|hour| Outcome { started_at: start() + SignedDuration::from_hours(hour), ..run(&chat, 0) });
+    store.append(runs.collect()).await.unwrap();
+    store.roll_up().await.unwrap();
+    let ahead = start() + SignedDuration::from_hours(3_000 * 24);
+    let archive = Archive::open(&path).unwrap();
+    for left in [23, 0] {
+        let last = store.clear_hours(ahead, 0).await.unwrap();
+        assert_eq!(store.clear_hours(ahead, last.unwrap()).await.unwrap(), None);
+        let all = (start() - minutes(60), start() + SignedDuration::from_hours(100));
+        let hours = archive.hours().unwrap().of(&ChannelId::new("web-chat"), all.0, all.1).unwrap();
+        assert_eq!(hours.len(), left);
+    }
 }
 
 fn turn(channel: &str, minute: i64, to: Condition) -> Turn {
@@ -219,7 +300,8 @@ async fn old_turns_leave_but_what_a_channel_was_like_stays_known() {
     ];
     note(&store, &turns, 30).await;
     let later = SignedDuration::from_hours(800 * 24);
-    assert!(!store.clear_turns(start() + later).await.unwrap());
+    let last = store.clear_turns(start() + later, 0).await.unwrap();
+    assert_eq!(store.clear_turns(start() + later, last.unwrap()).await.unwrap(), None);
     let archive = Archive::open(&path).unwrap();
     let left = |channel: &str| {
         let turns = archive.turns(&ChannelId::new(channel), start() + later, start() + later + later);

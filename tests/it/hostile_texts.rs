@@ -102,6 +102,7 @@ fn report(titles: &[String]) -> Report {
         total_before: spans,
         channels: titles.iter().enumerate().map(channel).collect(),
         left_out: 0,
+        unreadable: 0,
     }
 }
 

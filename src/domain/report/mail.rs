@@ -36,15 +36,17 @@ pub struct Mail<'a> {
 }
 
 impl Mail<'_> {
+    /// By what the report of a team on a period is known.
+    #[must_use]
+    pub fn about(team: &TeamId, every: Every, period: Period) -> IncidentId {
+        IncidentId(format!("{}-report-{}-{team}", period.until.strftime("%Y%m%dT%H%M%SZ"), every.as_str()))
+    }
+
     /// A mail to each of these who reads mail, each once.
     #[must_use]
     pub fn to(&self, recipients: impl IntoIterator<Item = Recipient>, now: Timestamp) -> Vec<Notification> {
         let Self { report, team, every, period, location, letterhead } = self;
-        let incident = IncidentId(format!(
-            "{}-report-{}-{team}",
-            period.until.strftime("%Y%m%dT%H%M%SZ"),
-            every.as_str()
-        ));
+        let incident = Self::about(team, *every, *period);
         let event = IncidentEvent::Report;
         let content = Content {
             subject: words::subject(report),

@@ -54,6 +54,12 @@ pub(super) fn total(report: &Report) -> Vec<String> {
         let shown = report.channels.len();
         lines.push(format!("Here are the {shown} that could be reached least; all: lamplighter report"));
     }
+    if report.unreadable > 0 {
+        let count = thousands(u64::try_from(report.unreadable).unwrap_or(u64::MAX));
+        lines.push(format!(
+            "The store is damaged: {count} runs or hours of runs could not be read and are left out"
+        ));
+    }
     lines
 }
 
@@ -107,7 +113,11 @@ pub(super) fn outage(outage: &Outage, report: &Report) -> [String; 3] {
     let at = outage.confirmed_at.to_zoned(report.time_zone.clone()).strftime("%F %H:%M").to_string();
     let severity = outage.severity.as_str();
     let lasted = match outage.resolved_at {
-        Some(over) => format!("{severity} for {}", tell::span(tell::between(outage.began_at, over))),
+        Some(over) => {
+            let lasted = tell::span(tell::between(outage.began_at, over));
+            let how = if outage.withdrawn { ", then withdrawn" } else { "" };
+            format!("{severity} for {lasted}{how}")
+        }
         None => format!("{severity}, not over yet"),
     };
     [at, lasted, outage.reason.map(|reason| reason.as_str().to_owned()).unwrap_or_default()]
@@ -178,8 +188,8 @@ fn budget(budget: &Budget) -> String {
         None => "nothing was seen".to_owned(),
     };
     format!(
-        "{} over {}: {} allowed, {spent}",
-        exact_percent(budget.objective),
+        "{} % over {}: {} allowed, {spent}",
+        budget.slo.percent(),
         tell::span(budget.window),
         tell::span(budget.allowed)
     )
@@ -213,7 +223,7 @@ pub(super) fn percent(share: f64) -> String {
         0.0 => "0 %".to_owned(),
         ..0.01 => "under 0.01 %".to_owned(),
         ..10.0 => format!("{} %", trimmed(format!("{share:.2}"))),
-        99.0..99.995 => format!("{share:.2} %"),
+        99.0..100.0 => format!("{:.2} %", (share * 100.0 + 1e-6).floor() / 100.0),
         _ => format!("{share:.0} %"),
     }
 }
@@ -256,7 +266,7 @@ mod tests {
             (0.004, "0.4 %", "0.4 %"),
             (0.12, "12 %", "12 %"),
             (0.999, "99.90 %", "99.9 %"),
-            (0.999_999_9, "100 %", "99.999 %"),
+            (0.999_999_9, "99.99 %", "99.999 %"),
             (1.0, "100 %", "100 %"),
             (1.27, "127 %", "127 %"),
         ] {
