@@ -235,7 +235,7 @@ impl Evaluator {
             roster: Roster::new(plan.boot.location.clone(), channels),
             casebook: Casebook::restore(cases, owed, beginning),
             history: History::new(batches, beginning.wall),
-            ledger: Ledger::new(conditions),
+            ledger: Ledger::new(conditions, beginning.wall),
             picture: Picture::new(snapshots),
             telling_from: Duration::ZERO,
             has_become_due: false,

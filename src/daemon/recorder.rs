@@ -56,7 +56,9 @@ pub(crate) async fn run(
                 break;
             }
             if stop.is_cancelled() {
-                error!(outcomes = batch.outcomes.len(), "outcomes were left out of the history at the end");
+                let (outcomes, turns) =
+                    (batch.outcomes.len(), batch.note.map_or(0, |(turns, _)| turns.len()));
+                error!(outcomes, turns, "outcomes and turns were left out of the history at the end");
                 break;
             }
             tokio::select! {

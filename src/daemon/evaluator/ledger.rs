@@ -14,17 +14,31 @@ use crate::{
 };
 
 /// What each channel turned to last.
-pub(crate) struct Ledger(HashMap<ChannelId, Condition>);
+pub(crate) struct Ledger {
+    noted: HashMap<ChannelId, Noted>,
+    /// When channels left that are not watched any more.
+    gone: HashMap<ChannelId, Timestamp>,
+    /// When this process began to watch.
+    began_at: Timestamp,
+}
+
+#[derive(Clone, Copy)]
+struct Noted {
+    condition: Condition,
+    /// Since when; none where it was noted before a restart.
+    at: Option<Timestamp>,
+}
 
 impl Ledger {
     /// What was noted before a restart.
-    pub(crate) fn new(noted: HashMap<ChannelId, Condition>) -> Self {
-        Self(noted)
+    pub(crate) fn new(noted: HashMap<ChannelId, Condition>, began_at: Timestamp) -> Self {
+        let before = |(id, condition)| (id, Noted { condition, at: None });
+        Self { noted: noted.into_iter().map(before).collect(), gone: HashMap::new(), began_at }
     }
 
     /// The store has forgotten what was noted last: all of it is noted anew.
     pub(crate) fn forget(&mut self) {
-        self.0.clear();
+        self.noted.clear();
     }
 
     /// Every channel that is of another condition than was noted.
@@ -32,26 +46,38 @@ impl Ledger {
         let mut turns = Vec::new();
         for post in roster.posts() {
             let to = condition(post);
-            let noted = self.0.get(&post.id).copied();
-            if noted == Some(to) {
+            let noted = self.noted.get(&post.id).copied();
+            if noted.is_some_and(|noted| noted.condition == to) {
                 continue;
             }
-            // What has become of its state has been so since it is; a window of maintenance turns when that is seen.
-            let is_new_state = noted.and_then(Condition::state) != Some(post.state.state());
-            let at = if is_new_state { post.state.since().min(now) } else { now };
+            let at = self.earliest(&post.id, noted, now).max(post.state.since()).min(now);
             turns.push(Turn { channel: post.id.clone(), at, to });
-            self.0.insert(post.id.clone(), to);
+            self.noted.insert(post.id.clone(), Noted { condition: to, at: Some(at) });
+            self.gone.remove(&post.id);
         }
-        if self.0.len() > roster.posts().len() {
-            self.0.retain(|id, _| {
+        if self.noted.len() > roster.posts().len() {
+            let Self { noted, gone, .. } = self;
+            noted.retain(|id, _| {
                 let is_watched = roster.place(id).is_some();
                 if !is_watched {
                     turns.push(Turn { channel: id.clone(), at: now, to: Condition::Gone });
+                    gone.insert(id.clone(), now);
                 }
                 is_watched
             });
         }
         turns
+    }
+
+    /// From when on a channel can have been what it turns to. Its state may be older than that: an outage goes on over
+    /// closed hours, maintenance, blindness and the absence of its channel, and was none that counts meanwhile.
+    fn earliest(&self, id: &ChannelId, noted: Option<Noted>, now: Timestamp) -> Timestamp {
+        match noted {
+            Some(Noted { condition: Condition::Closed | Condition::Maintenance, .. }) => now,
+            Some(Noted { condition: Condition::Unknown, at }) => at.unwrap_or(self.began_at),
+            Some(Noted { at, .. }) => at.unwrap_or(Timestamp::MIN),
+            None => self.gone.get(id).copied().unwrap_or(self.began_at),
+        }
     }
 }
 

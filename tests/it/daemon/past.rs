@@ -1,14 +1,23 @@
 //! What a whole daemon keeps of the past: how long each door was open, and the reports that come of it.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 use lamplighter::{
     clock::Clock,
     config::plan::{Plan, Team},
     domain::{
         channel::{ChannelId, TeamId},
         evaluation::State,
+        hours::{Hours, read},
         ledger::{Spans, Timeline},
         maintenance::{Occurrence, Planned, Scope, When, WindowId},
         report::period::Every,
@@ -82,6 +91,67 @@ async fn how_long_a_door_was_open_is_known_over_an_outage_maintenance_a_restart_
     assert!(secs(hotline.counted() + hotline.blind) <= 1, "it is not configured: {hotline:?}");
     let chat = account(directory.path(), "chat", gone, now);
     assert!(secs(chat.up) > 50, "{chat:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_over_closed_hours_maintenance_and_absence_is_none_that_counts_meanwhile() {
+    let directory = tempfile::tempdir().unwrap();
+    let all = doors(["keeps-hours", "is-moved", "goes"]);
+    let began: Timestamp = "2026-11-21T03:04:00Z".parse().unwrap();
+    let minute = |minutes: u64| began + Duration::from_secs(60 * minutes);
+    let with = |goes: bool| {
+        let mut plan = plan(&all, |_| {});
+        let keeps = plan.channels.get_mut(&ChannelId::new("keeps-hours")).unwrap();
+        let spans = read("Sat 02:00-03:10, 04:00-20:00").unwrap().spans;
+        Arc::make_mut(keeps).hours = Some(Arc::new(Hours::new(spans, Arc::default(), TimeZone::UTC)));
+        let when = When::Once(Occurrence { from: minute(4), until: minute(56) });
+        let scope = Scope { channels: vec![ChannelId::new("is-moved")], ..Scope::default() };
+        plan.maintenance =
+            Arc::from([Planned { id: WindowId::new("move"), when, scope, text: "We move.".to_owned() }]);
+        if !goes {
+            plan.channels.remove(&ChannelId::new("goes"));
+        }
+        plan
+    };
+    let play =
+        Play::resume(with(true), directory.path(), Arc::new(Mailbox::default()), Clock::following(began))
+            .await;
+    pass(60).await;
+    all.values().for_each(|door| door.set(Door::Fails));
+    pass(5 * 60).await;
+    play.daemon.adopt(with(false));
+    pass(44 * 60).await;
+    play.daemon.adopt(with(true));
+    pass(16 * 60).await;
+    let states = ["keeps-hours", "is-moved", "goes"].map(|door| play.state(door));
+    assert_eq!(states, [State::Dark; 3]);
+    play.end().await;
+
+    let account = |channel| account(directory.path(), channel, minute(0), minute(66));
+    let minutes = |spans: Spans| {
+        [spans.up, spans.dark, spans.closed, spans.maintenance].map(|span| (span.as_secs() + 30) / 60)
+    };
+    assert_eq!(minutes(account("keeps-hours")), [1, 15, 50, 0], "closed from minute 6 to minute 56");
+    assert_eq!(minutes(account("is-moved")), [1, 13, 0, 52], "it is dark before the window and after it");
+    assert_eq!(minutes(account("goes")), [1, 21, 0, 0], "it is watched until minute 6 and from minute 50 on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_clock_leaps_over_was_not_watched() {
+    let ahead: &'static AtomicI64 = Box::leak(Box::default());
+    let began: Timestamp = "2026-11-21T03:04:00Z".parse().unwrap();
+    let clock = Clock::jumping(began, ahead);
+    let directory = tempfile::tempdir().unwrap();
+    let plan = plan(&doors(["chat"]), |_| {});
+    let play = Play::resume(plan, directory.path(), Arc::new(Mailbox::default()), clock).await;
+    pass(120).await;
+    ahead.fetch_add(60 * 60 * 1_000, Relaxed);
+    pass(120).await;
+    let ended = clock.now();
+    play.end().await;
+    let chat = account(directory.path(), "chat", began, ended);
+    assert!((200..=245).contains(&chat.up.as_secs()), "{chat:?}");
+    assert!((3_580..=3_640).contains(&chat.blind.as_secs()), "{chat:?}");
 }
 
 /// The plan of a door whose team wants a report every week.
