@@ -1,6 +1,6 @@
 //! What the web sees of the daemon, and how a command that it has taken in reaches the evaluator.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use jiff::{Timestamp, tz::TimeZone};
@@ -12,7 +12,11 @@ use crate::{
     clock::Clock,
     config::plan::Plan,
     daemon::{
-        Daemon, chronicle::Chronicler, evaluator::orders::Order, past, pulse::Pulse,
+        Daemon,
+        chronicle::{self, Chronicler},
+        evaluator::orders::Order,
+        past,
+        pulse::Pulse,
         scheduler::errands::Errand,
     },
     domain::{
@@ -38,8 +42,9 @@ use crate::{
 
 const ENDING: &str = "the daemon is ending";
 
-/// So many runs, incidents and bundles of a channel are shown.
-const RUNS_MAX: usize = 180;
+/// So many runs of each probe, and so many in all, incidents and bundles of a channel are shown.
+const RUNS_OF_A_PROBE: usize = 60;
+const RUNS_MAX: usize = 600;
 const INCIDENTS_MAX: usize = 30;
 const BUNDLES_MAX: usize = 12;
 
@@ -72,6 +77,17 @@ impl Daemon {
             clock: self.clock,
             stop: self.stop.clone(),
         }
+    }
+}
+
+impl Face {
+    /// The past of all channels, read anew where that is longer ago than so.
+    pub(super) fn past(&self, fresh: Duration) -> ChroniclesFuture {
+        let (chronicler, now) = (Arc::clone(&self.chronicler), self.clock.now());
+        let plan = Arc::clone(&self.plans.borrow());
+        Box::pin(
+            async move { chronicler.of(plan.channels.keys().cloned(), &plan.time_zone, now, fresh).await },
+        )
     }
 }
 
@@ -118,9 +134,7 @@ impl web::Source for Face {
     }
 
     fn chronicles(&self) -> ChroniclesFuture {
-        let (chronicler, now) = (Arc::clone(&self.chronicler), self.clock.now());
-        let plan = Arc::clone(&self.plans.borrow());
-        Box::pin(async move { chronicler.of(plan.channels.keys().cloned(), &plan.time_zone, now).await })
+        self.past(chronicle::FRESH)
     }
 
     fn incident(&self, incident: IncidentId) -> IncidentFuture {
@@ -176,9 +190,9 @@ impl web::Source for Face {
         let (plan, store) = (Arc::clone(&self.plans.borrow()), self.store.clone());
         Box::pin(async move {
             let of_it = Some(channel.clone());
-            let inquiry =
-                OutcomeInquiry { channel: of_it.clone(), limit: RUNS_MAX, ..OutcomeInquiry::default() };
-            let runs = store.outcomes(inquiry).await.map_err(unread)?;
+            let probes = plan.channels.get(&channel).map_or(1, |channel| channel.probes.len());
+            let most = (RUNS_OF_A_PROBE * probes).min(RUNS_MAX);
+            let runs = past::runs(&store, &channel, most).await.map_err(unread)?;
             let inquiry =
                 IncidentInquiry { channel: of_it, limit: INCIDENTS_MAX, ..IncidentInquiry::default() };
             let incidents = store.incidents(inquiry).await.map_err(unread)?;
@@ -186,7 +200,7 @@ impl web::Source for Face {
             let keeps = move || exhibits::of_channel(&directory, channel.as_str(), BUNDLES_MAX);
             let bundles = past::read(keeps).await?;
             Ok(ChannelPast {
-                runs: runs.items.into_iter().map(|kept| past::run(kept.outcome)).collect(),
+                runs: runs.into_iter().map(past::run).collect(),
                 incidents: incidents.items.into_iter().map(|kept| past::listed(kept.incident)).collect(),
                 bundles: bundles.into_iter().map(past::kept).collect(),
             })

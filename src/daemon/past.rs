@@ -15,11 +15,15 @@ use crate::{
         evaluation::RunWord,
         happening::{Account, Happening},
         incident::{Incident, IncidentEvent, IncidentId},
+        inquiry::OutcomeInquiry,
         outcome::{Detail, Outcome, PhaseKind, Verdict},
         past::{Chapter, FallenChannel, IncidentPast, KeptBundle, PastIncident, Run, What},
     },
     evidence::exhibits::{self, Contents},
-    store::explain::{Archive, Letter, Record, Settled},
+    store::{
+        Store, StoreError,
+        explain::{Archive, Letter, Record, Settled},
+    },
 };
 
 /// Does work that waits for the disk; what goes wrong is said in the log, and to whoever looks only that it did.
@@ -196,6 +200,30 @@ pub(super) fn kept(contents: Contents) -> KeptBundle {
 pub(super) fn listed(incident: Incident) -> PastIncident {
     let Incident { id, severity, began_at, resolved_at, .. } = incident;
     PastIncident { id, severity, began_at, resolved_at }
+}
+
+/// The runs of a channel are looked for among so many portions of the latest of all channels.
+const PORTIONS: usize = 8;
+
+/// The latest runs of a channel.
+pub(super) async fn runs(
+    store: &Store,
+    channel: &ChannelId,
+    most: usize,
+) -> Result<Vec<Outcome>, StoreError> {
+    let (mut runs, mut before) = (Vec::new(), None);
+    for _ in 0..PORTIONS {
+        let limit = most - runs.len();
+        let inquiry =
+            OutcomeInquiry { channel: Some(channel.clone()), limit, before, ..OutcomeInquiry::default() };
+        let portion = store.outcomes(inquiry).await?;
+        runs.extend(portion.items.into_iter().map(|kept| kept.outcome));
+        before = portion.next;
+        if runs.len() >= most || before.is_none() {
+            break;
+        }
+    }
+    Ok(runs)
 }
 
 /// A run as the pages show it: of each part how long it took in all, whatever step or request it belonged to.

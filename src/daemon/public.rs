@@ -2,19 +2,28 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::Mutex, time::Instant};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout},
+};
 
 use crate::{
-    daemon::face::Face,
+    daemon::{chronicle, face::Face},
     domain::public::PublicView,
     web::{
-        self, Source,
+        self,
         public::{PublicSource, ViewFuture},
     },
 };
 
 /// So long what was seen is shown.
 const FRESH: Duration = Duration::from_secs(2);
+
+/// So long the past is shown that does not know yet of an outage.
+const FRESH_IN_OUTAGE: Duration = Duration::from_secs(5);
+
+/// So long is waited for the past where none is known; the present is shown without it then.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The face that everybody may see.
 pub(crate) struct PublicFace(Arc<Inner>);
@@ -53,6 +62,11 @@ async fn look(face: &Face) -> Option<PublicView> {
     let plan = Arc::clone(&face.plans.borrow());
     let page = plan.public_page()?;
     let snapshot = web::drawn_by(face).await;
-    let chronicles = face.chronicles().await;
-    Some(page.view(&snapshot, &chronicles, &plan.time_zone, face.clock.now()))
+    let view = async |fresh| {
+        let chronicles = timeout(PATIENCE, face.past(fresh)).await.unwrap_or_default();
+        page.view(&snapshot, &chronicles, &plan.time_zone, face.clock.now())
+    };
+    let view_now = view(chronicle::FRESH).await;
+    // An outage is listed as soon as the past knows of it.
+    Some(if view_now.is_ahead_of_its_past() { view(FRESH_IN_OUTAGE).await } else { view_now })
 }

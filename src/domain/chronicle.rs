@@ -34,10 +34,29 @@ pub struct Chronicle {
 pub struct Outage {
     /// From.
     pub from: Timestamp,
-    /// Until; none while it lasts.
-    pub until: Option<Timestamp>,
+    /// How it ended; none while it lasts.
+    pub end: Option<OutageEnd>,
     /// The worst it was.
     pub severity: Severity,
+    /// Since when it was that.
+    pub worst_from: Timestamp,
+}
+
+/// How an outage ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutageEnd {
+    /// When.
+    pub at: Timestamp,
+    /// What the channel was then. Only one that is up is known to work again.
+    pub into: Condition,
+}
+
+impl Outage {
+    /// When anything about it changed last.
+    #[must_use]
+    pub fn changed_at(&self) -> Timestamp {
+        self.end.map_or(self.worst_from, |end| end.at)
+    }
 }
 
 /// A day of the time zone in which people live.
@@ -90,28 +109,35 @@ impl Hour {
     }
 }
 
-/// The outages of a channel up to a moment. One during which nobody watched for a while is one if it is still there when
-/// somebody looks again; otherwise it is over where it was last seen, as it is where maintenance cuts it short.
+/// The outages of a channel. One during which nobody watches goes on until something else is seen, and is over then where it
+/// was last seen.
 #[must_use]
-pub fn outages(timeline: &Timeline, now: Timestamp) -> Vec<Outage> {
+pub fn outages(timeline: &Timeline) -> Vec<Outage> {
     let mut outages: Vec<Outage> = Vec::new();
-    let mut goes_on = false;
+    let mut last_seen = None;
     for stretch in timeline.stretches() {
         let severity = match stretch.condition {
             Condition::Dark => Severity::Dark,
             Condition::Degraded => Severity::Degraded,
             Condition::Unknown => continue,
-            _ => {
-                goes_on = false;
+            into => {
+                if let (Some(at), Some(last)) = (last_seen.take(), outages.last_mut()) {
+                    last.end = Some(OutageEnd { at, into });
+                }
                 continue;
             }
         };
-        let until = (stretch.until < now).then_some(stretch.until);
-        match outages.last_mut() {
-            Some(last) if goes_on => *last = Outage { until, severity: severity.max(last.severity), ..*last },
-            _ => outages.push(Outage { from: stretch.from, until, severity }),
+        match outages.last_mut().filter(|_| last_seen.is_some()) {
+            Some(last) if last.severity < severity => {
+                *last = Outage { severity, worst_from: stretch.from, ..*last };
+            }
+            Some(_) => {}
+            None => {
+                let from = stretch.from;
+                outages.push(Outage { from, end: None, severity, worst_from: from });
+            }
         }
-        goes_on = true;
+        last_seen = Some(stretch.until);
     }
     outages
 }
@@ -195,17 +221,24 @@ mod tests {
         ];
         let watch = |from, until| Watch { from: at(from), until: at(until) };
         let watches = [watch(0, 40), watch(50, 75), watch(90, 120)];
-        let outage =
-            |from, until: Option<i64>, severity| Outage { from: at(from), until: until.map(at), severity };
+        let outage = |from, worst_from, severity, end: Option<(i64, Condition)>| Outage {
+            from: at(from),
+            end: end.map(|(minute, into)| OutageEnd { at: at(minute), into }),
+            severity,
+            worst_from: at(worst_from),
+        };
+        let (dark, degraded) = (Severity::Dark, Severity::Degraded);
         assert_eq!(
-            outages(&Timeline::new(&turns, &watches, at(120)), at(120)),
+            outages(&Timeline::new(&turns, &watches, at(120))),
             [
-                outage(10, Some(20), Severity::Dark),
-                outage(30, Some(60), Severity::Dark),
-                outage(70, Some(75), Severity::Dark),
-                outage(95, Some(100), Severity::Dark),
-                outage(105, None, Severity::Degraded),
+                outage(10, 15, dark, Some((20, Condition::Up))),
+                outage(30, 30, dark, Some((60, Condition::Up))),
+                outage(70, 70, dark, Some((75, Condition::Up))),
+                outage(95, 95, dark, Some((100, Condition::Maintenance))),
+                outage(105, 105, degraded, None),
             ]
         );
+        let unseen = Timeline::new(&turns[..5], &watches[..1], at(45));
+        assert_eq!(outages(&unseen)[1], outage(30, 30, dark, None), "nobody has seen it end");
     }
 }

@@ -2,14 +2,14 @@
 //! by which other public ways support can be reached. Whoever writes public pages has nothing but this, so nothing else can
 //! stand on them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 use crate::domain::{
     alternatives::{Candidate, Sentence, offers},
-    channel::{ChannelId, TeamId},
-    chronicle::{Chronicle, Day, Outage},
+    channel::{ChannelId, ChannelKind, TeamId},
+    chronicle::{Chronicle, Day, Outage, OutageEnd},
     evaluation::State,
     incident::Severity,
     ledger::{Condition, Spans},
@@ -98,9 +98,27 @@ pub struct PublicWindow {
     /// Whether it is under way.
     pub is_active: bool,
     /// Of which public channels.
-    pub doors: Vec<ChannelId>,
+    pub doors: BTreeSet<ChannelId>,
     /// What is announced.
     pub text: Detail,
+}
+
+impl PublicWindow {
+    /// When it is taken to have been announced, which nobody has noted: a week before it begins.
+    #[must_use]
+    pub fn announced_at(&self) -> Timestamp {
+        self.from.saturating_sub(SignedDuration::from_hours(7 * 24)).unwrap_or(Timestamp::MIN)
+    }
+}
+
+impl PublicView {
+    /// Whether a channel does not work as it should and its past does not know it yet.
+    #[must_use]
+    pub fn is_ahead_of_its_past(&self) -> bool {
+        self.doors.iter().any(|door| {
+            severity(door.condition).is_some() && door.outages.last().is_none_or(|last| last.end.is_some())
+        })
+    }
 }
 
 impl PublicPage {
@@ -119,7 +137,14 @@ impl PublicPage {
             .map(|view| &**view)
             .filter(|view| self.channels.contains_key(&view.id))
             .collect();
-        let candidates: Vec<Candidate<'_>> = views.iter().map(|view| view.candidate()).collect();
+        // What channels stand on is never offered, but a door that stands on what is broken is not either.
+        let dependencies = snapshot.channels.iter().filter(|view| view.kind == ChannelKind::Dependency);
+        let candidates: Vec<Candidate<'_>> = views
+            .iter()
+            .copied()
+            .chain(dependencies.map(|view| &**view))
+            .map(ChannelView::candidate)
+            .collect();
         let doors = views.iter().map(|view| door(view, chronicles.get(&view.id), &candidates, now));
         let mut maintenance: Vec<PublicWindow> =
             snapshot.maintenance.iter().filter_map(|window| self.window(window)).collect();
@@ -139,7 +164,8 @@ impl PublicPage {
         let is_held = |(id, channel): &(&ChannelId, &PublicChannel)| {
             window.scope.holds(id, channel.team.as_ref(), &channel.labels)
         };
-        let doors: Vec<ChannelId> = self.channels.iter().filter(is_held).map(|(id, _)| id.clone()).collect();
+        let doors: BTreeSet<ChannelId> =
+            self.channels.iter().filter(is_held).map(|(id, _)| id.clone()).collect();
         (!doors.is_empty()).then(|| PublicWindow {
             id: window.id.to_string(),
             from: window.from,
@@ -176,22 +202,30 @@ fn door(
 /// nor that none does could be said.
 fn instead(view: &ChannelView, candidates: &[Candidate<'_>], now: Timestamp) -> Option<Sentence> {
     let offers = offers(candidates, &view.id, now);
-    let does_any_work = candidates.iter().any(|other| other.state == State::Up);
+    let is_door = |other: &&Candidate<'_>| other.kind != ChannelKind::Dependency;
+    let does_any_work = candidates.iter().filter(is_door).any(|other| other.state == State::Up);
     (!offers.is_empty() || !does_any_work).then(|| Sentence::of(&offers))
 }
 
-/// The past is read once a minute, the present is known at once.
-fn bring_up_to_date(outages: &mut Vec<Outage>, condition: Condition, since: Timestamp) {
-    let severity = match condition {
+/// The past is read once a minute, the present is known at once. An outage that only the present knows is not listed: it is
+/// known by when it began, which the past is to say, or it would be taken for two.
+fn bring_up_to_date(outages: &mut [Outage], condition: Condition, since: Timestamp) {
+    let Some(open) = outages.last_mut().filter(|last| last.end.is_none()) else { return };
+    let at = since.max(open.worst_from);
+    match severity(condition) {
+        Some(severity) if severity > open.severity => {
+            *open = Outage { severity, worst_from: at, ..*open };
+        }
+        None if condition != Condition::Unknown => open.end = Some(OutageEnd { at, into: condition }),
+        Some(_) | None => {}
+    }
+}
+
+fn severity(condition: Condition) -> Option<Severity> {
+    match condition {
         Condition::Dark => Some(Severity::Dark),
         Condition::Degraded => Some(Severity::Degraded),
         _ => None,
-    };
-    match (severity, outages.last_mut().filter(|last| last.until.is_none())) {
-        (Some(severity), Some(open)) => open.severity = open.severity.max(severity),
-        (Some(severity), None) => outages.push(Outage { from: since, until: None, severity }),
-        (None, Some(open)) => open.until = Some(since.max(open.from)),
-        (None, None) => {}
     }
 }
 
@@ -200,16 +234,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_outage_is_listed_as_soon_as_it_is_known_and_over_as_soon_as_that_is() {
+    fn an_outage_is_worse_or_over_as_soon_as_that_is_known_and_lasts_while_nobody_sees() {
         let at = |second| Timestamp::from_second(second).unwrap();
-        let open = Outage { from: at(100), until: None, severity: Severity::Degraded };
-        let over = Outage { until: Some(at(50)), from: at(10), severity: Severity::Dark };
+        let open = Outage { from: at(100), end: None, severity: Severity::Degraded, worst_from: at(100) };
+        let ended = |second, into| Some(OutageEnd { at: at(second), into });
+        let over = Outage { from: at(10), end: ended(50, Condition::Up), ..open };
+        let dark = Outage { severity: Severity::Dark, worst_from: at(120), ..open };
         for (known, condition, since, expected) in [
             (vec![], Condition::Up, 0, vec![]),
-            (vec![over], Condition::Dark, 100, vec![over, Outage { severity: Severity::Dark, ..open }]),
-            (vec![open], Condition::Dark, 120, vec![Outage { severity: Severity::Dark, ..open }]),
-            (vec![open], Condition::Up, 130, vec![Outage { until: Some(at(130)), ..open }]),
-            (vec![open], Condition::Unknown, 90, vec![Outage { until: Some(at(100)), ..open }]),
+            (vec![over], Condition::Dark, 100, vec![over]),
+            (vec![over, open], Condition::Dark, 120, vec![over, dark]),
+            (vec![dark], Condition::Degraded, 130, vec![dark]),
+            (vec![open], Condition::Up, 130, vec![Outage { end: ended(130, Condition::Up), ..open }]),
+            (vec![open], Condition::Closed, 90, vec![Outage { end: ended(100, Condition::Closed), ..open }]),
+            (vec![open], Condition::Unknown, 130, vec![open]),
             (vec![over], Condition::Closed, 70, vec![over]),
         ] {
             let mut outages = known.clone();

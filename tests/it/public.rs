@@ -15,7 +15,7 @@ use lamplighter::{
     domain::{
         alternatives::Sentence,
         channel::ChannelId,
-        chronicle::{Day, Outage},
+        chronicle::{Day, Outage, OutageEnd},
         incident::Severity,
         ledger::{Condition, Spans},
         outcome::Detail,
@@ -309,8 +309,12 @@ fn days() -> Vec<Day> {
 fn view(words: &str) -> PublicView {
     let at = |text: &str| text.parse::<Timestamp>().unwrap();
     let now = at("2026-11-21T12:00:00Z");
-    let outage =
-        |from, until: Option<&str>| Outage { from: at(from), until: until.map(at), severity: Severity::Dark };
+    let outage = |from, end: Option<&str>| Outage {
+        from: at(from),
+        end: end.map(|end| OutageEnd { at: at(end), into: Condition::Up }),
+        severity: Severity::Dark,
+        worst_from: at(from),
+    };
     let sentence = words.to_owned();
     let door = PublicDoor {
         id: ChannelId::new("chat"),
@@ -335,7 +339,7 @@ fn view(words: &str) -> PublicView {
         from: at("2026-11-22T02:00:00Z"),
         until: at("2026-11-22T03:00:00Z"),
         is_active: false,
-        doors: vec![ChannelId::new("chat")],
+        doors: BTreeSet::from([ChannelId::new("chat")]),
         text: Detail::new(words),
     };
     PublicView {

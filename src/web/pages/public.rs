@@ -136,14 +136,14 @@ fn push_outages(html: &mut String, pen: &Pen<'_>, view: &PublicView) {
     let language = pen.language;
     push(html, format_args!("<section>\n<h2>{}</h2>\n", language.past_outages()));
     let over = view.doors.iter().flat_map(|door| door.outages.iter().map(move |outage| (door, outage)));
-    let mut over: Vec<(&PublicDoor, &Outage)> = over.filter(|(_, outage)| outage.until.is_some()).collect();
+    let mut over: Vec<(&PublicDoor, &Outage)> = over.filter(|(_, outage)| outage.end.is_some()).collect();
     over.sort_by_key(|(_, outage)| std::cmp::Reverse(outage.from));
     if over.is_empty() {
         push(html, format_args!("<p>{}</p>\n", language.no_outage()));
     } else {
         html.push_str("<ul>\n");
         for (door, outage) in over.iter().take(OUTAGES_MAX) {
-            let lasted = outage.until.map(|until| language.span(tell::between(outage.from, until)));
+            let lasted = outage.end.map(|end| language.span(tell::between(outage.from, end.at)));
             let was = match outage.severity {
                 crate::domain::incident::Severity::Dark => Condition::Dark,
                 crate::domain::incident::Severity::Degraded => Condition::Degraded,

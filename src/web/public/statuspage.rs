@@ -4,8 +4,9 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::feed::became;
 use crate::domain::{
-    chronicle::Outage,
+    chronicle::{Outage, OutageEnd},
     incident::{Severity, fingerprint},
     ledger::Condition,
     notification::tell,
@@ -13,13 +14,16 @@ use crate::domain::{
     public::{PublicDoor, PublicView, PublicWindow},
 };
 
+/// So many incidents are told, the latest first.
+const INCIDENTS_MAX: usize = 50;
+
 /// `summary.json`: everything that matters now.
 pub(super) fn summary(view: &PublicView) -> Value {
     json!({
         "page": page(view),
         "status": indicator(view),
         "components": list(view),
-        "incidents": incidents_of(view, |outage| outage.until.is_none()),
+        "incidents": incidents_of(view, |outage| outage.end.is_none()),
         "scheduled_maintenances": maintenances_of(view, |_| true),
     })
 }
@@ -36,7 +40,7 @@ pub(super) fn components(view: &PublicView) -> Value {
 
 /// `incidents.json`, or `incidents/unresolved.json`.
 pub(super) fn incidents(view: &PublicView, is_only_unresolved: bool) -> Value {
-    let is_shown = |outage: &Outage| !is_only_unresolved || outage.until.is_none();
+    let is_shown = |outage: &Outage| !is_only_unresolved || outage.end.is_none();
     json!({ "page": page(view), "incidents": incidents_of(view, is_shown) })
 }
 
@@ -90,13 +94,7 @@ fn list(view: &PublicView) -> Vec<Value> {
 }
 
 fn component(view: &PublicView, door: &PublicDoor, position: usize) -> Value {
-    // What is closed is not broken, and what is not known is not known to be broken: there are no words for either.
-    let status = match door.condition {
-        Condition::Up | Condition::Closed | Condition::Unknown | Condition::Gone => "operational",
-        Condition::Degraded => "degraded_performance",
-        Condition::Dark => "major_outage",
-        Condition::Maintenance => "under_maintenance",
-    };
+    let status = component_status_of(door.condition);
     let description = match door.condition {
         Condition::Closed => Some("Closed outside its hours."),
         Condition::Unknown => Some("Not known at present."),
@@ -120,6 +118,16 @@ fn component(view: &PublicView, door: &PublicDoor, position: usize) -> Value {
     })
 }
 
+fn component_status_of(condition: Condition) -> &'static str {
+    // What is closed is not broken, and what is not known is not known to be broken: there are no words for either.
+    match condition {
+        Condition::Up | Condition::Closed | Condition::Unknown | Condition::Gone => "operational",
+        Condition::Degraded => "degraded_performance",
+        Condition::Dark => "major_outage",
+        Condition::Maintenance => "under_maintenance",
+    }
+}
+
 fn page_id(view: &PublicView) -> String {
     fingerprint(view.title.as_str(), 12)
 }
@@ -130,11 +138,12 @@ fn incidents_of(view: &PublicView, is_shown: impl Fn(&Outage) -> bool) -> Vec<Va
     });
     let mut outages: Vec<_> = outages.collect();
     outages.sort_by_key(|(_, _, outage)| std::cmp::Reverse(outage.from));
+    outages.truncate(INCIDENTS_MAX);
     outages.into_iter().map(|(door, position, outage)| incident(view, door, position, outage)).collect()
 }
 
 fn incident(view: &PublicView, door: &PublicDoor, position: usize, outage: &Outage) -> Value {
-    let id = fingerprint(&format!("{} {}", door.id, outage.from), 12);
+    let id = fingerprint(&format!("{} {}", door.id, outage.from.as_millisecond()), 12);
     let (what, impact, component_status) = match outage.severity {
         Severity::Dark => ("does not work", "major", "major_outage"),
         Severity::Degraded => ("works slowly, or for some only", "minor", "degraded_performance"),
@@ -157,26 +166,26 @@ fn incident(view: &PublicView, door: &PublicDoor, position: usize, outage: &Outa
         })
     };
     let instead = door.instead.as_ref().map(|it| format!(" {}", Detail::new(&it.en))).unwrap_or_default();
-    let told = match outage.until {
+    let told = match outage.end {
         None => format!("{name}. It is known and worked on.{instead}"),
         Some(_) => format!("{name}. It is known and worked on."),
     };
     let mut updates = vec![update("investigating", outage.from, told, "operational", component_status)];
-    if let Some(until) = outage.until {
-        let lasted = tell::span(tell::between(outage.from, until));
-        let told = format!("{} works again, after {lasted}.", door.name);
-        updates.insert(0, update("resolved", until, told, component_status, "operational"));
+    if let Some(OutageEnd { at, into }) = outage.end {
+        let lasted = tell::span(tell::between(outage.from, at));
+        let told = format!("{} {}, after {lasted}.", door.name, became(into));
+        updates.insert(0, update("resolved", at, told, component_status, component_status_of(into)));
     }
     json!({
         "id": id,
         "name": name,
-        "status": if outage.until.is_some() { "resolved" } else { "investigating" },
+        "status": if outage.end.is_some() { "resolved" } else { "investigating" },
         "impact": impact,
         "created_at": outage.from,
         "started_at": outage.from,
-        "updated_at": outage.until.unwrap_or(outage.from),
+        "updated_at": outage.changed_at(),
         "monitoring_at": null,
-        "resolved_at": outage.until,
+        "resolved_at": outage.end.map(|end| end.at),
         "shortlink": view.url.clone().unwrap_or_default(),
         "page_id": page_id(view),
         "incident_updates": updates,
@@ -197,8 +206,8 @@ fn maintenance(view: &PublicView, window: &PublicWindow) -> Value {
     let doors = view.doors.iter().zip(1..).filter(|(door, _)| window.doors.contains(&door.id));
     let names: Vec<&str> = doors.clone().map(|(door, _)| door.name.as_str()).collect();
     let status = if window.is_active { "in_progress" } else { "scheduled" };
-    let id = fingerprint(&format!("{} {}", window.id, window.from), 12);
-    let at = window.from.min(view.at);
+    let id = fingerprint(&format!("{} {}", window.id, window.from.as_millisecond()), 12);
+    let at = window.announced_at().min(view.at);
     let update = json!({
         "id": fingerprint(&format!("{id} {status}"), 12),
         "status": status,
