@@ -34,9 +34,8 @@ pub(in crate::web) fn answer(view: &PublicView, switch: &Switch, headers: &Heade
 
 fn write(pen: &Pen<'_>, view: &PublicView) -> Sheet {
     let language = pen.language;
-    let broken = view.doors.iter().filter(|door| door.condition == Condition::Dark).count();
-    let slow = view.doors.iter().filter(|door| door.condition == Condition::Degraded).count();
-    let all = language.all_in_all(broken, slow);
+    let conditions: Vec<Condition> = view.doors.iter().map(|door| door.condition).collect();
+    let all = language.all_in_all(&conditions);
     let mut html = String::with_capacity(16_384);
     push(
         &mut html,
