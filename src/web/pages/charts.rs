@@ -8,7 +8,7 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use super::{pen::push, words::Language};
 use crate::domain::{
-    chronicle::{Day, HOURS, Hour, ProbeChronicle},
+    chronicle::{Day, HOURS, Hour, ProbeChronicle, availability},
     evaluation::State,
     hourly::HOUR,
     notification::html::escaped,
@@ -108,22 +108,15 @@ fn day_in_words(day: &Day, language: Language) -> String {
     format!("{}: {share}{dark}", language.date(day.date))
 }
 
-/// The mean of the days that have one.
-pub(super) fn mean(days: &[Day]) -> Option<f64> {
-    let known: Vec<f64> = days.iter().filter_map(|day| day.spans.availability()).collect();
-    let count = u32::try_from(known.len()).ok().filter(|count| *count > 0)?;
-    Some(known.iter().sum::<f64>() / f64::from(count))
-}
-
 /// What the bar of the days says, for whoever does not see it.
 fn uptime_in_words(days: &[Day], language: Language) -> String {
     /// So many days are named.
     const NAMED_MAX: usize = 5;
-    let Some(mean) = mean(days) else { return language.no_data().to_owned() };
+    let Some(whole) = availability(days) else { return language.no_data().to_owned() };
     let is_bad = |day: &&Day| day.spans.availability().is_some_and(|ratio| ratio < WHOLE);
     let named: Vec<String> =
         days.iter().rev().filter(is_bad).take(NAMED_MAX).map(|day| day_in_words(day, language)).collect();
-    format!("{}. {}", language.share(mean), named.join("; "))
+    format!("{}. {}", language.share(whole), named.join("; "))
 }
 
 /// The hours of a probe up to now, with an empty one for each in which it had no run.
@@ -400,7 +393,7 @@ mod tests {
             assert!(small.contains(&format!("<path class=\"{class}\" d=\"{path}\"/>")), "{small}");
         }
         assert!(small.contains(
-            "<title>Availability, 4 days</title><desc>82.7%. Thu 26 Nov 2026: 50.0%, dark 30 min; "
+            "<title>Availability, 4 days</title><desc>77.8%. Thu 26 Nov 2026: 50.0%, dark 30 min; "
         ));
         let large = uptime(&days, Size::Large, SCALE);
         assert!(large.contains("<title>Wed 25 Nov 2026: 98.0%, dark 20 s</title>"), "{large}");

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::domain::{
     channel::ChannelId,
-    chronicle::{Chronicle, ProbeChronicle},
+    chronicle::{Chronicle, ProbeChronicle, availability},
     evaluation::State,
     health::Health,
     maintenance::Announced,
@@ -195,7 +195,7 @@ fn push_charts(html: &mut String, pen: &Pen<'_>, view: &ChannelView, chronicle: 
         push(html, format_args!("<figure>\n{svg}<figcaption>{heading}: {words}</figcaption>\n</figure>\n"));
     };
     let nothing = language.nothing_measured();
-    let share = charts::mean(&chronicle.days).map(|mean| language.share(mean));
+    let share = availability(&chronicle.days).map(|whole| language.share(whole));
     let days = share.as_ref().map(|_| charts::uptime(&chronicle.days, Size::Small, pen.scale()));
     let uptime = format!("{}, {}", language.uptime(), language.days(chronicle.days.len().max(90) as u64));
     figure(html, &uptime, days, share.as_deref().unwrap_or(nothing));
