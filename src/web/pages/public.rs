@@ -55,10 +55,10 @@ fn push_door(html: &mut String, pen: &Pen<'_>, door: &PublicDoor) {
     push(
         html,
         format_args!(
-            "<li class=\"door {class}\">\n<div><h2>{}</h2>\n<p>{} {} {}</p>\n",
+            "<li class=\"door {class}\">\n<div><h2>{}</h2>\n<p>{}{} {}</p>\n",
             foreign(door.name.as_str()),
             condition(door.condition, language),
-            language.for_so_long(),
+            language.for_so_long(door.condition),
             pen.ago(door.since)
         ),
     );
@@ -143,17 +143,13 @@ fn push_outages(html: &mut String, pen: &Pen<'_>, view: &PublicView) {
         html.push_str("<ul>\n");
         for (door, outage) in over.iter().take(OUTAGES_MAX) {
             let lasted = outage.until.map(|until| language.span(tell::between(outage.from, until)));
-            let was = match outage.severity {
-                crate::domain::incident::Severity::Dark => Condition::Dark,
-                crate::domain::incident::Severity::Degraded => Condition::Degraded,
-            };
             push(
                 html,
                 format_args!(
                     "<li>{}: {}, {}, {}</li>\n",
                     pen.time(outage.from),
                     foreign(door.name.as_str()),
-                    language.condition(was),
+                    language.was(outage.severity),
                     lasted.unwrap_or_default()
                 ),
             );

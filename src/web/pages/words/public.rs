@@ -1,7 +1,7 @@
 //! What the page for customers says besides.
 
 use super::Language;
-use crate::domain::ledger::Condition;
+use crate::domain::{incident::Severity, ledger::Condition};
 
 impl Language {
     /// How a channel is, for customers.
@@ -11,7 +11,7 @@ impl Language {
             Condition::Degraded => [
                 "slow, or for some only",
                 "缓慢或仅部分可用",
-                "медленно или не у всех",
+                "работает медленно или не у всех",
                 "lambat, atau hanya bagi sebagian",
             ],
             Condition::Dark => ["does not work", "无法使用", "не работает", "tidak berfungsi"],
@@ -66,13 +66,30 @@ impl Language {
         })
     }
 
-    /// Before a span: `works for 2 h`.
-    pub(in crate::web::pages) fn for_so_long(self) -> &'static str {
-        self.of(["for", "已持续", "уже", "selama"])
+    /// Between a condition and its span: `works for 2 h`. Where the words have a comma of their own, one stands before the
+    /// span too.
+    pub(in crate::web::pages) fn for_so_long(self, condition: Condition) -> &'static str {
+        self.of(match condition {
+            Condition::Degraded => [", for", " 已持续", ", уже", ", selama"],
+            _ => [" for", " 已持续", " уже", " selama"],
+        })
+    }
+
+    /// How a channel was in an outage that is over.
+    pub(in crate::web::pages) fn was(self, severity: Severity) -> &'static str {
+        self.of(match severity {
+            Severity::Degraded => [
+                "was slow, or for some only",
+                "缓慢或仅部分可用",
+                "работало медленно или не у всех",
+                "lambat, atau hanya bagi sebagian",
+            ],
+            Severity::Dark => ["did not work", "无法使用", "не работало", "tidak berfungsi"],
+        })
     }
 
     pub(in crate::web::pages) fn opens_again(self) -> &'static str {
-        self.of(["Opens", "开放时间", "Откроется", "Buka"])
+        self.of(["Opens", "下次开放：", "Откроется", "Buka kembali"])
     }
 
     pub(in crate::web::pages) fn past_outages(self) -> &'static str {
@@ -114,5 +131,16 @@ mod tests {
         ] {
             assert_eq!(Language::En.all_in_all(conditions), expected, "{conditions:?}");
         }
+    }
+
+    #[test]
+    fn a_span_is_set_off_where_the_words_before_it_have_a_comma_of_their_own() {
+        let said = |language: Language, condition| {
+            format!("{}{} 2", language.condition(condition), language.for_so_long(condition))
+        };
+        assert_eq!(said(Language::En, Condition::Up), "works for 2");
+        assert_eq!(said(Language::En, Condition::Degraded), "slow, or for some only, for 2");
+        assert_eq!(said(Language::Ru, Condition::Degraded), "работает медленно или не у всех, уже 2");
+        assert_eq!(said(Language::Zh, Condition::Degraded), "缓慢或仅部分可用 已持续 2");
     }
 }
