@@ -195,17 +195,23 @@ fn small(count: usize) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
-/// Some moments of these, about six, to stand below a chart: days where they span several.
+/// Some moments of these, about six, to stand below a chart: days where they span several, otherwise clock times, the first
+/// with its day. No other has room for it on a phone.
 fn moments(all: &[Timestamp], scale: Scale<'_>) -> Vec<(usize, String)> {
     const WANTED: usize = 6;
     let hours = all.first().zip(all.last()).map_or(0, |(first, last)| last.duration_since(*first).as_hours());
     let several_days = hours > 72;
     let step = all.len().div_ceil(WANTED).max(1);
-    let label = |at: Timestamp| {
-        let there = at.to_zoned(scale.zone.clone());
-        if several_days { there.strftime("%d.%m.").to_string() } else { scale.language.clock(at, scale.zone) }
+    let first = step / 2;
+    let label = |place: usize, at: Timestamp| {
+        let day = scale.language.short_date(at.to_zoned(scale.zone.clone()).date());
+        match several_days {
+            true => day,
+            false if place == first => format!("{day} {}", scale.language.clock(at, scale.zone)),
+            false => scale.language.clock(at, scale.zone),
+        }
     };
-    all.iter().enumerate().skip(step / 2).step_by(step).map(|(place, at)| (place, label(*at))).collect()
+    all.iter().enumerate().skip(first).step_by(step).map(|(place, at)| (place, label(place, *at))).collect()
 }
 
 /// The next round span: little more than is needed.
@@ -444,6 +450,18 @@ mod tests {
                 "{svg}"
             );
         }
+    }
+
+    #[test]
+    fn the_first_moment_below_a_chart_says_of_which_day_it_is() {
+        let first: Timestamp = "2026-11-25T00:00:00Z".parse().unwrap();
+        let hours = |step: i64| -> Vec<Timestamp> {
+            (0..48).map(|hour| first + jiff::SignedDuration::from_hours(hour * step)).collect()
+        };
+        let labels = |step| moments(&hours(step), SCALE).into_iter().map(|(_, label)| label);
+        let two_days = ["25 Nov 04:00", "12:00", "20:00", "04:00", "12:00", "20:00"];
+        assert_eq!(labels(1).collect::<Vec<_>>(), two_days);
+        assert_eq!(labels(12).take(2).collect::<Vec<_>>(), ["27 Nov", "1 Dec"]);
     }
 
     #[test]

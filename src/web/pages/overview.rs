@@ -9,7 +9,7 @@ use super::{
     words::Language,
 };
 use crate::domain::{
-    channel::ChannelId,
+    channel::{ChannelId, ProbeName},
     chronicle::{Chronicle, ProbeChronicle, availability},
     evaluation::State,
     health::Health,
@@ -210,10 +210,23 @@ fn push_charts(html: &mut String, pen: &Pen<'_>, view: &ChannelView, chronicle: 
     let words = latest.map(|hour| charts::quantiles(hour, language));
     let svg = latest.map(|_| charts::latency(&hours, Size::Small, pen.scale()));
     figure(html, &latency, svg, words.as_deref().unwrap_or(nothing));
-    let ratio = view.probes.iter().filter_map(|probe| probe.timeout_ratio).reduce(f64::max);
-    let svg = latest.map(|_| charts::timeouts(&hours, Size::Small, pen.scale()));
-    let words = ratio.map(|ratio| language.share(ratio));
-    figure(html, language.timeouts(), svg, words.as_deref().unwrap_or(nothing));
+    let late = most_late(view);
+    let mut timeouts = language.timeouts().to_owned();
+    // Of several probes the one that ran out of time most often.
+    if let Some((probe, _)) = late.filter(|_| view.probes.len() > 1) {
+        timeouts = format!("{timeouts}, {}", foreign(probe.as_str()));
+    }
+    let hours = late.and_then(|(name, _)| chronicle.probes.iter().find(|probe| probe.name == *name));
+    let svg =
+        hours.map(|probe| charts::timeouts(&charts::hours_of(probe, pen.now), Size::Small, pen.scale()));
+    let words = late.map(|(_, ratio)| language.share(ratio));
+    figure(html, &timeouts, svg, words.as_deref().unwrap_or(nothing));
+}
+
+/// The probe that ran out of time most often, and how often.
+fn most_late(view: &ChannelView) -> Option<(&ProbeName, f64)> {
+    let ratios = view.probes.iter().filter_map(|probe| Some((&probe.name, probe.timeout_ratio?)));
+    ratios.reduce(|most, other| if other.1 > most.1 { other } else { most })
 }
 
 /// The probe that took longest in its last hour.
