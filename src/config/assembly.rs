@@ -211,7 +211,6 @@ fn access(tables: &Tables<'_>, plan: &Plan, report: &mut Report) -> Access {
         root: plan.api_token.clone(),
         clients: tables.api.as_ref().map_or_else(Vec::new, |entry| clients::build(entry, report)),
         behind_proxy: tables.monitor.behind_proxy.unwrap_or(false),
-        public_host: tables.monitor.public_url.as_ref().and_then(|url| url.0.host_str().map(str::to_owned)),
     }
 }
 

@@ -173,6 +173,15 @@ fn beginning(date: Date, time_zone: &TimeZone) -> Timestamp {
     time_zone.to_ambiguous_timestamp(date.at(0, 0, 0, 0)).compatible().unwrap_or(Timestamp::MAX)
 }
 
+/// Which part of the time that counts in all these days a channel worked, 0 to 1; none where none counts. A day of which little
+/// counts weighs little.
+#[must_use]
+pub fn availability(days: &[Day]) -> Option<f64> {
+    let mut spans = Spans::default();
+    days.iter().for_each(|day| spans.add(&day.spans));
+    spans.availability()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -240,5 +249,17 @@ mod tests {
         );
         let unseen = Timeline::new(&turns[..5], &watches[..1], at(45));
         assert_eq!(outages(&unseen)[1], outage(30, 30, dark, None), "nobody has seen it end");
+    }
+
+    #[test]
+    fn a_day_weighs_as_much_as_its_time_that_counts() {
+        let day = |date: &str, up, dark| {
+            let (up, dark) = (Duration::from_secs(up), Duration::from_secs(dark));
+            Day { date: date.parse().unwrap(), spans: Spans { up, dark, ..Spans::default() } }
+        };
+        let (unseen, whole, short) =
+            (day("2026-11-24", 0, 0), day("2026-11-25", 900, 0), day("2026-11-26", 50, 50));
+        assert_eq!(availability(&[unseen, whole, short]), Some(0.95));
+        assert_eq!(availability(&[unseen]), None);
     }
 }

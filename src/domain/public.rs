@@ -9,10 +9,10 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use crate::domain::{
     alternatives::{Candidate, Sentence, offers},
     channel::{ChannelId, ChannelKind, TeamId},
-    chronicle::{Chronicle, Day, Outage, OutageEnd},
+    chronicle::{self, Chronicle, Day, Outage, OutageEnd},
     evaluation::State,
     incident::Severity,
-    ledger::{Condition, Spans},
+    ledger::Condition,
     maintenance::Announced,
     outcome::Detail,
     snapshot::{ChannelView, Snapshot},
@@ -80,9 +80,7 @@ impl PublicDoor {
     /// The share of the time that counts in which it worked over those days, 0 to 1; none where none counts.
     #[must_use]
     pub fn uptime(&self) -> Option<f64> {
-        let mut spans = Spans::default();
-        self.days.iter().for_each(|day| spans.add(&day.spans));
-        spans.availability()
+        chronicle::availability(&self.days)
     }
 }
 

@@ -2,8 +2,10 @@
 //! by itself to a page of somebody else's, it is good for everything that its client may do; as the password of `Basic`, which
 //! browsers and Prometheus know to send and browsers repeat by themselves, it is good for reading alone.
 //!
-//! Whoever comes from this machine may read without one, if it is certain that he does: what says that it was handed on, or
-//! asks for a host that this machine is not known by, comes from elsewhere by way of a proxy or a misled browser.
+//! Whoever comes from this machine may read without one, as far as can be told: what says that it was handed on, or asks for
+//! another host than this machine itself, comes from elsewhere by way of a proxy or a misled browser, and what a page of
+//! another site asks for is asked by nobody here. A proxy that says nothing of itself and asks for this machine by its
+//! loopback name cannot be told from somebody here; it must be stated.
 
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
@@ -25,8 +27,6 @@ pub struct Access {
     pub clients: Vec<Client>,
     /// Whether a proxy stands before the pages, and says who on this machine may read.
     pub behind_proxy: bool,
-    /// The host under which people reach the pages.
-    pub public_host: Option<String>,
 }
 
 /// What the token of `[api]` is called in the log.
@@ -53,6 +53,8 @@ pub(super) enum Denial {
     Lacks(Scope),
     /// It comes from elsewhere by way of this machine.
     HandedOn,
+    /// A browser asks for it by order of a page of another site.
+    OtherSite,
 }
 
 impl Denial {
@@ -76,8 +78,10 @@ impl Denial {
             Self::Unknown => "this is no token of this monitor".to_owned(),
             Self::Lacks(scope) => format!("this token lacks the scope {:?}", word(scope)),
             Self::HandedOn => "this request comes from elsewhere by way of this machine, so it needs a token; where a proxy says \
-                               who may read, put behind_proxy = true under [monitor], and where people reach this monitor by \
-                               another name, put it into public_url"
+                               who may read, put behind_proxy = true under [monitor]"
+                .to_owned(),
+            Self::OtherSite => "a page of another site asks for this, so it needs a token: send the header \"Authorization: \
+                                Bearer ...\""
                 .to_owned(),
         }
     }
@@ -106,13 +110,14 @@ impl Access {
     /// Whether whoever asks from this address may read.
     pub(super) fn may_read(&self, headers: &HeaderMap, peer: IpAddr) -> Result<(), Denial> {
         let is_here = peer.to_canonical().is_loopback();
-        let was_handed_on = is_here && !self.behind_proxy && !self.is_asked_here(headers);
-        if is_here && !was_handed_on {
+        let was_handed_on = is_here && !self.behind_proxy && !is_asked_here(headers);
+        if is_here && !was_handed_on && !is_asked_by_other_site(headers) {
             return Ok(());
         }
         match borne(headers) {
             Some((_, token)) => allowed(self.caller(&token)?, Scope::Read).map(drop),
             None if was_handed_on => Err(Denial::HandedOn),
+            None if is_here => Err(Denial::OtherSite),
             None => Err(Denial::Missing(Scope::Read)),
         }
     }
@@ -120,26 +125,6 @@ impl Access {
     /// Who it is, if it bears a token that we know. Never the reason for anything but how often it may ask.
     pub(super) fn known(&self, headers: &HeaderMap) -> Option<Caller> {
         self.caller(&borne(headers)?.1).ok()
-    }
-
-    /// Whether a request from this machine was made on it: nobody says to have handed it on, and it is for this machine, not
-    /// for a name that somebody else has turned towards it.
-    fn is_asked_here(&self, headers: &HeaderMap) -> bool {
-        const TELLTALES: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
-        if TELLTALES.iter().any(|name| headers.contains_key(*name)) {
-            return false;
-        }
-        let mut hosts = headers.get_all(header::HOST).iter();
-        match (hosts.next(), hosts.next()) {
-            // HTTP/1.0 needs none; no browser speaks that.
-            (None, _) => true,
-            (Some(host), None) => host.to_str().is_ok_and(|host| {
-                let name = without_port(host);
-                is_loopback(name)
-                    || self.public_host.as_deref().is_some_and(|known| known.eq_ignore_ascii_case(name))
-            }),
-            _ => false,
-        }
     }
 
     fn caller(&self, token: &str) -> Result<Caller, Denial> {
@@ -153,6 +138,39 @@ impl Access {
         let known = root.or_else(|| client.cloned()).ok_or(Denial::Unknown)?;
         Ok(Caller { name: known.name, scopes: known.scopes })
     }
+}
+
+/// Whether a request from this machine was made on it: nobody says to have handed it on, and it is for this machine itself, not
+/// for a name that somebody else has turned towards it or by which a proxy is reached.
+fn is_asked_here(headers: &HeaderMap) -> bool {
+    const TELLTALES: [&str; 9] = [
+        "forwarded",
+        "via",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-port",
+        "x-forwarded-proto",
+        "x-forwarded-server",
+        "x-client-ip",
+        "x-real-ip",
+    ];
+    if TELLTALES.iter().any(|name| headers.contains_key(*name)) {
+        return false;
+    }
+    let mut hosts = headers.get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        // HTTP/1.0 needs none; no browser speaks that.
+        (None, _) => true,
+        (Some(host), None) => host.to_str().is_ok_and(|host| is_loopback(without_port(host))),
+        _ => false,
+    }
+}
+
+/// Whether a browser asks by order of a page of another site. That somebody follows a link from there is his own will.
+fn is_asked_by_other_site(headers: &HeaderMap) -> bool {
+    let says =
+        |name, words: &str| headers.get(name).is_some_and(|value| value.as_bytes() == words.as_bytes());
+    says("sec-fetch-site", "cross-site") && !says("sec-fetch-mode", "navigate")
 }
 
 fn allowed(caller: Caller, scope: Scope) -> Result<Caller, Denial> {

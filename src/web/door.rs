@@ -1,6 +1,6 @@
 //! What every request passes before it comes to a page: how often whoever asks may do so, and whether he may read. Health
 //! and signed links are open to everybody; commands look at their tokens themselves. Of the pages for everybody only how
-//! often is asked.
+//! often is asked. Where an answer says nothing of its own, no cache keeps it and nobody guesses what it is.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use axum::{
     Json, Router,
     extract::{Extension, Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
-    middleware::{Next, from_fn_with_state},
+    middleware::{Next, from_fn_with_state, map_response},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
@@ -31,12 +31,21 @@ struct Door {
 
 /// The pages behind the door. Whoever serves them says for each connection where it comes from, by a [`Peer`].
 pub(crate) fn guarded(pages: Router, source: Arc<dyn Source>, rates: Arc<Rates>) -> Router {
-    pages.layer(from_fn_with_state(Door { source, rates }, pass))
+    pages.layer(from_fn_with_state(Door { source, rates }, pass)).layer(map_response(reserved))
 }
 
 /// The pages for everybody, of which each address may ask so often.
 pub(crate) fn paced(pages: Router, source: Arc<dyn Source>, rates: Arc<Rates>) -> Router {
-    pages.layer(from_fn_with_state(Door { source, rates }, pass_paced))
+    pages.layer(from_fn_with_state(Door { source, rates }, pass_paced)).layer(map_response(reserved))
+}
+
+/// What every answer bears, a refusal too, unless it has said something of its own.
+async fn reserved(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    for (name, value) in [(header::CACHE_CONTROL, "no-store"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
 }
 
 async fn pass(
@@ -118,8 +127,9 @@ fn too_often(path: &str, wait: Duration) -> Response {
 fn denied(path: &str, denial: Denial) -> Response {
     let mut response = refusal(path, status(denial), denial.sentence());
     challenge(&mut response);
-    // A browser asks for the password only if it is asked for one.
-    if response.status() == StatusCode::UNAUTHORIZED && !path.starts_with("/api/") {
+    // A browser asks for the password only if it is asked for one, which a page of another site is not to bring about.
+    let is_for_people = denial != Denial::OtherSite && !path.starts_with("/api/");
+    if response.status() == StatusCode::UNAUTHORIZED && is_for_people {
         let basic = HeaderValue::from_static("Basic realm=\"Lamplighter\", charset=\"UTF-8\"");
         response.headers_mut().append(header::WWW_AUTHENTICATE, basic);
     }
@@ -129,8 +139,10 @@ fn denied(path: &str, denial: Denial) -> Response {
 /// Which status says why somebody is not heard.
 pub(super) fn status(denial: Denial) -> StatusCode {
     match denial {
-        Denial::Missing(_) | Denial::Unknown => StatusCode::UNAUTHORIZED,
-        Denial::NotConfigured(_) | Denial::Lacks(_) | Denial::HandedOn => StatusCode::FORBIDDEN,
+        Denial::Missing(_) | Denial::Unknown | Denial::HandedOn | Denial::OtherSite => {
+            StatusCode::UNAUTHORIZED
+        }
+        Denial::NotConfigured(_) | Denial::Lacks(_) => StatusCode::FORBIDDEN,
     }
 }
 
@@ -138,5 +150,36 @@ pub(super) fn status(denial: Denial) -> StatusCode {
 pub(super) fn challenge(response: &mut Response) {
     if response.status() == StatusCode::UNAUTHORIZED {
         response.headers_mut().append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_asks_by_a_stated_proxy_is_at_the_address_that_the_proxy_has_added() {
+        let peer: SocketAddr = "127.0.0.1:40000".parse().unwrap();
+        let who = |behind_proxy, values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append("x-forwarded-for", value.parse().unwrap());
+            }
+            asking(&Access { behind_proxy, ..Access::default() }, &headers, peer)
+        };
+        for (values, expected) in [
+            (&["198.51.100.1, 203.0.113.9"][..], "203.0.113.9"),
+            (&["198.51.100.1", "203.0.113.9"], "203.0.113.9"),
+            (&["198.51.100.1", "198.51.100.2,203.0.113.9"], "203.0.113.9"),
+            (&["2001:db8::7"], "2001:db8::7"),
+            (&[], "127.0.0.1"),
+            (&[""], "127.0.0.1"),
+            (&["unknown"], "127.0.0.1"),
+            (&["203.0.113.9, "], "127.0.0.1"),
+            (&["203.0.113.9:4711"], "127.0.0.1"),
+        ] {
+            assert_eq!(who(true, values), Who::at(expected.parse().unwrap()), "{values:?}");
+            assert_eq!(who(false, values), Who::at(peer.ip()), "no proxy is stated: {values:?}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use axum::{
     Json, Router,
     extract::{Path, Query, State},
-    http::{HeaderMap, HeaderName, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::map_response,
     response::{IntoResponse, Response},
     routing::get,
@@ -90,10 +90,13 @@ async fn the_page(
     Query(switch): Query<Switch>,
     headers: HeaderMap,
 ) -> Response {
-    match source.view().await {
-        Some(view) => pages::public::answer(&view, &switch, &headers),
-        None => nothing().await,
+    let Some(view) = source.view().await else { return nothing().await };
+    let mut page = pages::public::answer(&view, &switch, &headers);
+    // A choice of language is for whoever made it.
+    if !page.headers().contains_key(header::SET_COOKIE) {
+        page.headers_mut().insert(KEPT.0, HeaderValue::from_static(KEPT.1));
     }
+    page
 }
 
 async fn the_feed(State(source): State<Source>) -> Response {

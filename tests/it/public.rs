@@ -145,6 +145,8 @@ async fn whoever_asks_without_end_is_put_off_and_everybody_else_is_answered() {
     }
     let put_off = put_off.expect("whoever asks without end is put off");
     assert_eq!(put_off.headers()["retry-after"], "1");
+    assert_eq!(put_off.headers()["cache-control"], "no-store");
+    assert_eq!(put_off.headers()["x-content-type-options"], "nosniff");
     assert_eq!(put_off.text().await.unwrap(), "too many requests; wait 1 s\n");
     assert_eq!(badge(&customer).await.status(), StatusCode::OK);
 }
@@ -399,6 +401,18 @@ async fn the_page_for_customers_reads_as_it_should() {
         let (_, page) = ask(&serving.base, &format!("/?lang={language}")).await;
         assert!(page.contains(words) && !page.contains("does not work"), "{page}");
     }
+}
+
+#[tokio::test]
+async fn a_cache_in_front_may_keep_the_page_but_nobodys_choice_of_a_language() {
+    let serving = serve("Chat").await;
+    let ask = async |path: &str| reqwest::get(format!("{}{path}", serving.base)).await.unwrap();
+    let page = ask("/").await;
+    assert_eq!(page.headers()["cache-control"], "public, max-age=10");
+    assert_eq!(page.headers()["vary"], "Accept-Language, Cookie");
+    let chosen = ask("/?lang=ru").await;
+    assert!(chosen.headers().contains_key("set-cookie"));
+    assert_eq!(chosen.headers()["cache-control"], "no-cache");
 }
 
 /// The elements and attributes of many texts, as Python's parser of XML finds them.

@@ -22,7 +22,6 @@ fn access() -> Access {
         root: Some(Secret::new("a-token-of-some-length".to_owned())),
         clients: vec![client("reader", &[Scope::Read]), client("runner", &[Scope::Run])],
         behind_proxy: false,
-        public_host: Some("monitor.example.com".to_owned()),
     }
 }
 
@@ -88,14 +87,16 @@ fn whoever_seems_to_be_here_reads_without_a_token_only_if_nothing_speaks_against
         (vec![("host", "127.0.0.1:9899")], true),
         (vec![("host", "[::1]:9899")], true),
         (vec![("host", "localhost")], true),
-        (vec![("host", "Monitor.example.com")], true),
-        (vec![("host", "monitor.example.com:443")], true),
+        (vec![("host", "monitor.example.com")], false),
         (vec![("host", "evil.example.com:9899")], false),
         (vec![("host", "10.0.0.7:9899")], false),
         (vec![("host", "127.0.0.1"), ("host", "evil.example.com")], false),
         (vec![("host", "127.0.0.1:9899"), ("x-forwarded-for", "10.0.0.7")], false),
         (vec![("host", "127.0.0.1:9899"), ("forwarded", "for=10.0.0.7")], false),
         (vec![("host", "127.0.0.1:9899"), ("via", "1.1 proxy")], false),
+        (vec![("host", "127.0.0.1:9899"), ("x-forwarded-host", "monitor.example.com")], false),
+        (vec![("host", "127.0.0.1:9899"), ("x-forwarded-proto", "https")], false),
+        (vec![("host", "127.0.0.1:9899"), ("x-client-ip", "10.0.0.7")], false),
     ] {
         let expected = if is_here { Ok(()) } else { Err(Denial::HandedOn) };
         for peer in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
@@ -107,5 +108,26 @@ fn whoever_seems_to_be_here_reads_without_a_token_only_if_nothing_speaks_against
                 pairs.iter().copied().chain([("authorization", "Bearer reader")]).collect();
             assert_eq!(access().may_read(&headers(&with_token), peer), Ok(()), "{pairs:?}");
         }
+    }
+}
+
+#[test]
+fn a_page_of_another_site_reads_nothing_by_the_browser_of_somebody_who_may() {
+    let here = "127.0.0.1".parse().unwrap();
+    for (site, mode, is_heard) in [
+        ("cross-site", "cors", false),
+        ("cross-site", "no-cors", false),
+        ("cross-site", "navigate", true),
+        ("same-origin", "cors", true),
+        ("none", "navigate", true),
+    ] {
+        let pairs = [("host", "localhost:9899"), ("sec-fetch-site", site), ("sec-fetch-mode", mode)];
+        let expected = if is_heard { Ok(()) } else { Err(Denial::OtherSite) };
+        for behind_proxy in [false, true] {
+            let access = Access { behind_proxy, ..access() };
+            assert_eq!(access.may_read(&headers(&pairs), here), expected, "{site} {mode}");
+        }
+        let with_token: Vec<_> = pairs.into_iter().chain([("authorization", "Bearer reader")]).collect();
+        assert_eq!(access().may_read(&headers(&with_token), here), Ok(()), "{site} {mode}");
     }
 }

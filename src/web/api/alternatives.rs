@@ -2,12 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::State,
-    http::header,
-    response::{IntoResponse, Response},
-};
+use axum::{Json, extract::State};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -56,8 +51,10 @@ struct Alternatives {
     sentence: Sentence,
 }
 
-/// May be read by pages of other origins: it says nothing that customers may not know.
-async fn show(State(context): State<Context>, Asked(asked): Asked<Query>) -> Result<Response, Refused> {
+async fn show(
+    State(context): State<Context>,
+    Asked(asked): Asked<Query>,
+) -> Result<Json<Alternatives>, Refused> {
     let snapshot = drawn(&context).await;
     let is_asked =
         |view: &&Arc<ChannelView>| view.id.as_str() == asked.of && view.kind != ChannelKind::Dependency;
@@ -70,6 +67,5 @@ async fn show(State(context): State<Context>, Asked(asked): Asked<Query>) -> Res
     let candidates: Vec<_> = snapshot.channels.iter().map(|view| view.candidate()).collect();
     let offers = offers(&candidates, &of.id, Clock::system().now());
     let sentence = Sentence::of(&offers);
-    let answer = Alternatives { of: of.id.clone(), state: of.state, alternatives: offers, sentence };
-    Ok(([(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")], Json(answer)).into_response())
+    Ok(Json(Alternatives { of: of.id.clone(), state: of.state, alternatives: offers, sentence }))
 }

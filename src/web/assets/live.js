@@ -8,6 +8,7 @@
   const said = document.getElementById("said");
   let stream = null;
   let timer = 0;
+  let later = 0;
   let paused = false;
   let fetching = false;
   let wanted = false;
@@ -48,9 +49,20 @@
     fetching = true;
     try {
       const answer = await fetch(location.href, { cache: "no-store" });
-      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-      if (!answer.ok || !fresh.getElementById("main")) throw new Error(answer.statusText);
-      if (!paused) replace(fresh);
+      if (answer.status >= 500) throw new Error(answer.statusText);
+      if (answer.status === 429) {
+        const wait = Number(answer.headers.get("Retry-After")) * 1000 || ASK_AGAIN_MS;
+        clearTimeout(later);
+        if (!paused && !document.hidden) later = setTimeout(refresh, wait);
+      } else if (!answer.ok) {
+        // It may not be read any more, or is not there: the browser shows what the monitor says of that. What it shows then
+        // has no script, so it is loaded once.
+        if (!paused) location.reload();
+      } else {
+        const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+        if (!fresh.getElementById("main")) throw new Error("this is no page of the monitor");
+        if (!paused) replace(fresh);
+      }
       stale.textContent = "";
     } catch {
       stale.textContent = stale.dataset.words;
@@ -66,6 +78,7 @@
     stream?.close();
     stream = null;
     clearInterval(timer);
+    clearTimeout(later);
   }
 
   function start() {

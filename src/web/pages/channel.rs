@@ -10,7 +10,7 @@ use super::{
     shell::Sheet,
 };
 use crate::domain::{
-    chronicle::{Chronicle, Day, Hour, ProbeChronicle},
+    chronicle::{Chronicle, Day, Hour, ProbeChronicle, availability},
     evaluation::State,
     notification::tell,
     outcome::{Detail, PhaseKind, Reason},
@@ -141,15 +141,15 @@ fn push_probes(html: &mut String, pen: &Pen<'_>, probes: &[ProbeView]) {
 fn push_days(html: &mut String, pen: &Pen<'_>, days: &[Day]) {
     let language = pen.language;
     section(html, "uptime", language.uptime());
-    match charts::mean(days) {
+    match availability(days) {
         None => push(html, format_args!("<p>{}</p>\n", language.nothing_measured())),
-        Some(mean) => {
+        Some(whole) => {
             push(
                 html,
                 format_args!(
                     "<figure>\n{}<figcaption>{}, {}</figcaption>\n</figure>\n",
                     charts::uptime(days, Size::Large, pen.scale()),
-                    language.share(mean),
+                    language.share(whole),
                     language.days(days.len() as u64)
                 ),
             );

@@ -8,7 +8,7 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use super::{pen::push, words::Language};
 use crate::domain::{
-    chronicle::{Day, HOURS, Hour, ProbeChronicle},
+    chronicle::{Day, HOURS, Hour, ProbeChronicle, availability},
     evaluation::State,
     hourly::HOUR,
     notification::html::escaped,
@@ -108,22 +108,15 @@ fn day_in_words(day: &Day, language: Language) -> String {
     format!("{}: {share}{dark}", language.date(day.date))
 }
 
-/// The mean of the days that have one.
-pub(super) fn mean(days: &[Day]) -> Option<f64> {
-    let known: Vec<f64> = days.iter().filter_map(|day| day.spans.availability()).collect();
-    let count = u32::try_from(known.len()).ok().filter(|count| *count > 0)?;
-    Some(known.iter().sum::<f64>() / f64::from(count))
-}
-
 /// What the bar of the days says, for whoever does not see it.
 fn uptime_in_words(days: &[Day], language: Language) -> String {
     /// So many days are named.
     const NAMED_MAX: usize = 5;
-    let Some(mean) = mean(days) else { return language.no_data().to_owned() };
+    let Some(whole) = availability(days) else { return language.no_data().to_owned() };
     let is_bad = |day: &&Day| day.spans.availability().is_some_and(|ratio| ratio < WHOLE);
     let named: Vec<String> =
         days.iter().rev().filter(is_bad).take(NAMED_MAX).map(|day| day_in_words(day, language)).collect();
-    format!("{}. {}", language.share(mean), named.join("; "))
+    format!("{}. {}", language.share(whole), named.join("; "))
 }
 
 /// The hours of a probe up to now, with an empty one for each in which it had no run.
@@ -202,17 +195,23 @@ fn small(count: usize) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
-/// Some moments of these, about six, to stand below a chart: days where they span several.
+/// Some moments of these, about six, to stand below a chart: days where they span several, otherwise clock times, the first
+/// with its day. No other has room for it on a phone.
 fn moments(all: &[Timestamp], scale: Scale<'_>) -> Vec<(usize, String)> {
     const WANTED: usize = 6;
     let hours = all.first().zip(all.last()).map_or(0, |(first, last)| last.duration_since(*first).as_hours());
     let several_days = hours > 72;
     let step = all.len().div_ceil(WANTED).max(1);
-    let label = |at: Timestamp| {
-        let there = at.to_zoned(scale.zone.clone());
-        if several_days { there.strftime("%d.%m.").to_string() } else { scale.language.clock(at, scale.zone) }
+    let first = step / 2;
+    let label = |place: usize, at: Timestamp| {
+        let day = scale.language.short_date(at.to_zoned(scale.zone.clone()).date());
+        match several_days {
+            true => day,
+            false if place == first => format!("{day} {}", scale.language.clock(at, scale.zone)),
+            false => scale.language.clock(at, scale.zone),
+        }
     };
-    all.iter().enumerate().skip(step / 2).step_by(step).map(|(place, at)| (place, label(*at))).collect()
+    all.iter().enumerate().skip(first).step_by(step).map(|(place, at)| (place, label(place, *at))).collect()
 }
 
 /// The next round span: little more than is needed.
@@ -400,7 +399,7 @@ mod tests {
             assert!(small.contains(&format!("<path class=\"{class}\" d=\"{path}\"/>")), "{small}");
         }
         assert!(small.contains(
-            "<title>Availability, 4 days</title><desc>82.7%. Thu 26 Nov 2026: 50.0%, dark 30 min; "
+            "<title>Availability, 4 days</title><desc>77.8%. Thu 26 Nov 2026: 50.0%, dark 30 min; "
         ));
         let large = uptime(&days, Size::Large, SCALE);
         assert!(large.contains("<title>Wed 25 Nov 2026: 98.0%, dark 20 s</title>"), "{large}");
@@ -451,6 +450,18 @@ mod tests {
                 "{svg}"
             );
         }
+    }
+
+    #[test]
+    fn the_first_moment_below_a_chart_says_of_which_day_it_is() {
+        let first: Timestamp = "2026-11-25T00:00:00Z".parse().unwrap();
+        let hours = |step: i64| -> Vec<Timestamp> {
+            (0..48).map(|hour| first + jiff::SignedDuration::from_hours(hour * step)).collect()
+        };
+        let labels = |step| moments(&hours(step), SCALE).into_iter().map(|(_, label)| label);
+        let two_days = ["25 Nov 04:00", "12:00", "20:00", "04:00", "12:00", "20:00"];
+        assert_eq!(labels(1).collect::<Vec<_>>(), two_days);
+        assert_eq!(labels(12).take(2).collect::<Vec<_>>(), ["27 Nov", "1 Dec"]);
     }
 
     #[test]

@@ -9,8 +9,8 @@ use super::{
     words::Language,
 };
 use crate::domain::{
-    channel::ChannelId,
-    chronicle::{Chronicle, ProbeChronicle},
+    channel::{ChannelId, ProbeName},
+    chronicle::{Chronicle, ProbeChronicle, availability},
     evaluation::State,
     health::Health,
     maintenance::Announced,
@@ -195,7 +195,7 @@ fn push_charts(html: &mut String, pen: &Pen<'_>, view: &ChannelView, chronicle: 
         push(html, format_args!("<figure>\n{svg}<figcaption>{heading}: {words}</figcaption>\n</figure>\n"));
     };
     let nothing = language.nothing_measured();
-    let share = charts::mean(&chronicle.days).map(|mean| language.share(mean));
+    let share = availability(&chronicle.days).map(|whole| language.share(whole));
     let days = share.as_ref().map(|_| charts::uptime(&chronicle.days, Size::Small, pen.scale()));
     let uptime = format!("{}, {}", language.uptime(), language.days(chronicle.days.len().max(90) as u64));
     figure(html, &uptime, days, share.as_deref().unwrap_or(nothing));
@@ -210,10 +210,23 @@ fn push_charts(html: &mut String, pen: &Pen<'_>, view: &ChannelView, chronicle: 
     let words = latest.map(|hour| charts::quantiles(hour, language));
     let svg = latest.map(|_| charts::latency(&hours, Size::Small, pen.scale()));
     figure(html, &latency, svg, words.as_deref().unwrap_or(nothing));
-    let ratio = view.probes.iter().filter_map(|probe| probe.timeout_ratio).reduce(f64::max);
-    let svg = latest.map(|_| charts::timeouts(&hours, Size::Small, pen.scale()));
-    let words = ratio.map(|ratio| language.share(ratio));
-    figure(html, language.timeouts(), svg, words.as_deref().unwrap_or(nothing));
+    let late = most_late(view);
+    let mut timeouts = language.timeouts().to_owned();
+    // Of several probes the one that ran out of time most often.
+    if let Some((probe, _)) = late.filter(|_| view.probes.len() > 1) {
+        timeouts = format!("{timeouts}, {}", foreign(probe.as_str()));
+    }
+    let hours = late.and_then(|(name, _)| chronicle.probes.iter().find(|probe| probe.name == *name));
+    let svg =
+        hours.map(|probe| charts::timeouts(&charts::hours_of(probe, pen.now), Size::Small, pen.scale()));
+    let words = late.map(|(_, ratio)| language.share(ratio));
+    figure(html, &timeouts, svg, words.as_deref().unwrap_or(nothing));
+}
+
+/// The probe that ran out of time most often, and how often.
+fn most_late(view: &ChannelView) -> Option<(&ProbeName, f64)> {
+    let ratios = view.probes.iter().filter_map(|probe| Some((&probe.name, probe.timeout_ratio?)));
+    ratios.reduce(|most, other| if other.1 > most.1 { other } else { most })
 }
 
 /// The probe that took longest in its last hour.

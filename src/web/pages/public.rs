@@ -34,9 +34,8 @@ pub(in crate::web) fn answer(view: &PublicView, switch: &Switch, headers: &Heade
 
 fn write(pen: &Pen<'_>, view: &PublicView) -> Sheet {
     let language = pen.language;
-    let broken = view.doors.iter().filter(|door| door.condition == Condition::Dark).count();
-    let slow = view.doors.iter().filter(|door| door.condition == Condition::Degraded).count();
-    let all = language.all_in_all(broken, slow);
+    let conditions: Vec<Condition> = view.doors.iter().map(|door| door.condition).collect();
+    let all = language.all_in_all(&conditions);
     let mut html = String::with_capacity(16_384);
     push(
         &mut html,
@@ -56,10 +55,10 @@ fn push_door(html: &mut String, pen: &Pen<'_>, door: &PublicDoor) {
     push(
         html,
         format_args!(
-            "<li class=\"door {class}\">\n<div><h2>{}</h2>\n<p>{} {} {}</p>\n",
+            "<li class=\"door {class}\">\n<div><h2>{}</h2>\n<p>{}{} {}</p>\n",
             foreign(door.name.as_str()),
             condition(door.condition, language),
-            language.for_so_long(),
+            language.for_so_long(door.condition),
             pen.ago(door.since)
         ),
     );
@@ -144,17 +143,13 @@ fn push_outages(html: &mut String, pen: &Pen<'_>, view: &PublicView) {
         html.push_str("<ul>\n");
         for (door, outage) in over.iter().take(OUTAGES_MAX) {
             let lasted = outage.end.map(|end| language.span(tell::between(outage.from, end.at)));
-            let was = match outage.severity {
-                crate::domain::incident::Severity::Dark => Condition::Dark,
-                crate::domain::incident::Severity::Degraded => Condition::Degraded,
-            };
             push(
                 html,
                 format_args!(
                     "<li>{}: {}, {}, {}</li>\n",
                     pen.time(outage.from),
                     foreign(door.name.as_str()),
-                    language.condition(was),
+                    language.was(outage.severity),
                     lasted.unwrap_or_default()
                 ),
             );

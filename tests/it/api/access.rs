@@ -91,11 +91,57 @@ async fn what_comes_by_way_of_this_machine_is_not_from_it_unless_a_proxy_was_sta
     let running = Running::start(&config, &[]).await;
     let bearer = format!("Bearer {TOKEN}");
     for headers in [[("x-forwarded-for", "203.0.113.9")], [("host", "rebound.example.com")]] {
-        assert_eq!(status(&running.url, &headers).await.0, 403, "{headers:?}");
+        let (denied, asks_for) = status(&running.url, &headers).await;
+        assert_eq!(denied, 401, "{headers:?}");
+        assert!(asks_for.unwrap().contains("Basic"), "a browser asks for the password: {headers:?}");
         let with_token = [headers[0], ("authorization", &*bearer)];
         assert_eq!(status(&running.url, &with_token).await.0, 200, "{headers:?}");
     }
     assert_eq!(status(&running.url, &[]).await.0, 200);
+    let other_site = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")];
+    for path in ["/", "/live", "/api/v1/channels"] {
+        let asked = status(&format!("{}{path}", running.url), &other_site).await;
+        assert_eq!(
+            asked,
+            (401, Some("Bearer".to_owned())),
+            "no page of another site has a browser ask: {path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn no_cache_keeps_and_nobody_guesses_what_says_nothing_of_its_own() {
+    let target = Target::start().await;
+    let config = "[monitor]\nlisten = \"127.0.0.1:0\"\n".to_owned()
+        + &client("runner", "\"run\"", TOKEN)
+        + &door(&target);
+    let running = Running::start(&config, &[]).await;
+    let asking = reqwest::Client::new();
+    let get = |path: &str| asking.get(format!("{}{path}", running.url));
+    let here = async |path: &str| get(path).send().await.unwrap();
+    let elsewhere = |path: &str| get(path).header("host", "elsewhere.example.com");
+    let is_reserved = |answer: &reqwest::Response, status: u16| {
+        assert_eq!(answer.status(), status, "{}", answer.url());
+        let said = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap());
+        assert_eq!(said("cache-control"), Some("no-store"), "{} {status}", answer.url());
+        assert_eq!(said("x-content-type-options"), Some("nosniff"), "{} {status}", answer.url());
+    };
+    for path in ["/api/v1/channels", "/metrics"] {
+        is_reserved(&here(path).await, 200);
+        is_reserved(&elsewhere(path).send().await.unwrap(), 401);
+        is_reserved(&elsewhere(path).bearer_auth(TOKEN).send().await.unwrap(), 403);
+    }
+    is_reserved(&here("/nothing").await, 404);
+    assert_eq!(here("/").await.headers()["cache-control"], "no-cache", "a page says so itself");
+    let mut put_off = None;
+    for _ in 0..10_000 {
+        let answer = here("/healthz").await;
+        if answer.status() == 429 {
+            put_off = Some(answer);
+            break;
+        }
+    }
+    is_reserved(&put_off.expect("whoever asks without end is put off"), 429);
 }
 
 #[tokio::test]

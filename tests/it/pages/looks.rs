@@ -82,13 +82,33 @@ async fn axe_finds_nothing_on_any_page_in_light_or_dark_on_a_phone_or_a_wall() {
         for (name, path) in pages {
             open(&browser, &served, &format!("{path}?lang={language}")).await;
             picture(&browser, &format!("{name}-{scheme}-{width}-{language}")).await;
+            is_emulated(&browser, scheme, width).await;
             is_in_order(&browser, &axe, &format!("{path} {scheme} {width}")).await;
+            let mut complaints = browser.complaints().await;
+            complaints.retain(|complaint| !is_of_missing(complaint));
+            assert_eq!(complaints, Vec::<Value>::new(), "{path} {scheme} {width}");
         }
         let public = crate::public::serve("Chat in the shop").await;
         open_at(&browser, &public.base, &format!("/?lang={language}")).await;
         picture(&browser, &format!("public-{scheme}-{width}-{language}")).await;
+        is_emulated(&browser, scheme, width).await;
         is_in_order(&browser, &axe, &format!("the page for customers {scheme} {width}")).await;
+        assert_eq!(browser.complaints().await, Vec::<Value>::new(), "the page for customers");
     }
+    browser.client.close().await.unwrap();
+}
+
+/// Whether a complaint says no more than that a page is not there, as a browser does of every such page.
+fn is_of_missing(complaint: &Value) -> bool {
+    let said = complaint["message"].as_str().unwrap_or_default();
+    said.contains("/channel/none") && said.contains("404")
+}
+
+/// The page that is open is seen as it is asked for.
+async fn is_emulated(browser: &Browser, scheme: &str, width: u32) {
+    let seen = "return [matchMedia('(prefers-color-scheme: dark)').matches, innerWidth]";
+    let seen = browser.client.execute(seen, Vec::new()).await.unwrap();
+    assert_eq!(seen, json!([scheme == "dark", width]));
 }
 
 /// axe finds nothing on the page that is open, and it is no wider than its window.
@@ -133,4 +153,22 @@ async fn an_open_page_keeps_up_with_the_picture_and_whoever_reads_it_stays_where
         .unwrap();
     assert_eq!(said, "6 up", "whoever hears the page hears it too");
     assert_eq!(browser.complaints().await, Vec::<Value>::new());
+    browser.client.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_open_page_of_what_is_gone_says_so_and_not_that_the_monitor_is() {
+    let served = serve(Shown::full()).await;
+    let browser = Browser::start(1_280, 900).await;
+    open(&browser, &served, CHANNEL).await;
+    until("the page is told of changes", async || served.source.snapshots.receiver_count() > 0).await;
+    served.source.snapshots.send_modify(|snapshot| *snapshot = Arc::default());
+    // By a script: the page is loaded anew while it is looked at.
+    let heading = "return document.querySelector('h1')?.textContent";
+    let shows = async || match browser.client.execute(heading, Vec::new()).await {
+        Ok(words) => words == "There is nothing here",
+        Err(_) => false,
+    };
+    until("the page says that there is nothing", shows).await;
+    browser.client.close().await.unwrap();
 }

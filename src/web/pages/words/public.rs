@@ -1,7 +1,7 @@
 //! What the page for customers says besides.
 
 use super::Language;
-use crate::domain::ledger::Condition;
+use crate::domain::{incident::Severity, ledger::Condition};
 
 impl Language {
     /// How a channel is, for customers.
@@ -11,7 +11,7 @@ impl Language {
             Condition::Degraded => [
                 "slow, or for some only",
                 "缓慢或仅部分可用",
-                "медленно или не у всех",
+                "работает медленно или не у всех",
                 "lambat, atau hanya bagi sebagian",
             ],
             Condition::Dark => ["does not work", "无法使用", "не работает", "tidak berfungsi"],
@@ -23,37 +23,73 @@ impl Language {
         })
     }
 
-    /// The whole in one sentence.
-    pub(in crate::web::pages) fn all_in_all(self, broken: usize, slow: usize) -> &'static str {
-        self.of(match (broken, slow) {
-            (0, 0) => [
-                "Our support can be reached.",
-                "客服渠道均可联系。",
-                "С поддержкой можно связаться.",
-                "Layanan dukungan kami dapat dihubungi.",
-            ],
-            (0, _) => [
-                "Some ways to our support are slow.",
-                "部分客服渠道响应缓慢。",
-                "Некоторые каналы поддержки работают медленно.",
-                "Beberapa saluran dukungan kami lambat.",
-            ],
-            _ => [
+    /// The whole in one sentence. That support can be reached is said only if some channel is known to work.
+    pub(in crate::web::pages) fn all_in_all(self, conditions: &[Condition]) -> &'static str {
+        let is_any = |condition| conditions.contains(&condition);
+        let is_closed =
+            |condition: &Condition| matches!(condition, Condition::Closed | Condition::Maintenance);
+        self.of(if is_any(Condition::Dark) {
+            [
                 "Some ways to our support do not work.",
                 "部分客服渠道无法使用。",
                 "Некоторые каналы поддержки не работают.",
                 "Beberapa saluran dukungan kami tidak berfungsi.",
-            ],
+            ]
+        } else if is_any(Condition::Degraded) {
+            [
+                "Some ways to our support are slow.",
+                "部分客服渠道响应缓慢。",
+                "Некоторые каналы поддержки работают медленно.",
+                "Beberapa saluran dukungan kami lambat.",
+            ]
+        } else if is_any(Condition::Up) {
+            [
+                "Our support can be reached.",
+                "可以联系到客服。",
+                "С поддержкой можно связаться.",
+                "Layanan dukungan kami dapat dihubungi.",
+            ]
+        } else if !conditions.is_empty() && conditions.iter().all(is_closed) {
+            [
+                "Our support is closed at present.",
+                "当前为非服务时间或维护时间。",
+                "Поддержка сейчас закрыта.",
+                "Layanan dukungan sedang tutup.",
+            ]
+        } else {
+            [
+                "We cannot tell at present.",
+                "目前无法判断客服渠道的状态。",
+                "Сейчас состояние каналов поддержки неизвестно.",
+                "Status saluran dukungan saat ini tidak diketahui.",
+            ]
         })
     }
 
-    /// Before a span: `works for 2 h`.
-    pub(in crate::web::pages) fn for_so_long(self) -> &'static str {
-        self.of(["for", "已持续", "уже", "selama"])
+    /// Between a condition and its span: `works for 2 h`. Where the words have a comma of their own, one stands before the
+    /// span too.
+    pub(in crate::web::pages) fn for_so_long(self, condition: Condition) -> &'static str {
+        self.of(match condition {
+            Condition::Degraded => [", for", " 已持续", ", уже", ", selama"],
+            _ => [" for", " 已持续", " уже", " selama"],
+        })
+    }
+
+    /// How a channel was in an outage that is over.
+    pub(in crate::web::pages) fn was(self, severity: Severity) -> &'static str {
+        self.of(match severity {
+            Severity::Degraded => [
+                "was slow, or for some only",
+                "缓慢或仅部分可用",
+                "работало медленно или не у всех",
+                "lambat, atau hanya bagi sebagian",
+            ],
+            Severity::Dark => ["did not work", "无法使用", "не работало", "tidak berfungsi"],
+        })
     }
 
     pub(in crate::web::pages) fn opens_again(self) -> &'static str {
-        self.of(["Opens", "开放时间", "Откроется", "Buka"])
+        self.of(["Opens", "下次开放：", "Откроется", "Buka kembali"])
     }
 
     pub(in crate::web::pages) fn past_outages(self) -> &'static str {
@@ -71,5 +107,40 @@ impl Language {
 
     pub(in crate::web::pages) fn feed(self) -> &'static str {
         self.of(["Feed", "订阅", "Лента", "Umpan"])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn support_is_said_to_be_within_reach_only_if_a_channel_is_known_to_work() {
+        use Condition::*;
+        let (unknown, closed) = ("We cannot tell at present.", "Our support is closed at present.");
+        for (conditions, expected) in [
+            (&[][..], unknown),
+            (&[Unknown], unknown),
+            (&[Closed, Unknown], unknown),
+            (&[Gone, Maintenance], unknown),
+            (&[Closed], closed),
+            (&[Closed, Maintenance], closed),
+            (&[Unknown, Closed, Up], "Our support can be reached."),
+            (&[Up, Degraded, Unknown], "Some ways to our support are slow."),
+            (&[Degraded, Dark, Up], "Some ways to our support do not work."),
+        ] {
+            assert_eq!(Language::En.all_in_all(conditions), expected, "{conditions:?}");
+        }
+    }
+
+    #[test]
+    fn a_span_is_set_off_where_the_words_before_it_have_a_comma_of_their_own() {
+        let said = |language: Language, condition| {
+            format!("{}{} 2", language.condition(condition), language.for_so_long(condition))
+        };
+        assert_eq!(said(Language::En, Condition::Up), "works for 2");
+        assert_eq!(said(Language::En, Condition::Degraded), "slow, or for some only, for 2");
+        assert_eq!(said(Language::Ru, Condition::Degraded), "работает медленно или не у всех, уже 2");
+        assert_eq!(said(Language::Zh, Condition::Degraded), "缓慢或仅部分可用 已持续 2");
     }
 }

@@ -12,7 +12,7 @@ impl Language {
     pub(in crate::web::pages) fn state(self, state: State) -> &'static str {
         self.of(match state {
             State::Up => ["up", "正常", "работает", "berfungsi"],
-            State::Degraded => ["degraded", "降级", "с перебоями", "terganggu"],
+            State::Degraded => ["degraded", "部分异常", "с перебоями", "terganggu"],
             State::Dark => ["dark", "中断", "не работает", "mati"],
             State::Closed => ["closed", "关闭", "закрыт", "tutup"],
             State::Unknown => ["unknown", "未知", "неизвестно", "tidak diketahui"],
@@ -42,7 +42,7 @@ impl Language {
     pub(in crate::web::pages) fn run(self, outcome: RunWord) -> &'static str {
         self.of(match outcome {
             RunWord::Ok => ["ok", "成功", "успешно", "baik"],
-            RunWord::Degraded => ["degraded", "降级", "с перебоями", "terganggu"],
+            RunWord::Degraded => ["degraded", "部分异常", "с перебоями", "terganggu"],
             RunWord::Failed => ["failed", "失败", "сбой", "gagal"],
             RunWord::Inconclusive => {
                 ["could not look", "无法判断", "не удалось проверить", "tidak dapat memeriksa"]
@@ -106,7 +106,7 @@ impl Language {
                 ["held in quiet hours", "静默时段暂缓", "задержано в тихие часы", "ditahan di jam tenang"]
             }
             IncidentEvent::Blind => {
-                ["sight lost and back", "观测中断后恢复", "видимость пропадала", "sempat buta"]
+                ["sight lost and back", "观测中断后恢复", "видимость пропадала", "pemantauan sempat terputus"]
             }
             IncidentEvent::Store => {
                 ["trouble with the store", "存储故障", "неполадки хранилища", "gangguan penyimpanan"]

@@ -14,7 +14,7 @@ macro_rules! texts {
 }
 
 texts! {
-    skip = "Skip to the content", "跳到正文", "К содержанию", "Langsung ke isi";
+    skip = "Skip to the content", "跳到正文", "К основному содержимому", "Langsung ke isi";
     languages = "Languages", "语言", "Языки", "Bahasa";
     all_channels = "All channels", "所有渠道", "Все каналы", "Semua saluran";
     channels = "Channels", "渠道", "Каналы", "Saluran";
@@ -29,9 +29,9 @@ texts! {
     monitor = "The monitor", "监控本身", "Сам монитор", "Pemantau";
     outbox = "Outbox", "待发消息", "Исходящие", "Kotak keluar";
     nothing_waits = "nothing waits", "没有待发消息", "ничего не ждёт", "tidak ada yang menunggu";
-    sight = "Sight", "观测能力", "Видимость", "Penglihatan";
-    sees = "it sees", "正常", "видит", "melihat";
-    blind = "blind", "无法观测", "не видит", "buta";
+    sight = "Sight", "观测能力", "Видимость", "Pemantauan";
+    sees = "it sees", "正常", "видит", "dapat memantau";
+    blind = "blind", "无法观测", "не видит", "tidak dapat memantau";
     store = "Store", "存储", "Хранилище", "Penyimpanan";
     store_works = "takes what is written", "写入正常", "принимает записи", "menerima tulisan";
     store_fails = "takes nothing", "无法写入", "не принимает записи", "tidak menerima tulisan";
@@ -43,8 +43,8 @@ texts! {
         "изменённый файл отклонён; действующий принят", "berkas yang diubah ditolak; yang berlaku diterapkan";
     uptime = "Availability", "可用率", "Доступность", "Ketersediaan";
     latency = "Latency", "延迟", "Задержка", "Latensi";
-    timeouts = "Timeouts", "超时", "Таймауты", "Batas waktu";
-    timeout_rate = "Timeout rate", "超时率", "Доля таймаутов", "Tingkat kehabisan waktu";
+    timeouts = "Timeouts", "超时", "Таймауты", "Waktu habis";
+    timeout_rate = "Timeout rate", "超时率", "Доля таймаутов", "Tingkat waktu habis";
     nothing_measured = "nothing measured yet", "尚无数据", "данных пока нет", "belum ada data";
     no_data = "no data", "无数据", "нет данных", "tidak ada data";
     as_table = "As a table", "以表格显示", "Таблицей", "Sebagai tabel";
@@ -61,9 +61,9 @@ texts! {
     duration = "Took", "耗时", "Длилось", "Lama";
     reason = "Reason", "原因", "Причина", "Alasan";
     detail = "Detail", "详情", "Подробности", "Rincian";
-    phases = "Phases of the last runs", "最近运行的各阶段", "Этапы последних запусков", "Tahap dari jalannya terakhir";
-    last_runs = "Last runs", "最近运行", "Последние запуски", "Jalannya terakhir";
-    no_run = "No run is known yet.", "尚无运行记录。", "Запусков пока нет.", "Belum ada yang diketahui.";
+    phases = "Phases of the last runs", "最近运行的各阶段", "Этапы последних запусков", "Tahap eksekusi terakhir";
+    last_runs = "Last runs", "最近运行", "Последние запуски", "Eksekusi terakhir";
+    no_run = "No run is known yet.", "尚无运行记录。", "Запусков пока нет.", "Belum ada eksekusi.";
     evidence = "Evidence", "证据", "Свидетельства", "Bukti";
     no_evidence = "None is kept.", "没有保留的证据。", "Не сохранено.", "Tidak ada yang disimpan.";
     screen = "What the window showed; what it is about is outlined in red", "窗口截图；相关部分以红框标出",
@@ -81,7 +81,7 @@ texts! {
     not_found_why = "The address is wrong, or what was here has left: a channel the configuration, an incident the store.",
         "地址有误，或内容已不存在：渠道已从配置中移除，或故障已从存储中清除。",
         "Адрес неверен, или того, что здесь было, больше нет: канал убран из конфигурации, инцидент — из хранилища.",
-        "Alamatnya salah, atau isinya sudah tidak ada: saluran dari konfigurasi, insiden dari penyimpanan.";
+        "Alamatnya salah, atau isinya sudah tidak ada: saluran itu telah dihapus dari konfigurasi, atau insiden itu dari penyimpanan.";
     unreadable = "It cannot be shown now", "目前无法显示", "Сейчас показать нельзя", "Belum dapat ditampilkan";
     unreadable_why = "The store cannot be read. The log says why; try again in a minute.",
         "无法读取存储。原因见日志；请稍后再试。",
@@ -95,7 +95,7 @@ texts! {
     stale = "The monitor does not answer. What is shown may be out of date.", "监控没有响应，所显示的内容可能已过时。",
         "Монитор не отвечает. Показанное могло устареть.", "Pemantau tidak menjawab. Yang ditampilkan mungkin sudah usang.";
     for_programs = "For programs", "供程序使用", "Для программ", "Untuk program";
-    opens = "outside its hours, opens", "非服务时间，开放于", "вне часов работы, откроется", "di luar jam layanan, buka";
+    opens = "outside its hours, opens", "非服务时间，下次开放：", "вне часов работы, откроется", "di luar jam layanan, buka";
     until = "until", "直至", "до", "sampai";
 }
 
@@ -137,7 +137,7 @@ impl Language {
 
     /// `4 runs`.
     pub(in crate::web::pages) fn runs(self, count: u64) -> String {
-        self.counted(count, ["run", "runs"], "次运行", ["запуск", "запуска", "запусков"], "kali jalan")
+        self.counted(count, ["run", "runs"], "次运行", ["запуск", "запуска", "запусков"], "eksekusi")
     }
 
     /// `2 messages wait, the oldest for 5 min`.
@@ -146,9 +146,10 @@ impl Language {
             Self::En if count == 1 => format!("1 message waits, for {oldest}"),
             Self::En => format!("{count} messages wait, the oldest for {oldest}"),
             Self::Zh => format!("{count} 条消息待发，最早的已等待 {oldest}"),
+            Self::Ru if count == 1 => format!("1 сообщение ждёт уже {oldest}"),
             Self::Ru => {
                 let form = russian(count, ["сообщение ждёт", "сообщения ждут", "сообщений ждут"]);
-                format!("{count} {form}, самое старое {oldest}")
+                format!("{count} {form}, самое старое уже {oldest}")
             }
             Self::Id => format!("{count} pesan menunggu, yang tertua selama {oldest}"),
         }
@@ -158,8 +159,8 @@ impl Language {
     pub(in crate::web::pages) fn fates(self, delivered: u32, pending: u32, given_up: u32) -> String {
         let fates = [
             (delivered, ["delivered", "已送达", "доставлено", "terkirim"]),
-            (pending, ["pending", "待发", "ждёт", "menunggu"]),
-            (given_up, ["given up", "已放弃", "отказались", "dibatalkan"]),
+            (pending, ["pending", "待发", "в очереди", "menunggu"]),
+            (given_up, ["given up", "已放弃", "не доставлено", "tidak terkirim"]),
         ];
         let told = fates.into_iter().filter(|(count, _)| *count > 0);
         told.map(|(count, word)| format!("{count} {}", self.of(word))).collect::<Vec<_>>().join(", ")
@@ -187,7 +188,7 @@ impl Language {
 
     /// Who has it: `Taken in hand by`.
     pub(in crate::web::pages) fn in_hand(self) -> &'static str {
-        self.of(["Taken in hand by", "认领人", "Взял в работу", "Ditangani oleh"])
+        self.of(["Taken in hand by", "认领人", "В работу взял(а)", "Ditangani oleh"])
     }
 }
 
@@ -215,5 +216,18 @@ mod tests {
         ];
         assert_eq!(said, right);
         assert_eq!((Language::En.days(1), Language::En.days(0)), ("1 day".to_owned(), "0 days".to_owned()));
+    }
+
+    #[test]
+    fn one_message_that_waits_is_not_the_oldest_of_several() {
+        let said = [1, 2, 5, 21].map(|count| Language::Ru.waiting(count, "5 мин"));
+        let right = [
+            "1 сообщение ждёт уже 5 мин",
+            "2 сообщения ждут, самое старое уже 5 мин",
+            "5 сообщений ждут, самое старое уже 5 мин",
+            "21 сообщение ждёт, самое старое уже 5 мин",
+        ];
+        assert_eq!(said, right);
+        assert_eq!(Language::En.waiting(1, "5 min"), "1 message waits, for 5 min");
     }
 }

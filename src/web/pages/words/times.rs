@@ -44,6 +44,18 @@ impl Language {
         }
     }
 
+    /// `26 Nov`: where there is no room for more.
+    pub(in crate::web::pages) fn short_date(self, date: Date) -> String {
+        let (number, day) = (date.month(), date.day());
+        let month = MONTHS[self as usize][usize::try_from(number - 1).unwrap_or_default()];
+        match self {
+            Self::En => format!("{day} {month}"),
+            Self::Zh => format!("{month}月{day}日"),
+            Self::Ru => format!("{day:02}.{number:02}"),
+            Self::Id => format!("{day:02}/{number:02}"),
+        }
+    }
+
     /// `14:05`.
     pub(in crate::web::pages) fn clock(self, at: Timestamp, zone: &TimeZone) -> String {
         let there = at.to_zoned(zone.clone());
@@ -127,6 +139,8 @@ mod tests {
             "Min, 3 Mei 2026, 14.05.09 UTC",
         ];
         assert_eq!(said, right);
+        let said = Language::ALL.map(|it| it.short_date("2026-05-03".parse().unwrap()));
+        assert_eq!(said, ["3 May", "5月3日", "03.05", "03/05"]);
         let said = Language::ALL.map(|it| it.span(Duration::from_secs(7_500)));
         assert_eq!(said, ["2 h 5 min", "2 小时 5 分钟", "2 ч 5 мин", "2 jam 5 mnt"]);
         let said = Language::ALL.map(|it| it.took(Duration::from_millis(1_250)));
