@@ -121,7 +121,7 @@ fn a_configuration_of_gatus_is_imported() {
 
 #[test]
 fn a_backup_of_uptime_kuma_is_imported() {
-    imports("uptime-kuma", &["uptime-kuma", "backup.json"], 5);
+    imports("uptime-kuma", &["uptime-kuma", "backup.json"], 6);
 }
 
 #[test]
@@ -136,6 +136,73 @@ fn what_carries_over_as_it_is_leaves_nothing_to_say() {
         "every = \"1m\"\nhttp = { url = \"https://help.example.com/\", expect = { status = [200] } }\n";
     assert!(desk.written().ends_with(probe), "{}", desk.written());
     assert!(!desk.path("secrets").exists());
+}
+
+/// What has become of a configuration of Gatus with this mail server, and one door whose people are told by it.
+fn by_mail_of_gatus(server: &str) -> (Output, String) {
+    let config = format!(
+        "alerting: {{ email: {{ from: status@example.com, to: oncall@example.com, {server} }} }}\n\
+         endpoints: [{{ name: help, url: 'https://help.example.com/', conditions: ['[STATUS] == 200'], alerts: [{{ type: email }}] }}]"
+    );
+    let desk = Desk::with_file("config.yaml", &config);
+    let output = desk.import(&["gatus", "config.yaml"]);
+    (output, desk.written())
+}
+
+#[test]
+fn a_mail_server_that_variables_describe_is_left_out_and_said() {
+    let password = "password: '${SMTP_PASSWORD}'";
+    for (key, server) in [
+        ("username", format!("host: mail.example.com, port: 465, username: '${{SMTP_USER}}', {password}")),
+        ("port", format!("host: mail.example.com, port: '${{SMTP_PORT}}', {password}")),
+        ("host", format!("host: mail.$DOMAIN, port: 465, {password}")),
+    ] {
+        let (output, written) = by_mail_of_gatus(&server);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let line = format!("what `{key}` says is in environment variables, so nobody is told by it");
+        assert!(written.contains(&line), "{key}: {written}");
+        assert!(!written.contains("[mail]") && !written.contains("team ="), "{key}: {written}");
+    }
+    let (_, written) = by_mail_of_gatus("host: mail.example.com, port: 465, username: a$$b, password: c");
+    assert!(written.contains("username = \"a$b\""), "two dollars are one: {written}");
+}
+
+#[test]
+fn that_mails_demand_starttls_is_said_of_servers_elsewhere_without_tls() {
+    let line = "mails leave by STARTTLS or not at all";
+    for (server, smtp, is_said) in [
+        ("host: relay.example.com, port: 25", "smtp://relay.example.com:25", true),
+        ("host: relay.example.com, port: 465", "smtps://relay.example.com:465", false),
+        ("host: localhost, port: 25", "smtp+plain://localhost:25", false),
+    ] {
+        let (output, written) = by_mail_of_gatus(server);
+        assert_eq!(output.status.code(), Some(i32::from(is_said)), "{server}: {output:?}");
+        assert!(written.contains(&format!("smtp = \"{smtp}\"")), "{written}");
+        assert_eq!(written.contains(line), is_said, "{server}: {written}");
+    }
+}
+
+#[test]
+fn a_user_name_without_a_password_is_said_and_not_shown() {
+    let login = "logs in by a user name without a password";
+    let url = "https://token-of-a-user@help.example.com/";
+    let doors = format!(
+        "endpoints: [{{ name: help, url: '{url}' }}, {{ name: shop, url: 'https://shop.example.com/' }}]"
+    );
+    let desk = Desk::with_file("config", &doors);
+    let output = desk.import(&["gatus", "config"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let written = desk.written();
+    assert!(written.contains(&format!("endpoint \"help\": it {login}")), "{written}");
+    assert!(!written.contains("token-of-a-user") && !said(&output).contains("token-of-a-user"), "{written}");
+    let monitor = r#"{"monitorList": [{
+        "type": "http", "name": "help", "url": "https://help.example.com/", "basic_auth_user": "token-of-a-user"
+    }]}"#;
+    let desk = Desk::with_file("config", monitor);
+    let output = desk.import(&["uptime-kuma", "config"]);
+    assert_eq!(output.status.code(), Some(3), "nothing else is in it: {output:?}");
+    let said = said(&output);
+    assert!(said.contains(login) && !said.contains("token-of-a-user"), "{said}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::cli::import::{
     draft::{Door, Draft, Place},
     expectation::Expectation,
     fields::quoted,
-    request::{Request, checks_certificates},
+    request::{HALF_A_LOGIN, Request, checks_certificates},
 };
 
 /// The module where a target names none.
@@ -132,10 +132,10 @@ fn credentials(
 ) -> Result<(), String> {
     if let Some(mut basic) = http.table("basic_auth") {
         let user = basic.text("username").unwrap_or_default();
-        if let Some(password) = reference(request, &mut basic, "password", modules, draft)? {
-            request.basic(&user, &password);
-        }
+        let password = reference(request, &mut basic, "password", modules, draft)?;
         basic.rest(place, draft);
+        let password = password.filter(|_| !user.is_empty()).ok_or(HALF_A_LOGIN)?;
+        request.basic(&user, &password);
     }
     if let Some(mut bearer) = http.table("authorization") {
         let kind = bearer.text("type").unwrap_or_else(|| "Bearer".to_owned());
@@ -144,9 +144,11 @@ fn credentials(
                 "no probe sends an authorization of the type {kind:?}, so it is not watched"
             ));
         }
-        if let Some(token) = reference(request, &mut bearer, "credentials", modules, draft)? {
-            request.bearer(&token);
-        }
+        let token = reference(request, &mut bearer, "credentials", modules, draft)?;
+        bearer.rest(place, draft);
+        let token =
+            token.ok_or("its token cannot be read here, so it is not watched; write it with `bearer`")?;
+        request.bearer(&token);
     }
     if let Some(token) = reference(request, http, "bearer_token", modules, draft)? {
         request.bearer(&token);

@@ -155,6 +155,18 @@ impl Table {
         std::mem::take(&mut self.0).into_iter().collect()
     }
 
+    /// Says of every key whose value has an environment variable in it that it is not known.
+    pub fn variables(&self, place: &Place, draft: &mut Draft) {
+        let is_known = |value: &Value| scalar(value).is_none_or(|text| draft.literal(&text).is_some());
+        let unknown = listed(self.0.iter().filter(|(_, value)| !is_known(value)).map(|(key, _)| key));
+        if !unknown.is_empty() {
+            draft.leave(
+                place,
+                format_args!("what {unknown} says is in environment variables; write it into probes.toml"),
+            );
+        }
+    }
+
     /// Says of every key that is left, and says anything, that it has no counterpart here.
     pub fn rest(self, place: &Place, draft: &mut Draft) {
         let says_something = |value: &Value| match value {

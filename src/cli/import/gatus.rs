@@ -18,6 +18,14 @@ use crate::cli::import::{
 /// What it does where an endpoint does not say how often.
 const EVERY: Duration = Duration::from_secs(60);
 
+/// After how many failures it alerts where nothing else is said.
+const FAILURES: u32 = 3;
+/// After how many successes all is well again where nothing else is said.
+const SUCCESSES: u32 = 2;
+
+/// Keys of alerts that are about what is said, and how often.
+const OF_TEXTS: [&str; 3] = ["description", "send-on-resolved", "minimum-reminder-interval"];
+
 /// How an endpoint is alerted by one provider, where the endpoint does not say otherwise.
 type Standards = BTreeMap<String, Table>;
 
@@ -65,6 +73,7 @@ fn door(
     }
     let mut request = Request::to(&name, &endpoint.text("url").unwrap_or_default(), draft)?;
     let body = endpoint.text("body");
+    endpoint.variables(place, draft);
     match (endpoint.text("method"), &body) {
         (Some(method), _) => request.method(&method)?,
         // It sends a body by GET too, if nothing else is said.
@@ -87,7 +96,11 @@ fn door(
         endpoint.table("client").map(|client| client_of(client, &mut request, place, draft)).transpose()?;
     let mut expect = Expectation::default();
     for condition in endpoint.texts("conditions") {
-        if let Err(why) = condition::add(&condition, &mut expect) {
+        let added = match draft.literal(&condition) {
+            Some(literal) => condition::add(&literal, &mut expect),
+            None => Err("has an environment variable in it; write what it stands for into `expect`"),
+        };
+        if let Err(why) = added {
             draft.leave(place, format_args!("its condition {condition:?} {why}"));
         }
     }
@@ -97,7 +110,10 @@ fn door(
         return Err("no status fulfils its conditions, so it is not watched".to_owned());
     }
     let every = Some(endpoint.span("interval").unwrap_or(EVERY));
-    let labels = endpoint.table("extra-labels").map(|labels| draft::labels(labels, place, draft));
+    let labels = endpoint.table("extra-labels").map(|labels| {
+        labels.variables(place, draft);
+        draft::labels(labels, place, draft)
+    });
     let alerted = alerted(&mut endpoint, standards, place, draft);
     endpoint.ignore(&["ui"]);
     endpoint.rest(place, draft);
@@ -119,6 +135,7 @@ fn client_of(
     place: &Place,
     draft: &mut Draft,
 ) -> Result<Option<Duration>, String> {
+    client.variables(place, draft);
     if client.flag("insecure") == Some(true) {
         checks_certificates(place, draft);
     }
@@ -143,20 +160,19 @@ fn client_of(
 
 /// Whom an endpoint alerts, and after how much.
 fn alerted(endpoint: &mut Table, standards: &Standards, place: &Place, draft: &mut Draft) -> Door {
-    let (mut kinds, mut failures, mut successes) = (Vec::new(), None, None);
+    let (mut kinds, mut failures, mut successes) = (Vec::new(), Vec::new(), Vec::new());
     for mut alert in endpoint.tables("alerts") {
         let Some(kind) = alert.text("type") else { continue };
-        let mut standard = standards.get(&kind).cloned();
-        let mut of_both = |key: &str| {
-            let otherwise = standard.as_mut().and_then(|standard| standard.count(key));
-            alert.count(key).or(otherwise)
-        };
-        failures = failures.or(of_both("failure-threshold"));
-        successes = successes.or(of_both("success-threshold"));
-        if alert.flag("enabled") == Some(false) {
+        let mut standard = standards.get(&kind).cloned().unwrap_or_else(Table::none);
+        alert.ignore(&OF_TEXTS);
+        alert.variables(place, draft);
+        let is_enabled = alert.flag("enabled").or(standard.flag("enabled"));
+        if is_enabled == Some(false) {
             continue;
         }
-        alert.ignore(&["description", "send-on-resolved", "minimum-reminder-interval"]);
+        let mut of_both = |key: &str| alert.count(key).or(standard.count(key)).filter(|count| *count > 0);
+        failures.push(of_both("failure-threshold"));
+        successes.push(of_both("success-threshold"));
         alert.rest(place, draft);
         if !standards.contains_key(&kind) {
             draft.leave(place, format_args!("nobody is told by {kind:?}"));
@@ -164,7 +180,28 @@ fn alerted(endpoint: &mut Table, standards: &Standards, place: &Place, draft: &m
         kinds.push(kind);
     }
     let team = draft.told.team_by(kinds.iter().map(String::as_str));
+    let failures = threshold("failure-threshold", FAILURES, "dark_after", &failures, place, draft);
+    let successes = threshold("success-threshold", SUCCESSES, "up_after", &successes, place, draft);
     Door { team, failures, successes, ..Door::default() }
+}
+
+/// The one threshold that a channel has here: that of the first alert, if any of them names one.
+fn threshold(
+    key: &str,
+    otherwise: u32,
+    ours: &str,
+    of_alerts: &[Option<u32>],
+    place: &Place,
+    draft: &mut Draft,
+) -> Option<u32> {
+    of_alerts.iter().flatten().next()?;
+    let counts: Vec<u32> = of_alerts.iter().map(|count| count.unwrap_or(otherwise)).collect();
+    let first = *counts.first()?;
+    if counts.iter().any(|count| *count != first) {
+        let counts = counts.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+        draft.leave(place, format_args!("its alerts differ in `{key}` ({counts}); a channel has one, and this has {first}: correct `{ours}`"));
+    }
+    Some(first)
 }
 
 /// The providers that have a counterpart here, with what they do where an endpoint does not say.
@@ -173,7 +210,7 @@ fn alerting_of(mut alerting: Table, draft: &mut Draft) -> Standards {
     for (kind, value) in alerting.members() {
         let place = Place::new("alerting by", &kind);
         let Some(mut provider) = Table::of(value) else { continue };
-        let standard = provider.table("default-alert");
+        let mut standard = provider.table("default-alert").unwrap_or_else(Table::none);
         let secret = match kind.as_str() {
             "slack" | "teams-workflows" | "mattermost" => provider.text("webhook-url"),
             "pagerduty" => provider.text("integration-key"),
@@ -184,30 +221,41 @@ fn alerting_of(mut alerting: Table, draft: &mut Draft) -> Standards {
             // Mattermost reads what Slack reads.
             ("slack" | "mattermost", Some(url)) => draft.tell_by_webhook(&kind, "slack", &url),
             ("teams-workflows", Some(url)) => draft.tell_by_webhook(&kind, "teams", &url),
-            ("pagerduty", Some(key)) => draft.tell_by_pagerduty(&kind, &key),
+            ("pagerduty", Some(key)) => draft.tell_by_pagerduty(&kind, &key, None),
             _ => {
                 draft.leave(&place, "no team can be told by it");
                 continue;
             }
         }
         provider.rest(&place, draft);
-        standards.insert(kind, standard.unwrap_or_else(Table::none));
+        standard.ignore(&OF_TEXTS);
+        standard.variables(&place, draft);
+        let mut unread = standard.clone();
+        unread.ignore(&["enabled", "failure-threshold", "success-threshold"]);
+        unread.rest(&place, draft);
+        standards.insert(kind, standard);
     }
     standards
 }
 
 fn by_mail(provider: &mut Table, place: &Place, draft: &mut Draft) {
-    let from = provider.text("from").unwrap_or_default();
-    let user = provider.text("username").unwrap_or_else(|| from.clone());
-    let port = provider.count("port").and_then(|port| u16::try_from(port).ok()).unwrap_or(587);
-    let server = MailServer {
-        from,
-        host: provider.text("host").unwrap_or_default(),
-        port,
-        tls: port == 465,
-        login: provider.text("password").map(|password| (user, password)),
+    let keys = ["from", "username", "host", "port", "to"];
+    let texts = keys.map(|key| provider.text(key).unwrap_or_default());
+    let password = provider.text("password");
+    let [Some(from), Some(user), Some(host), Some(port), Some(to)] =
+        texts.each_ref().map(|text| draft.literal(text))
+    else {
+        let unknown = keys.iter().zip(&texts).filter(|(_, text)| draft.literal(text).is_none());
+        let unknown = listed(unknown.map(|(key, _)| key));
+        return draft.leave(place, format_args!("what {unknown} says is in environment variables, so nobody is told by it; write it in there and import again"));
     };
-    let to = provider.text("to").unwrap_or_default();
+    let port = if port.is_empty() { Ok(587) } else { port.parse() };
+    let Ok(port) = port else {
+        return draft.leave(place, "its `port` is not one, so nobody is told by it");
+    };
+    let user = if user.is_empty() { from.clone() } else { user };
+    let server =
+        MailServer { from, host, port, tls: port == 465, login: password.map(|password| (user, password)) };
     let to: Vec<String> = to.split(',').map(str::to_owned).collect();
     draft.tell_by_mail("email", place, &server, &to);
 }
@@ -218,6 +266,7 @@ fn maintenance(mut window: Table, draft: &mut Draft) {
     if window.flag("enabled") == Some(false) {
         return;
     }
+    window.variables(&place, draft);
     let start = window.text("start").unwrap_or_default();
     let time = start.split_once(':').and_then(|(hour, minute)| {
         let time: (u8, u8) = (hour.trim().parse().ok()?, minute.trim().parse().ok()?);

@@ -9,12 +9,33 @@ use crate::cli::import::{
     draft::{self, Door, Draft, Place},
     expectation::Expectation,
     fields::Fields,
-    request::{Request, checks_certificates},
+    request::{HALF_A_LOGIN, Request, checks_certificates},
     told::MailServer,
 };
 
 /// How many days before its end it first tells of a certificate, unless told otherwise.
 const CERTIFICATE_DAYS: u64 = 21;
+
+/// Where it posts for PagerDuty, unless told otherwise; it is where we do.
+const PAGERDUTY: &str = "https://events.pagerduty.com/v2/enqueue";
+
+/// Keys of notifications that change neither who is told nor when: of their looks, and of monitors still to come.
+const OF_LOOKS: [&str; 14] = [
+    "id",
+    "active",
+    "userId",
+    "name",
+    "isDefault",
+    "applyExisting",
+    "slackusername",
+    "slackiconemo",
+    "slackbutton",
+    "slackrichmessage",
+    "mattermostusername",
+    "mattermosticonemo",
+    "mattermosticonurl",
+    "htmlBody",
+];
 
 /// Keys that every monitor of a backup has: of its looks, of its place on a page, and of other types than its own.
 const OF_OTHERS: [&str; 42] = [
@@ -94,49 +115,70 @@ fn notification_of(mut notification: Table, place: &Place, draft: &mut Draft) ->
     if notification.flag("active") == Some(false) {
         return None;
     }
-    let config = match notification.take("config")? {
-        Value::String(text) => serde_json::from_str(&text).ok(),
-        value => Some(value),
+    let config = match notification.take("config") {
+        Some(Value::String(text)) => serde_json::from_str(&text).ok(),
+        value => value,
     };
-    let mut config = config.and_then(Table::of)?;
+    let Some(mut config) = config.and_then(Table::of) else {
+        draft.leave(place, "it cannot be read, so nobody is told by it");
+        return None;
+    };
     let kind = config.text("type").unwrap_or_default();
     let name = config.text("name").unwrap_or_else(|| kind.clone());
-    let key = match kind.as_str() {
-        "slack" => config.text("slackwebhookURL"),
-        "mattermost" => config.text("mattermostWebhookUrl"),
-        "teams" => config.text("webhookUrl"),
-        "PagerDuty" => config.text("pagerdutyIntegrationKey"),
-        _ => None,
+    let (key, channel) = match kind.as_str() {
+        "slack" => (config.text("slackwebhookURL"), config.text("slackchannel")),
+        "mattermost" => (config.text("mattermostWebhookUrl"), config.text("mattermostchannel")),
+        "teams" => (config.text("webhookUrl"), None),
+        "PagerDuty" => (config.text("pagerdutyIntegrationKey"), None),
+        _ => (None, None),
     };
     let id = draft.id(&name);
     match (kind.as_str(), key) {
-        ("smtp", _) => {
-            let to =
-                ["smtpTo", "smtpCC", "smtpBCC"].map(|key| config.text(key).unwrap_or_default()).join(",");
-            let to: Vec<String> =
-                to.split(',').filter(|address| !address.trim().is_empty()).map(str::to_owned).collect();
-            let tls = config.flag("smtpSecure") == Some(true);
-            let login = config.text("smtpUsername").zip(config.text("smtpPassword"));
-            let port = config.count("smtpPort").and_then(|port| u16::try_from(port).ok());
-            let server = MailServer {
-                from: config.text("smtpFrom").unwrap_or_default(),
-                host: config.text("smtpHost").unwrap_or_default(),
-                port: port.unwrap_or(if tls { 465 } else { 587 }),
-                tls,
-                login,
-            };
-            draft.tell_by_mail(&id, place, &server, &to);
-        }
+        ("smtp", _) => by_mail(&mut config, &id, place, draft),
         // Mattermost reads what Slack reads.
         ("slack" | "mattermost", Some(url)) => draft.tell_by_webhook(&id, "slack", &url),
         ("teams", Some(url)) => draft.tell_by_webhook(&id, "teams", &url),
-        ("PagerDuty", Some(key)) => draft.tell_by_pagerduty(&id, &key),
+        ("PagerDuty", Some(key)) => {
+            let url = config.text("pagerdutyIntegrationUrl").filter(|url| url != PAGERDUTY);
+            draft.tell_by_pagerduty(&id, &key, url.as_deref());
+        }
         _ => {
             draft.leave(place, format_args!("no team can be told by {kind:?}"));
             return None;
         }
     }
+    if let Some(channel) = channel {
+        draft.leave(place, format_args!("its posts go where its address leads, not to {channel:?}; if that is elsewhere, write an address for it into its file"));
+    }
+    // An incident that is over is resolved by us in any case.
+    config.ignore(&["pagerdutyAutoResolve"]);
+    config.ignore(&OF_LOOKS);
+    config.rest(place, draft);
     Some(id)
+}
+
+fn by_mail(config: &mut Table, id: &str, place: &Place, draft: &mut Draft) {
+    let to = ["smtpTo", "smtpCC", "smtpBCC"].map(|key| config.text(key).unwrap_or_default()).join(",");
+    let to: Vec<String> =
+        to.split(',').filter(|address| !address.trim().is_empty()).map(str::to_owned).collect();
+    let tls = config.flag("smtpSecure") == Some(true);
+    let port = config.count("smtpPort").and_then(|port| u16::try_from(port).ok());
+    let (user, password) = (config.text("smtpUsername"), config.text("smtpPassword"));
+    if user.is_some() != password.is_some() {
+        draft
+            .leave(place, "it has a user name or a password without the other; without both, nobody logs in");
+    }
+    if config.flag("smtpIgnoreTLSError") == Some(true) {
+        draft.leave(place, "the certificate of the mail server is verified here, which it was not there; `root_ca` in [mail] trusts one of your own");
+    }
+    let server = MailServer {
+        from: config.text("smtpFrom").unwrap_or_default(),
+        host: config.text("smtpHost").unwrap_or_default(),
+        port: port.unwrap_or(if tls { 465 } else { 587 }),
+        tls,
+        login: user.zip(password),
+    };
+    draft.tell_by_mail(id, place, &server, &to);
 }
 
 fn door(
@@ -249,9 +291,13 @@ fn request_of(name: &str, monitor: &mut Table, place: &Place, draft: &mut Draft)
         None | Some("null" | "basic") => {}
         Some(other) => return Err(format!("no probe logs in by {other:?}, so it is not watched")),
     }
-    if let Some((user, password)) = monitor.text("basic_auth_user").zip(monitor.text("basic_auth_pass")) {
-        let password = request.secret("password", &password, draft);
-        request.basic(&user, &password);
+    match (monitor.text("basic_auth_user"), monitor.text("basic_auth_pass")) {
+        (Some(user), Some(password)) => {
+            let password = request.secret("password", &password, draft);
+            request.basic(&user, &password);
+        }
+        (None, None) => {}
+        _ => return Err(HALF_A_LOGIN.to_owned()),
     }
     if monitor.flag("ignoreTls") == Some(true) {
         checks_certificates(place, draft);
@@ -313,6 +359,43 @@ fn json_path(query: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_notification_does_otherwise_is_said_and_its_looks_are_not() {
+        let of = |config: serde_json::Value| {
+            let notification = serde_json::json!({ "id": 1, "name": "Way", "config": config.to_string() });
+            let document = serde_json::json!({ "notificationList": [notification], "monitorList": [] });
+            read(&document).unwrap().left
+        };
+        let pager = serde_json::json!({
+            "type": "PagerDuty", "pagerdutyIntegrationKey": "key", "pagerdutyIntegrationUrl": PAGERDUTY,
+        });
+        assert_eq!(of(pager), Vec::<String>::new());
+        let hook = "https://chat.example.com/hooks/secret";
+        let looks = serde_json::json!({
+            "type": "mattermost", "mattermostWebhookUrl": hook, "mattermostusername": "Status", "isDefault": true,
+        });
+        assert_eq!(of(looks), Vec::<String>::new());
+        let elsewhere = serde_json::json!({
+            "type": "mattermost", "mattermostWebhookUrl": hook, "mattermostchannel": "ops",
+        });
+        assert!(of(elsewhere)[0].contains("not to \"ops\""));
+        let mention = serde_json::json!({
+            "type": "slack", "slackwebhookURL": hook, "slackchannelnotify": true,
+        });
+        assert!(of(mention)[0].contains("`slackchannelnotify` has no counterpart"));
+        let relay = serde_json::json!({
+            "type": "smtp", "smtpHost": "relay.example.com", "smtpPort": 25, "smtpIgnoreTLSError": true,
+            "smtpFrom": "status@example.com", "smtpTo": "oncall@example.com", "smtpUsername": "status",
+        });
+        let said = of(relay);
+        for (line, part) in
+            said.iter().zip(["without the other", "`root_ca` in [mail]", "by STARTTLS or not at all"])
+        {
+            assert!(line.contains(part), "{said:?}");
+        }
+        assert_eq!(said.len(), 3, "{said:?}");
+    }
 
     #[test]
     fn only_plain_paths_are_taken_from_a_query() {

@@ -11,6 +11,10 @@ use crate::{
     probe::request::settings::MethodName,
 };
 
+/// Why nothing asks by a user name alone. What stands in its place is often a token, so it is not repeated.
+pub const HALF_A_LOGIN: &str = "it logs in by a user name without a password, or the other way round, which no probe does, so it is not watched; \
+write it with the header `authorization` as a secret";
+
 /// A request on its way into the file. What it takes as a secret is named after the channel.
 #[derive(Debug)]
 pub struct Request {
@@ -54,9 +58,13 @@ impl Request {
             query.raw(key, request.secret(key, value, draft));
         }
         request.fields.table("query", &query);
-        if let Some(password) = password.filter(|password| !password.is_empty()) {
-            let password = request.secret("password", &password, draft);
-            request.basic(&user, &password);
+        match password.filter(|password| !password.is_empty()) {
+            Some(password) => {
+                let password = request.secret("password", &password, draft);
+                request.basic(&user, &password);
+            }
+            None if user.is_empty() => {}
+            None => return Err(HALF_A_LOGIN.to_owned()),
         }
         Ok(request)
     }

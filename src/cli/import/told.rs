@@ -109,7 +109,7 @@ impl Draft {
             }
             Some(_) => {}
             None => {
-                let Some(fields) = self.mail_server(server) else {
+                let Some(fields) = self.mail_server(place, server) else {
                     return self
                         .leave(place, "its host is not the name of a mail server, so nobody is told by it");
                 };
@@ -119,7 +119,7 @@ impl Draft {
         self.told.ways.insert(id.to_owned(), Way::Mail(addresses));
     }
 
-    fn mail_server(&mut self, server: &MailServer) -> Option<Fields> {
+    fn mail_server(&mut self, place: &Place, server: &MailServer) -> Option<Fields> {
         let MailServer { from, host, port, tls, login } = server;
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:[]".contains(&byte);
         if host.is_empty() || !host.bytes().all(is_name) {
@@ -130,6 +130,9 @@ impl Draft {
             false if is_loopback(host) => "smtp+plain",
             false => "smtp",
         };
+        if scheme == "smtp" {
+            self.leave(place, "mails leave by STARTTLS or not at all, which was no condition there; see by `lamplighter test-mail` whether the server has it");
+        }
         let mut fields = Fields::new();
         fields.text("from", from).text("smtp", &format!("{scheme}://{host}:{port}"));
         if let Some((user, password)) = login {
@@ -147,10 +150,14 @@ impl Draft {
         self.told.ways.insert(id.to_owned(), Way::Webhook);
     }
 
-    /// Adds a service of PagerDuty, by its integration key.
-    pub fn tell_by_pagerduty(&mut self, id: &str, key: &str) {
+    /// Adds a service of PagerDuty, by its integration key, and by where it takes events if that is not the usual address.
+    pub fn tell_by_pagerduty(&mut self, id: &str, key: &str, url: Option<&str>) {
         let key = self.secret(&format!("{id}-key"), key);
-        let fields = Fields::new().text("template", "pagerduty").raw("routing_key", key).clone();
+        let mut fields = Fields::new();
+        if let Some(url) = url {
+            fields.raw("url", self.secret(&format!("{id}-url"), url));
+        }
+        fields.text("template", "pagerduty").raw("routing_key", key);
         self.told.webhooks.insert(id.to_owned(), fields);
         self.told.ways.insert(id.to_owned(), Way::Webhook);
     }

@@ -64,6 +64,17 @@ pub fn gather(prometheus: &Path, draft: &mut Draft) -> anyhow::Result<Vec<Target
     if let Some(alerting) = config.table("alerting") {
         alertmanagers(alerting, draft);
     }
+    let place = Place::new("Prometheus", "");
+    let elsewhere = config.texts("scrape_config_files");
+    if !elsewhere.is_empty() {
+        draft.leave(&place, format_args!("the jobs in its `scrape_config_files` are not read: move those of {elsewhere:?} to `scrape_configs` and import again"));
+    }
+    if config.take("rule_files").is_some() {
+        draft.leave(
+            &place,
+            "its `rule_files` are not read: after how long a target is dark, say by `dark_after`",
+        );
+    }
     let mut targets = Vec::new();
     for mut job in config.tables("scrape_configs") {
         let mut params = job.table("params").unwrap_or_else(Table::none);
@@ -83,6 +94,9 @@ pub fn gather(prometheus: &Path, draft: &mut Draft) -> anyhow::Result<Vec<Target
         };
         targets.extend(of(job, params, &of_job, prometheus, &Place::new("job", &name), draft));
     }
+    // Where it keeps what it has measured.
+    config.ignore(&["storage", "remote_write", "remote_read", "tracing", "otlp", "runtime"]);
+    config.rest(&place, draft);
     Ok(targets)
 }
 
@@ -106,13 +120,10 @@ fn of(
     if !named.is_empty() {
         groups = Table::of(serde_json::json!({ "targets": named })).into_iter().collect();
     }
-    let standard = ["__param_target", "instance", "__address__"];
-    let is_standard =
-        |mut rule: Table| rule.text("target_label").is_some_and(|label| standard.contains(&&*label));
-    if !job.tables("relabel_configs").into_iter().all(is_standard) {
+    if !job.tables("relabel_configs").into_iter().all(only_points) {
         draft.leave(
             place,
-            "its relabel_configs do more than point at blackbox_exporter; that is not done here",
+            "its relabel_configs do more than point at blackbox_exporter, which is not done here: correct the addresses and labels",
         );
     }
     job.ignore(&["scheme", "honor_labels", "honor_timestamps", "metric_relabel_configs", "metrics_path"]);
@@ -131,6 +142,25 @@ fn of(
         }));
     }
     targets
+}
+
+/// Whether a rule only has blackbox_exporter asked about a target: any other changes what is watched, or what it is called.
+fn only_points(mut rule: Table) -> bool {
+    let label = rule.text("target_label").unwrap_or_default();
+    let sources = rule.texts("source_labels");
+    let mut says = |key: &str, standard: &[&str]| {
+        let text = rule.take(key).as_ref().and_then(scalar);
+        text.is_none_or(|text| standard.contains(&&*text))
+    };
+    let is_whole = says("regex", &["(.*)"]) && says("action", &["replace"]) && says("modulus", &[]);
+    let is_as_it_was = says("replacement", &["$1", "${1}"]);
+    is_whole
+        && match label.as_str() {
+            "__address__" => true,
+            "__param_target" => is_as_it_was && sources == ["__address__"],
+            "instance" => is_as_it_was,
+            _ => false,
+        }
 }
 
 /// The groups of targets in the files that a pattern names.
@@ -161,11 +191,23 @@ fn alertmanagers(mut alerting: Table, draft: &mut Draft) {
         let prefix = set.text("path_prefix").unwrap_or_default();
         let groups = set.list("static_configs").into_iter().filter_map(Table::of);
         let named: Vec<String> = groups.flat_map(|mut group| group.texts("targets")).collect();
-        let in_the_way = ["basic_auth", "authorization", "oauth2", "tls_config", "proxy_url"];
-        if named.is_empty() || in_the_way.iter().any(|key| set.take(key).is_some()) {
-            draft.leave(&place, "an Alertmanager that is discovered, or wants to know who asks, is not told");
+        let in_the_way = [
+            "basic_auth",
+            "authorization",
+            "bearer_token",
+            "bearer_token_file",
+            "oauth2",
+            "sigv4",
+            "tls_config",
+            "proxy_url",
+        ];
+        let in_the_way = in_the_way.iter().filter(|key| set.take(key).is_some()).count();
+        if named.is_empty() || in_the_way > 0 {
+            draft.leave(&place, "an Alertmanager that is discovered, or wants to know who asks, is not told; write [alertmanager.ID] for it");
             continue;
         }
+        set.ignore(&["api_version", "follow_redirects", "enable_http2"]);
+        set.rest(&place, draft);
         for target in named {
             let url = format!("{scheme}://{target}{}", prefix.trim_end_matches('/'));
             match (Url::parse(&url).is_ok(), ids.next()) {
@@ -176,4 +218,41 @@ fn alertmanagers(mut alerting: Table, draft: &mut Draft) {
         }
     }
     alerting.rest(&place, draft);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_that_changes_what_is_watched_is_none_that_only_points() {
+        for (rule, is_one) in [
+            (r#"{"source_labels": ["__address__"], "target_label": "__param_target"}"#, true),
+            (r#"{"source_labels": ["__param_target"], "target_label": "instance"}"#, true),
+            (r#"{"target_label": "__address__", "replacement": "localhost:9115"}"#, true),
+            (
+                r#"{"source_labels": ["__address__"], "regex": "(.*)", "target_label": "__param_target", "replacement": "${1}", "action": "replace"}"#,
+                true,
+            ),
+            (
+                r#"{"source_labels": ["__address__"], "target_label": "__param_target", "replacement": "https://$1/health"}"#,
+                false,
+            ),
+            (
+                r#"{"source_labels": ["__address__"], "regex": "(.*):443", "target_label": "__param_target"}"#,
+                false,
+            ),
+            (r#"{"source_labels": ["__address__", "path"], "target_label": "__param_target"}"#, false),
+            (r#"{"target_label": "__param_target", "replacement": ""}"#, false),
+            (
+                r#"{"source_labels": ["__address__"], "target_label": "__address__", "modulus": 2, "action": "hashmod"}"#,
+                false,
+            ),
+            (r#"{"source_labels": ["tier"], "regex": "test", "action": "drop"}"#, false),
+            (r#"{"source_labels": ["kind"], "target_label": "__param_module"}"#, false),
+        ] {
+            let table = Table::of(serde_json::from_str(rule).unwrap()).unwrap();
+            assert_eq!(only_points(table), is_one, "{rule}");
+        }
+    }
 }

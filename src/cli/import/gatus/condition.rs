@@ -13,7 +13,7 @@ pub fn add(condition: &str, expect: &mut Expectation) -> Result<(), &'static str
         "[CERTIFICATE_EXPIRATION]" => certificate(operator, wanted, expect),
         // Whoever has an answer was connected.
         "[CONNECTED]" => (operator == "==" && wanted == "true").then_some(()),
-        "[BODY]" if operator == "==" => expect.body(&pattern(wanted)).then_some(()),
+        "[BODY]" if operator == "==" => whole(wanted).filter(|pattern| expect.body(pattern)).map(drop),
         _ => body(subject, operator, wanted, expect),
     };
     added.ok_or("has no counterpart here")
@@ -74,7 +74,7 @@ fn body(subject: &str, operator: &str, wanted: &str, expect: &mut Expectation) -
     }
     let path = path(subject)?;
     let added = match operator {
-        "==" => expect.json(&path, &pattern(wanted)),
+        "==" => expect.json(&path, &format!("^{}$", pattern(wanted)?)),
         "<" => expect.bound(&path, "less", wanted.parse().ok()?),
         ">" => expect.bound(&path, "greater", wanted.parse().ok()?),
         _ => false,
@@ -99,20 +99,37 @@ fn path(subject: &str) -> Option<String> {
     Some(path)
 }
 
-/// A regular expression that finds what is wanted and nothing else.
-fn pattern(wanted: &str) -> String {
-    let alternatives: Vec<String> = any(wanted).into_iter().map(one).collect();
-    match &alternatives[..] {
-        [one] => format!("^{one}$"),
-        several => format!("^({})$", several.join("|")),
+/// A regular expression for a body that is what is wanted. It is compared there without the space around it, and here as
+/// it came.
+fn whole(wanted: &str) -> Option<String> {
+    Some(format!(r"^\s*{}\s*$", pattern(wanted)?))
+}
+
+/// A regular expression that finds what is wanted; none where that is only known once there is an answer.
+fn pattern(wanted: &str) -> Option<String> {
+    let alternatives: Option<Vec<String>> = any(wanted).into_iter().map(one).collect();
+    match &alternatives?[..] {
+        [one] => Some(one.clone()),
+        several => Some(format!("({})", several.join("|"))),
     }
 }
 
-fn one(wanted: &str) -> String {
+fn one(wanted: &str) -> Option<String> {
     match wanted.strip_prefix("pat(").and_then(|rest| rest.strip_suffix(')')) {
-        Some(pattern) => pattern.split('*').map(regex::escape).collect::<Vec<_>>().join("(?s:.*)"),
-        None => regex::escape(wanted),
+        // Sets of characters, and characters that mean themselves.
+        Some(pattern) if pattern.contains(['[', '\\']) => None,
+        Some(pattern) => Some(regex::escape(pattern).replace(r"\*", "(?s:.*)").replace(r"\?", "(?s:.)")),
+        None => (!is_computed(wanted)).then(|| regex::escape(wanted)),
     }
+}
+
+/// Whether it is a placeholder, such as `[BODY].name`, or a function, such as `len([BODY].names)`.
+fn is_computed(wanted: &str) -> bool {
+    let is_name =
+        |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+    let placeholder = wanted.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    let function = wanted.strip_suffix(')').and_then(|rest| rest.split_once('('));
+    [placeholder, function].into_iter().flatten().any(|(name, _)| is_name(name))
 }
 
 /// What stands in `any(a, b)`, or the one thing that is wanted.
@@ -137,7 +154,13 @@ mod tests {
             // No shorter than the timeout.
             ("[RESPONSE_TIME] < 10s", ""),
             ("[CERTIFICATE_EXPIRATION] > 49h", "certificate = { days_min = 3 }\n"),
-            ("[BODY] == pat(*<h1>Help*)", "body = [{ matches = '^(?s:.*)<h1>Help(?s:.*)$' }]\n"),
+            ("[BODY] == OK", "body = [{ matches = '^\\s*OK\\s*$' }]\n"),
+            ("[BODY] == any(OK, up)", "body = [{ matches = '^\\s*(OK|up)\\s*$' }]\n"),
+            (
+                "[BODY] == pat(*<h1>Help?*)",
+                "body = [{ matches = '^\\s*(?s:.*)<h1>Help(?s:.)(?s:.*)\\s*$' }]\n",
+            ),
+            ("[BODY].of == John (admin)", "json = [{ path = \"$.of\", matches = '^John \\(admin\\)$' }]\n"),
             ("[BODY].status == UP", "json = [{ path = \"$.status\", matches = '^UP$' }]\n"),
             (
                 "[BODY].a.b-c[0] == any(1, pat(x*))",
@@ -154,6 +177,13 @@ mod tests {
     }
 
     #[test]
+    fn space_around_a_body_is_none_of_its_text() {
+        let html = regex::Regex::new(&whole("pat(*</html>)").unwrap()).unwrap();
+        assert!(html.is_match("\r\n<html>\nHelp\n</html>\r\n"));
+        assert!(!html.is_match("<html></html> and more"));
+    }
+
+    #[test]
     fn a_condition_without_a_counterpart_is_refused() {
         for condition in [
             "",
@@ -167,6 +197,11 @@ mod tests {
             "[BODY].load < many",
             "[BODY].load < nan",
             "[RESPONSE_TIME] > 500",
+            "[BODY].a == [BODY].b",
+            "[BODY] == [context].greeting",
+            "[BODY].a == any(1, [BODY].b)",
+            "[BODY].a == len([BODY].b)",
+            "[BODY].a == pat([a-z]*)",
         ] {
             let mut expect = Expectation::default();
             assert!(add(condition, &mut expect).is_err(), "{condition}");
