@@ -18,6 +18,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{
     Router,
+    body::Body,
     extract::{Path, Query, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware::map_response,
@@ -107,8 +108,8 @@ impl Reader {
     }
 
     /// A page, with what keeps the choice.
-    fn answer(&self, status: StatusCode, page: String) -> Response {
-        let mut response = (status, Html(page)).into_response();
+    fn answer(&self, status: StatusCode, page: impl Into<Body>) -> Response {
+        let mut response = (status, Html::<Body>(page.into())).into_response();
         let headers = response.headers_mut();
         headers.insert(header::VARY, HeaderValue::from_static("Accept-Language, Cookie"));
         headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(self.language.tag()));

@@ -154,8 +154,10 @@ fn a_spreadsheet_finds_every_title_in_its_cell_and_none_that_it_would_reckon() {
 async fn answering(serving: &mut JoinSet<()>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let target = format!("http://{}", listener.local_addr().unwrap());
-    let answer = async |axum::extract::Path(number): axum::extract::Path<usize>| {
-        axum::Json(serde_json::json!({ "state": payloads()[number] }))
+    let all = std::sync::Arc::new(payloads());
+    let answer = move |axum::extract::Path(number): axum::extract::Path<usize>| {
+        let all = std::sync::Arc::clone(&all);
+        async move { axum::Json(serde_json::json!({ "state": all[number] })) }
     };
     let pages = axum::Router::new().route("/{number}", axum::routing::get(answer));
     serving.spawn(async move { axum::serve(listener, pages).await.unwrap() });
@@ -166,7 +168,7 @@ async fn answering(serving: &mut JoinSet<()>) -> String {
 async fn an_event_in_the_log_is_one_line_whatever_a_target_says() {
     let mut serving = JoinSet::new();
     let target = answering(&mut serving).await;
-    let mut config = "[monitor]\nlisten = \"127.0.0.1:0\"\n[defaults]\nevery = \"1s\"\ntimeout = \"900ms\"\n\
+    let mut config = "[monitor]\nlisten = \"127.0.0.1:0\"\n[defaults]\nevery = \"30s\"\ntimeout = \"25s\"\n\
                       recheck = \"off\"\ndark_after = { failures = 1 }\n"
         .to_owned();
     let count = payloads().len();
@@ -201,7 +203,12 @@ async fn an_event_in_the_log_is_one_line_whatever_a_target_says() {
             };
             assert!(is_event, "{format}: {line:?}");
             assert!(UNSEEN.iter().all(|needle| !line.contains(*needle)), "{format}: {line:?}");
-            dark += usize::from(line.contains("channel changed its state") && line.contains("dark"));
+            if line.contains("channel changed its state") && line.contains("dark") {
+                let is_for_what_it_said =
+                    line.contains("reason=\"content\"") || line.contains("\"reason\":\"content\"");
+                assert!(is_for_what_it_said, "{line}");
+                dark += 1;
+            }
         }
         daemon.kill().await.unwrap();
     }

@@ -6,7 +6,7 @@ use std::{
     process::{ExitStatus, Stdio},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -18,7 +18,7 @@ use nix::{
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     process::{Child, Command},
     sync::watch,
     task::JoinSet,
@@ -159,15 +159,47 @@ pub fn write_config(directory: &Path, text: &str) {
     std::fs::write(directory.join("probes.toml"), text).unwrap();
 }
 
-/// A server that answers every request with 200, except on `/broken`, and counts.
+/// Asks for a page from one address more often than is let, without waiting for answers; gives the first that puts it off.
+pub async fn put_off(url: &str, from: [u8; 4], path: &str) -> String {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from((from, 0))).unwrap();
+    let address = url.strip_prefix("http://").unwrap().parse().unwrap();
+    let (mut read, mut write) = socket.connect(address).await.unwrap().into_split();
+    let requests = format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n").repeat(2_000);
+    let asking = async {
+        write.write_all(requests.as_bytes()).await.ok();
+        std::future::pending::<()>().await;
+    };
+    let hearing = async {
+        let (mut heard, mut bytes) = (String::new(), [0; 16_384]);
+        loop {
+            let count = read.read(&mut bytes).await.unwrap();
+            assert!(count > 0, "it is put off before the connection ends");
+            heard.push_str(&String::from_utf8_lossy(&bytes[..count]));
+            let Some((_, put_off)) = heard.split_once("HTTP/1.1 429") else { continue };
+            // It is whole when the next answer begins.
+            if let Some((whole, _)) = put_off.split_once("HTTP/1.1 ") {
+                return whole.to_owned();
+            }
+        }
+    };
+    tokio::select! {
+        () = asking => unreachable!("it goes on until it is answered"),
+        answer = hearing => answer,
+    }
+}
+
+/// A server that answers every request with 200, except on `/broken`, and on `/frail` once it breaks, and counts.
 pub struct Target {
     pub address: SocketAddr,
     told: Arc<Told>,
     _serving: JoinSet<()>,
 }
 
+#[derive(Default)]
 struct Told {
     answered: AtomicU64,
+    is_frail_broken: AtomicBool,
     paths: Mutex<Vec<(String, u64)>>,
 }
 
@@ -184,7 +216,7 @@ impl Target {
     async fn start_on(address: &str) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let told = Arc::new(Told { answered: AtomicU64::new(0), paths: Mutex::default() });
+        let told = Arc::new(Told::default());
         let mut serving = JoinSet::new();
         let shared = Arc::clone(&told);
         serving.spawn(async move {
@@ -195,6 +227,11 @@ impl Target {
             }
         });
         Self { address, told, _serving: serving }
+    }
+
+    /// From now on `/frail` is broken.
+    pub fn break_frail(&self) {
+        self.told.is_frail_broken.store(true, Relaxed);
     }
 
     /// How many requests have been answered in all.
@@ -219,7 +256,8 @@ async fn answer(mut stream: TcpStream, told: Arc<Told>) {
     }
     let request = String::from_utf8_lossy(&request).into_owned();
     let path = request.split(' ').nth(1).unwrap_or("/").to_owned();
-    let status = if path == "/broken" { 500 } else { 200 };
+    let is_broken = path == "/broken" || (path == "/frail" && told.is_frail_broken.load(Relaxed));
+    let status = if is_broken { 500 } else { 200 };
     let answer = format!("HTTP/1.1 {status} x\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
     told.answered.fetch_add(1, Relaxed);
     {

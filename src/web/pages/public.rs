@@ -6,6 +6,8 @@ use axum::{
     response::Response,
 };
 
+use bytes::Bytes;
+
 use super::{
     Reader, Switch,
     charts::{self, Size},
@@ -24,15 +26,23 @@ use crate::domain::{
 /// So many past outages are listed, the latest first.
 const OUTAGES_MAX: usize = 20;
 
-/// Answers somebody who wants to see it.
-pub(in crate::web) fn answer(view: &PublicView, switch: &Switch, headers: &HeaderMap) -> Response {
+/// Answers somebody who wants to see it, by what is written in the language of the reader.
+pub(in crate::web) fn answer(
+    switch: &Switch,
+    headers: &HeaderMap,
+    written: impl FnOnce(Language) -> Bytes,
+) -> Response {
     let reader = Reader::of(switch, headers);
-    let pen = Pen { language: reader.language, zone: &view.time_zone, now: view.at, root: "" };
-    let sheet = write(&pen, view);
-    reader.answer(StatusCode::OK, shell::write(&pen, &sheet, Keeps::Public(&view.title)))
+    reader.answer(StatusCode::OK, written(reader.language))
 }
 
-fn write(pen: &Pen<'_>, view: &PublicView) -> Sheet {
+/// Writes the page.
+pub(in crate::web) fn write(view: &PublicView, language: Language) -> String {
+    let pen = Pen { language, zone: &view.time_zone, now: view.at, root: "" };
+    shell::write(&pen, &sheet(&pen, view), Keeps::Public(&view.title))
+}
+
+fn sheet(pen: &Pen<'_>, view: &PublicView) -> Sheet {
     let language = pen.language;
     let conditions: Vec<Condition> = view.doors.iter().map(|door| door.condition).collect();
     let all = language.all_in_all(&conditions);

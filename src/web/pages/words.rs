@@ -9,7 +9,7 @@ mod times;
 
 /// A language of the pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Language {
+pub(in crate::web) enum Language {
     En,
     Zh,
     Ru,
@@ -28,7 +28,7 @@ impl Language {
     }
 
     /// Its tag, for the browser and whoever reads aloud.
-    pub(super) fn tag(self) -> &'static str {
+    pub(in crate::web) fn tag(self) -> &'static str {
         self.of(["en-GB", "zh-Hans", "ru", "id"])
     }
 

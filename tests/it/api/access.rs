@@ -160,13 +160,16 @@ async fn a_client_that_is_taken_out_of_the_configuration_is_heard_no_more_and_a_
     let other = "lamplighter_of-who-comes-after";
     assert_eq!(run(other).await, 401);
 
+    let reloaded = async || running.sum("lamplighter_config_last_reload_success_timestamp_seconds").await;
+    let before = reloaded().await;
     write_config(running.directory.path(), &(client("new", "\"run\"", other) + &rest));
-    until("the other one runs it", async || run(other).await == 200).await;
+    until("it is reloaded", async || reloaded().await > before).await;
     assert_eq!(run(TOKEN).await, 401);
+    until("the other one runs it", async || run(other).await == 200).await;
 }
 
 /// Writes a certificate with its key; gives the certificate.
-fn certify(directory: &Path) -> String {
+pub(crate) fn certify(directory: &Path) -> String {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     std::fs::write(directory.join("key.pem"), signing_key.serialize_pem()).unwrap();
     std::fs::write(directory.join("certificate.pem"), cert.pem()).unwrap();
@@ -174,7 +177,7 @@ fn certify(directory: &Path) -> String {
 }
 
 /// Whether a page is there for whoever trusts this certificate alone.
-async fn trusts(pem: &str, url: &str) -> bool {
+pub(crate) async fn trusts(pem: &str, url: &str) -> bool {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().join("root.pem");
     std::fs::write(&root, pem).unwrap();

@@ -51,15 +51,19 @@ pub fn is_inside() -> bool {
 
 /// Runs a test again as the owner of networks of its own.
 pub fn enter(test: &str) {
-    let status = Command::new("unshare")
+    let output = Command::new("unshare")
         .args(["--user", "--map-root-user", "--net", "--kill-child", "--fork"])
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
         .env(INSIDE, "yes")
         .stdin(Stdio::null())
-        .status()
+        .stderr(Stdio::inherit())
+        .output()
         .expect("unshare, of the package util-linux");
-    assert!(status.success(), "{status}");
+    let said = String::from_utf8_lossy(&output.stdout);
+    println!("{said}");
+    assert!(output.status.success(), "{}", output.status);
+    assert!(said.contains("test result: ok. 1 passed"), "no test is called {test}");
 }
 
 /// A way to lose the network.
