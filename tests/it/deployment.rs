@@ -8,7 +8,8 @@ use std::{
     process::{Command, Output},
 };
 
-use lamplighter::config;
+use clap::CommandFactory;
+use lamplighter::{cli::Cli, config};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -312,6 +313,11 @@ fn the_manifests_agree_with_each_other() {
     let policy = yaml("deploy/kubernetes/base/networkpolicy.yaml");
     assert_eq!(&policy["spec"]["podSelector"]["matchLabels"], labels);
     assert_eq!(policy["spec"]["ingress"][0]["ports"][0]["port"], port["name"]);
+    // Of the addresses of its own link it reaches the one where many clusters resolve names, and for that alone.
+    let [anywhere, names] = [0, 1].map(|rule| &policy["spec"]["egress"][rule]);
+    assert_eq!(anywhere["to"][0]["ipBlock"]["except"], serde_json::json!(["169.254.0.0/16"]));
+    assert_eq!(names["to"][0]["ipBlock"]["cidr"], "169.254.20.10/32");
+    assert!(names["ports"].as_array().unwrap().iter().all(|port| port["port"] == 53), "{names}");
     let monitor = yaml("deploy/kubernetes/prometheus-operator/podmonitor.yaml");
     assert_eq!(&monitor["spec"]["selector"]["matchLabels"], labels);
     assert_eq!(monitor["spec"]["podMetricsEndpoints"][0]["port"], port["name"]);
@@ -344,6 +350,22 @@ fn every_alert_has_its_row_in_the_docs() {
     let missing: Vec<&&str> =
         alerts.iter().filter(|alert| !page.contains(&format!("| `{alert}` |"))).collect();
     assert!(missing.is_empty(), "docs/operations.md does not say what these mean: {missing:?}");
+}
+
+#[test]
+fn commands_of_the_page_on_operations_can_be_typed_and_are_handed_what_the_unit_has() {
+    let page = shipped("docs/operations.md");
+    let commands: Vec<&str> = page.split('`').filter(|code| code.starts_with("lamplighter ")).collect();
+    assert!(commands.len() > 4, "{commands:?}");
+    for command in commands {
+        let typed = Cli::command().try_get_matches_from(command.split_whitespace());
+        typed.unwrap_or_else(|error| panic!("{command}: {error}"));
+    }
+    let unit = shipped("deploy/lamplighter.service");
+    let credential = unit.lines().find_map(|line| line.strip_prefix("#LoadCredential=")).unwrap();
+    for text in [page, shipped("deploy/debian/probes.toml")] {
+        assert!(text.contains(&format!("-p LoadCredential={credential} ")), "{text}");
+    }
 }
 
 #[test]
