@@ -8,7 +8,8 @@ use std::{
     process::{Command, Output},
 };
 
-use lamplighter::config;
+use clap::CommandFactory;
+use lamplighter::{cli::Cli, config};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -221,6 +222,52 @@ fn compose_and_what_it_starts_are_configured_well() {
     }
 }
 
+/// The mounts of a service of compose: the source, the target, and whether it is only read.
+fn mounts(service: &Value) -> Vec<(String, String, bool)> {
+    let volumes = service["volumes"].as_array().unwrap().iter().map(|volume| volume.as_str().unwrap());
+    let split = |volume: &str| {
+        let parts: Vec<&str> = volume.split(':').collect();
+        (parts[0].to_owned(), parts[1].to_owned(), parts.get(2) == Some(&"ro"))
+    };
+    volumes.map(split).collect()
+}
+
+#[test]
+fn nothing_is_mounted_into_what_is_only_read_and_prometheus_finds_its_rules() {
+    let compose = yaml("deploy/compose/compose.yaml");
+    for (name, service) in compose["services"].as_object().unwrap() {
+        let mounts = mounts(service);
+        for (_, outer, _) in mounts.iter().filter(|(.., is_read_only)| *is_read_only) {
+            let inner = mounts.iter().find(|(_, target, _)| target.starts_with(&format!("{outer}/")));
+            assert_eq!(inner, None, "{name}: {outer}");
+        }
+    }
+    let mounts = mounts(&compose["services"]["prometheus"]);
+    let config = yaml("deploy/compose/prometheus/prometheus.yml");
+    for file in config["rule_files"].as_array().unwrap() {
+        let file = Path::new(file.as_str().unwrap());
+        let (source, ..) = mounts.iter().find(|(_, target, _)| file.starts_with(target)).unwrap();
+        let there = root().join("deploy/compose").join(source).join(file.file_name().unwrap());
+        assert!(there.is_file(), "{}", there.display());
+    }
+}
+
+#[test]
+fn what_is_built_for_others_knows_its_revision() {
+    let file = shipped("deploy/docker/Dockerfile");
+    let (before, after) = file.split_once("RUN cargo build").unwrap();
+    for line in ["\nARG LAMPLIGHTER_REVISION=unknown\n", "\nENV LAMPLIGHTER_REVISION=$LAMPLIGHTER_REVISION\n"]
+    {
+        assert!(before.contains(line) && !after.contains(line), "{line}");
+    }
+    let compose = yaml("deploy/compose/compose.yaml");
+    let handed_over = &compose["services"]["lamplighter"]["build"]["args"]["LAMPLIGHTER_REVISION"];
+    assert_eq!(handed_over, "${LAMPLIGHTER_REVISION:-unknown}");
+    let package = shipped("deploy/debian/package");
+    let before = package.split_once("cargo build").unwrap().0;
+    assert!(before.contains("git rev-parse HEAD") && before.contains("export LAMPLIGHTER_REVISION="));
+}
+
 fn yaml(path: &str) -> Value {
     serde_saphyr::from_str(&shipped(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
@@ -266,9 +313,20 @@ fn the_manifests_agree_with_each_other() {
     let policy = yaml("deploy/kubernetes/base/networkpolicy.yaml");
     assert_eq!(&policy["spec"]["podSelector"]["matchLabels"], labels);
     assert_eq!(policy["spec"]["ingress"][0]["ports"][0]["port"], port["name"]);
+    // Of the addresses of its own link it reaches the one where many clusters resolve names, and for that alone.
+    let [anywhere, names] = [0, 1].map(|rule| &policy["spec"]["egress"][rule]);
+    assert_eq!(anywhere["to"][0]["ipBlock"]["except"], serde_json::json!(["169.254.0.0/16"]));
+    assert_eq!(names["to"][0]["ipBlock"]["cidr"], "169.254.20.10/32");
+    assert!(names["ports"].as_array().unwrap().iter().all(|port| port["port"] == 53), "{names}");
     let monitor = yaml("deploy/kubernetes/prometheus-operator/podmonitor.yaml");
     assert_eq!(&monitor["spec"]["selector"]["matchLabels"], labels);
     assert_eq!(monitor["spec"]["podMetricsEndpoints"][0]["port"], port["name"]);
+    // The rules ask for a job of this name, which is otherwise that of the namespace and the PodMonitor.
+    assert_eq!(labels[monitor["spec"]["jobLabel"].as_str().unwrap()], "lamplighter");
+    // The Operator puts the token into a header as it is.
+    let commands = shipped("deploy/kubernetes/base/kustomization.yaml");
+    let made = commands.lines().find(|line| line.contains("> api-token")).unwrap();
+    assert!(made.contains(r"| tr -d '\n' > api-token"), "{made}");
     // A reload needs a ConfigMap that keeps its name, in a volume that is swapped.
     let kustomization = yaml("deploy/kubernetes/base/kustomization.yaml");
     assert_eq!(kustomization["generatorOptions"]["disableNameSuffixHash"], true);
@@ -292,6 +350,22 @@ fn every_alert_has_its_row_in_the_docs() {
     let missing: Vec<&&str> =
         alerts.iter().filter(|alert| !page.contains(&format!("| `{alert}` |"))).collect();
     assert!(missing.is_empty(), "docs/operations.md does not say what these mean: {missing:?}");
+}
+
+#[test]
+fn commands_of_the_page_on_operations_can_be_typed_and_are_handed_what_the_unit_has() {
+    let page = shipped("docs/operations.md");
+    let commands: Vec<&str> = page.split('`').filter(|code| code.starts_with("lamplighter ")).collect();
+    assert!(commands.len() > 4, "{commands:?}");
+    for command in commands {
+        let typed = Cli::command().try_get_matches_from(command.split_whitespace());
+        typed.unwrap_or_else(|error| panic!("{command}: {error}"));
+    }
+    let unit = shipped("deploy/lamplighter.service");
+    let credential = unit.lines().find_map(|line| line.strip_prefix("#LoadCredential=")).unwrap();
+    for text in [page, shipped("deploy/debian/probes.toml")] {
+        assert!(text.contains(&format!("-p LoadCredential={credential} ")), "{text}");
+    }
 }
 
 #[test]

@@ -33,11 +33,15 @@ const FOREIGN: [&str; 6] = [
     "process_start_time_seconds",
 ];
 /// What rules record.
-const RECORDED: [&str; 4] = [
+const RECORDED: [&str; 8] = [
     BUDGET_LEFT,
     ERROR_RATIO_WINDOW,
+    "channel:support_probe_runs:increase15m",
+    "channel:support_probe_runs:increase1h",
     "channel:support_probe_timeouts:ratio_rate15m",
+    "channel:support_probe_timeouts:ratio_rate1h",
     "channel:support_first_response_seconds:p95_1h",
+    "channel:support_first_response_seconds:p95_1d",
 ];
 const FUNCTIONS: [&str; 24] = [
     "sum",

@@ -2,12 +2,15 @@
 //! real tools, and tried on series that say when they are to fire.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
 
 use expect_test::expect_file;
+use regex::Regex;
+use serde_json::Value;
 
 use crate::promql;
 
@@ -91,6 +94,36 @@ fn the_shipped_rules_fire_when_they_should() {
     content("promtool", &["test", "rules", "tests/rules/lamplighter.test.yml"], &root(""));
 }
 
+/// The alerts of which tests say at some moment that they fire, and those of which they say that they do not.
+fn seen(tests: &[&str]) -> [BTreeSet<String>; 2] {
+    let mut seen = [BTreeSet::new(), BTreeSet::new()];
+    for test in tests {
+        let text = fs::read_to_string(root("tests/rules").join(test)).unwrap();
+        let file: Value = serde_saphyr::from_str(&text).unwrap();
+        let cases = file["tests"].as_array().unwrap().iter();
+        for moment in cases.flat_map(|case| case["alert_rule_test"].as_array().into_iter().flatten()) {
+            let is_firing = moment["exp_alerts"].as_array().is_some_and(|alerts| !alerts.is_empty());
+            seen[usize::from(!is_firing)].insert(moment["alertname"].as_str().unwrap().to_owned());
+        }
+    }
+    seen
+}
+
+#[test]
+fn every_alert_is_seen_to_fire_and_to_be_silent() {
+    let shipped = fs::read_to_string(root(SHIPPED)).unwrap();
+    let of_slos = ["slo.test.yml", "slow.test.yml"];
+    for (rules, tests) in [(shipped, &["lamplighter.test.yml"][..]), (rules(), &of_slos)] {
+        let names = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: "));
+        let names: BTreeSet<String> = names.map(str::to_owned).collect();
+        assert!(!names.is_empty());
+        for (seen, how) in seen(tests).iter().zip(["fire", "be silent"]) {
+            let unseen: Vec<&String> = names.difference(seen).collect();
+            assert!(unseen.is_empty(), "{tests:?} do not have these {how}: {unseen:?}");
+        }
+    }
+}
+
 #[test]
 fn a_fast_burn_fires_within_minutes_a_slow_one_is_a_ticket_and_closed_hours_are_silent() {
     let folder = tempfile::tempdir().unwrap();
@@ -143,10 +176,14 @@ fn alertmanager_wakes_people_for_what_is_dark_and_makes_tickets_of_what_can_wait
     }
     // Every severity that a rule has is one that a route speaks of.
     let routes = fs::read_to_string(file).unwrap();
+    let matcher = Regex::new(r#"severity =~? "([^"]*)""#).unwrap();
+    let routed: BTreeSet<&str> =
+        matcher.captures_iter(&routes).flat_map(|found| found.extract::<1>().1[0].split('|')).collect();
+    assert!(routed.contains("critical") && !routed.contains(""), "{routed:?}");
     for text in [fs::read_to_string(root(SHIPPED)).unwrap(), rules()] {
         for rest in text.split("severity: ").skip(1) {
             let severity: String = rest.chars().take_while(char::is_ascii_alphabetic).collect();
-            assert!(routes.contains(&severity), "{severity}");
+            assert!(routed.contains(&*severity), "{severity:?} is not among {routed:?}");
         }
     }
 }

@@ -88,9 +88,8 @@ fn now() -> Vec<Panel> {
 fn times() -> Vec<Panel> {
     let buckets = part_of(PROBE_DURATION, "bucket", RUNS);
     let first = part_of(FIRST_RESPONSE, "bucket", PROBES);
-    let first = |quantile: f64| {
-        format!("histogram_quantile({quantile}, sum by (responder, le) (rate({first}[$__rate_interval])))")
-    };
+    let first =
+        |quantile: f64| format!("histogram_quantile({quantile}, sum by (responder, le) (rate({first}[1h])))");
     vec![
         Panel::heatmap("Duration of runs", "How many runs took how long.", (12, 9))
             .ask(format!("sum by (le) (increase({buckets}[$__rate_interval]))"), "{{le}}")
@@ -108,13 +107,17 @@ fn times() -> Vec<Panel> {
             .unit("s")
             .steps(&[(5.0, "orange"), (30.0, "red")])
             .from(0.0, None),
-        Panel::lines("First response", "How long a bot or a person took to answer first.", (12, 8))
-            .ask(first(0.5), "{{responder}}, median")
-            .ask(first(0.95), "{{responder}}, 95th percentile")
-            .unit("s")
-            .steps(&[(60.0, "orange"), (360.0, "red")])
-            .from(0.0, None)
-            .or_else("no probe talks to anybody"),
+        Panel::lines(
+            "First response",
+            "How long a bot or a person took to answer first, over an hour.",
+            (12, 8),
+        )
+        .ask(first(0.5), "{{responder}}, median")
+        .ask(first(0.95), "{{responder}}, 95th percentile")
+        .unit("s")
+        .steps(&[(60.0, "orange"), (360.0, "red")])
+        .from(0.0, None)
+        .or_else("nobody has answered within the last hour"),
     ]
 }
 
@@ -129,13 +132,17 @@ fn endings() -> Vec<Panel> {
             .paint("degraded", "orange")
             .paint("failed", "red")
             .paint("inconclusive", "purple"),
-        Panel::bars("Failures by reason", "What a customer meets.", (12, 8))
-            .ask(
-                format!("sum by (reason) (increase({}[$__rate_interval])) > 0", of(PROBE_FAILURES, RUNS)),
-                "{{reason}}",
-            )
-            .unit("short")
-            .or_else("no failures"),
+        Panel::bars(
+            "Failures by reason",
+            "What a customer meets. The first run with a reason since the monitor began is only among the runs by outcome.",
+            (12, 8),
+        )
+        .ask(
+            format!("sum by (reason) (increase({}[$__rate_interval])) > 0", of(PROBE_FAILURES, RUNS)),
+            "{{reason}}",
+        )
+        .unit("short")
+        .or_else("none, or one of each reason at most"),
         Panel::lines("Timeout rate", "Share of runs that were waited for in vain, by window.", (8, 8))
             .ask(format!("max by (window) ({timeouts})"), "{{window}}")
             .unit("percentunit")

@@ -142,19 +142,17 @@ fn over_time() -> Vec<Panel> {
         .leads_to_channels(),
         Panel::lines(
             "First response, 95th percentile",
-            "How long a bot or a person took to answer first. Who never answered is in the timeout rate.",
+            "How long a bot or a person took to answer first, over an hour. Who never answered is in the timeout rate.",
             (12, 8),
         )
         .ask(
-            format!(
-                "histogram_quantile(0.95, sum by (channel, responder, le) (rate({first}[$__rate_interval])))"
-            ),
+            format!("histogram_quantile(0.95, sum by (channel, responder, le) (rate({first}[1h])))"),
             "{{channel}}, {{responder}}",
         )
         .unit("s")
         .steps(&[(60.0, "orange"), (360.0, "red")])
         .from(0.0, None)
-        .or_else("no probe talks to anybody")
+        .or_else("nobody has answered within the last hour")
         .leads_to_channels(),
         Panel::lines(
             "Latency, 95th percentile of the last hour",
@@ -166,14 +164,18 @@ fn over_time() -> Vec<Panel> {
         .steps(&[(5.0, "orange"), (30.0, "red")])
         .from(0.0, None)
         .leads_to_channels(),
-        Panel::bars("Failures by reason", "Degraded and failed runs, by what a customer meets.", (12, 8))
-            .ask(
-                format!("sum by (channel, reason) (increase({failures}[$__rate_interval])) > 0"),
-                "{{channel}}: {{reason}}",
-            )
-            .unit("short")
-            .or_else("no failures")
-            .leads_to_channels(),
+        Panel::bars(
+            "Failures by reason",
+            "Degraded and failed runs, by what a customer meets. The first run with a reason since the monitor began is not in it.",
+            (12, 8),
+        )
+        .ask(
+            format!("sum by (channel, reason) (increase({failures}[$__rate_interval])) > 0"),
+            "{{channel}}: {{reason}}",
+        )
+        .unit("short")
+        .or_else("none, or one of each reason at most")
+        .leads_to_channels(),
     ]
 }
 
