@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::{
-    body::{Body, Bytes, to_bytes},
+    body::{Body, Bytes, HttpBody as _, to_bytes},
     extract::Request,
 };
 use tokio::time::timeout;
@@ -22,6 +22,10 @@ pub(super) enum Unread {
 
 /// Reads the body of a request of at most so many bytes.
 pub(super) async fn read(request: Request, bytes_max: usize) -> Result<Bytes, Unread> {
+    // What is announced to be too long need not be waited for.
+    if request.body().size_hint().lower() > u64::try_from(bytes_max).unwrap_or(u64::MAX) {
+        return Err(Unread::TooLong);
+    }
     let body = timeout(WITHIN, to_bytes(Body::new(request.into_body()), bytes_max)).await;
     body.map_err(|_| Unread::Late)?.map_err(|_| Unread::TooLong)
 }

@@ -168,7 +168,7 @@ async fn answering(serving: &mut JoinSet<()>) -> String {
 async fn an_event_in_the_log_is_one_line_whatever_a_target_says() {
     let mut serving = JoinSet::new();
     let target = answering(&mut serving).await;
-    let mut config = "[monitor]\nlisten = \"127.0.0.1:0\"\n[defaults]\nevery = \"30s\"\ntimeout = \"25s\"\n\
+    let mut config = "[monitor]\nlisten = \"127.0.0.1:0\"\n[defaults]\nevery = \"10s\"\ntimeout = \"9s\"\n\
                       recheck = \"off\"\ndark_after = { failures = 1 }\n"
         .to_owned();
     let count = payloads().len();

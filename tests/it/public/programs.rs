@@ -126,5 +126,5 @@ async fn maintenance_is_under_way_or_to_come_and_was_announced_whenever_that_is_
     assert_eq!(entries(&view).await, before, "nothing is announced twice");
     view.at = planned.from - Duration::from_secs(8 * 24 * 60 * 60);
     view.doors[0].outages.clear();
-    assert!(!entries(&view).await.contains("02:00:00"), "nothing is announced more than a week ahead");
+    assert!(!entries(&view).await.contains("<entry>"), "nothing is announced more than a week ahead");
 }
