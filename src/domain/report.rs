@@ -332,3 +332,63 @@ impl Serialize for Week {
 fn zone<S: Serializer>(zone: &TimeZone, serializer: S) -> Result<S::Ok, S::Error> {
     zone.iana_name().unwrap_or("UTC").serialize(serializer)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_channels_those_are_told_that_could_be_reached_least_and_how_many_there_are() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let channel = |number: u64| {
+            let spans = Spans {
+                up: Duration::from_secs(1_000),
+                dark: Duration::from_secs(number % 7 * 100),
+                ..Spans::default()
+            };
+            ChannelReport {
+                id: ChannelId::new(&format!("channel-{number}")),
+                title: Detail::new("A door"),
+                kind: ChannelKind::Chat,
+                spans,
+                before: spans,
+                budget: None,
+                incidents: Vec::new(),
+                incidents_before: 0,
+                probes: Vec::new(),
+                week: Week::default(),
+            }
+        };
+        let report = Report {
+            team: None,
+            from: at("2026-11-16T00:00:00Z"),
+            until: at("2026-11-23T00:00:00Z"),
+            time_zone: TimeZone::UTC,
+            total: Spans::default(),
+            total_before: Spans::default(),
+            channels: (0..51).map(channel).collect(),
+            left_out: 0,
+            unreadable: 0,
+        };
+        assert_eq!(report.clone().with_the_worst(51).left_out, 0);
+        let worst = report.with_the_worst(8);
+        let ids: Vec<&str> = worst.channels.iter().map(|channel| channel.id.as_str()).collect();
+        let expected = [
+            "channel-6",
+            "channel-13",
+            "channel-20",
+            "channel-27",
+            "channel-34",
+            "channel-41",
+            "channel-48",
+            "channel-5",
+        ];
+        assert_eq!((ids, worst.left_out), (expected.to_vec(), 43));
+        let told = text::write(&worst);
+        assert!(told.contains("51 channels: nothing was seen"), "{told}");
+        assert!(
+            told.contains("Here are the 8 that could be reached least; all: lamplighter report"),
+            "{told}"
+        );
+    }
+}

@@ -29,3 +29,24 @@ pub(super) async fn read(request: Request, bytes_max: usize) -> Result<Bytes, Un
     let body = timeout(WITHIN, to_bytes(Body::new(request.into_body()), bytes_max)).await;
     body.map_err(|_| Unread::Late)?.map_err(|_| Unread::TooLong)
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_too_long_or_never_comes_is_not_read() {
+        let never = || stream::pending::<Result<Bytes, std::io::Error>>();
+        let endless = stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(b"abc")));
+        for (body, expected) in [
+            (Body::from("abc"), Ok(Bytes::from_static(b"abc"))),
+            (Body::from("abcde"), Err(Unread::TooLong)),
+            (Body::from_stream(endless), Err(Unread::TooLong)),
+            (Body::from_stream(never()), Err(Unread::Late)),
+        ] {
+            assert_eq!(read(Request::new(body), 4).await, expected);
+        }
+    }
+}

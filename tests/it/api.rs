@@ -72,6 +72,35 @@ fn the_description_that_is_shipped_is_that_of_the_code() {
     expect_file!["../../docs/openapi.json"].assert_eq(&lamplighter::web::api::document());
 }
 
+/// What the description says of the good answers to an example of the documentation.
+fn described(example: &str) -> Value {
+    let description: Value = serde_json::from_str(&lamplighter::web::api::document()).unwrap();
+    let (_, address) = example.split_once("/api/v1").unwrap();
+    let path = address.split(['?', '\'', ' ']).next().unwrap();
+    let parts = |path: &str| path.split('/').map(str::to_owned).collect::<Vec<_>>();
+    let fits = |template: &str| {
+        let (asked, template) = (parts(path), parts(template));
+        asked.len() == template.len()
+            && asked.iter().zip(&template).all(|(asked, part)| asked == part || part.starts_with('{'))
+    };
+    let paths = description["paths"].as_object().unwrap();
+    let (_, methods) = paths.iter().find(|(template, _)| fits(template)).unwrap();
+    let is_command = example.contains("-X POST") || example.contains("-d ");
+    let answers = methods[if is_command { "post" } else { "get" }]["responses"].as_object().unwrap();
+    let good: Vec<Value> = answers
+        .iter()
+        .filter(|(status, _)| status.starts_with('2'))
+        .map(|(_, answer)| answer["content"]["application/json"]["schema"].clone())
+        .collect();
+    assert!(!good.is_empty(), "{example}");
+    serde_json::json!({ "anyOf": good, "components": description["components"] })
+}
+
+fn complaints(schema: &Value, answer: &Value) -> Vec<String> {
+    let validator = jsonschema::validator_for(schema).unwrap();
+    validator.iter_errors(answer).map(|error| format!("{}: {error}", error.instance_path())).collect()
+}
+
 #[tokio::test]
 async fn every_example_of_the_documentation_is_answered() {
     let (target, silent) = (Target::start().await, silent().await);
@@ -91,6 +120,7 @@ async fn every_example_of_the_documentation_is_answered() {
         assert!(status.success(), "{example}: {said} {}", String::from_utf8_lossy(&stderr));
         let answer: Value = serde_json::from_str(&said).unwrap();
         assert!(answer.as_object().is_some_and(|answer| !answer.contains_key("error")), "{example}: {said}");
+        assert_eq!(complaints(&described(example), &answer), Vec::<String>::new(), "{example}: {said}");
     }
     assert!(running.has_event(&["told by the API", "everything", "acknowledge", "done"]));
     let (_, story) = asked(&running, Method::GET, &format!("/incidents/{incident}"), None).await;
@@ -170,6 +200,29 @@ async fn whatever_is_refused_is_refused_by_a_sentence_in_json() {
     assert!(refused.to_ascii_lowercase().contains("retry-after: 1\r\n"), "{refused}");
     assert!(refused.ends_with("{\"error\":\"too many requests; wait 1 s\"}"), "{refused}");
     assert_eq!(reqwest::get(format!("{}/healthz", running.url)).await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_probe_for_which_there_is_no_room_is_run_later() {
+    let (target, silent) = (Target::start().await, silent().await);
+    let door = |channel: &str, address: std::net::SocketAddr| {
+        format!("[channel.{channel}]\nkind = \"chat\"\nprobe.look.http = {{ url = \"http://{address}/\" }}\n")
+    };
+    let config =
+        "[monitor]\nlisten = \"127.0.0.1:0\"\nruns_max = 1\n[defaults]\nevery = \"1d\"\ntimeout = \"60s\"\n"
+            .to_owned()
+            + &client("everything", EVERYTHING, TOKEN)
+            + &door("silent", silent.address)
+            + &door("web-chat", target.address);
+    let running = Running::start(&config, &[]).await;
+    let run = async |path: &str| asked(&running, Method::POST, path, Some(TOKEN)).await;
+    until("the slow one is under way", async || {
+        run("/probes/silent/look/run?wait=0").await.0 != StatusCode::SERVICE_UNAVAILABLE
+    })
+    .await;
+    let (status, said) = run("/probes/web-chat/look/run").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{said}");
+    assert!(said["error"].as_str().unwrap().contains("as many runs are under way as may be"), "{said}");
 }
 
 #[tokio::test]

@@ -31,5 +31,10 @@ async fn schemathesis_finds_nothing() {
     let (said, complaint) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
     println!("{said}");
     assert!(status.success(), "{said}\n{complaint}");
+    assert!(
+        running.has_event(&["told by the API", "everything", "maintenance", "done"]),
+        "what is asked for as it should be is done: {}",
+        running.log()
+    );
     assert_eq!(reqwest::get(format!("{}/readyz", running.url)).await.unwrap().status(), 200);
 }
