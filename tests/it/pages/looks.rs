@@ -47,6 +47,8 @@ async fn emulate(browser: &Browser, scheme: &str, width: u32) {
             "Emulation.setDeviceMetricsOverride",
             json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false }),
         ),
+        // They lie upon the page on a phone, and take nothing of its width.
+        ("Emulation.setScrollbarsHidden", json!({ "hidden": true })),
     ] {
         browser.devtools(command, parameters).await;
     }
@@ -71,13 +73,7 @@ async fn axe_finds_nothing_on_any_page_in_light_or_dark_on_a_phone_or_a_wall() {
         ("incident", &*incident),
         ("missing", "/channel/none"),
     ];
-    for (scheme, width, language) in [
-        ("light", 1_280, "en"),
-        ("dark", 1_280, "en"),
-        ("light", 390, "ru"),
-        ("dark", 390, "id"),
-        ("light", 2_560, "zh"),
-    ] {
+    for (scheme, width, language) in looks() {
         emulate(&browser, scheme, width).await;
         for (name, path) in pages {
             open(&browser, &served, &format!("{path}?lang={language}")).await;
@@ -96,6 +92,19 @@ async fn axe_finds_nothing_on_any_page_in_light_or_dark_on_a_phone_or_a_wall() {
         assert_eq!(browser.complaints().await, Vec::<Value>::new(), "the page for customers");
     }
     browser.client.close().await.unwrap();
+}
+
+/// Each language in light and in dark, on a phone, a desk and a wall.
+fn looks() -> Vec<(&'static str, u32, &'static str)> {
+    let (languages, mut looks) = (["en", "zh", "ru", "id"], Vec::new());
+    for (row, scheme) in ["light", "dark"].into_iter().enumerate() {
+        for (column, width) in [1_280, 390, 2_560].into_iter().enumerate() {
+            for other in [0, 2] {
+                looks.push((scheme, width, languages[(row + column + other) % languages.len()]));
+            }
+        }
+    }
+    looks
 }
 
 /// Whether a complaint says no more than that a page is not there, as a browser does of every such page.
