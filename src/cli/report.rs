@@ -107,8 +107,9 @@ fn ask(args: &ReportArgs, plan: &Plan) -> Result<Ask, String> {
         return Err(unknown("team", team.as_str(), known, |team| format!("--team {team}")));
     }
     for channel in &args.channels {
-        if !plan.channels.contains_key(&ChannelId::new(channel)) {
-            let known = plan.channels.keys().map(ChannelId::as_str);
+        let doors: Vec<_> = asked(plan, None).collect();
+        if doors.iter().all(|door| door.id.as_str() != channel) {
+            let known = doors.iter().map(|door| door.id.as_str());
             return Err(unknown("channel", channel, known, |channel| format!("--channel {channel}")));
         }
     }

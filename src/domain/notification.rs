@@ -16,7 +16,11 @@ pub(crate) mod tell;
 mod text;
 pub mod upkeep;
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::Duration,
+};
 
 use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
@@ -27,7 +31,7 @@ use crate::domain::{
     escalation::Acknowledgement,
     evaluation::{State, Transition},
     flapping::Flapping,
-    incident::{Incident, IncidentEvent, IncidentId},
+    incident::{Incident, IncidentEvent, IncidentId, message_id},
     notification::facts::Facts,
     urgency::Urgencies,
 };
@@ -68,6 +72,31 @@ pub struct Content {
     pub picture: Option<Vec<u8>>,
     /// The same for machines.
     pub facts: Facts,
+}
+
+impl Content {
+    /// The same to each of these, once, about what its facts are about; it answers nothing that was told before.
+    #[must_use]
+    pub fn to_each(
+        self,
+        recipients: impl IntoIterator<Item = Recipient>,
+        mail_host: &str,
+        now: Timestamp,
+    ) -> Vec<Notification> {
+        let (incident, event) = (&self.facts.incident, self.facts.event);
+        let recipients: BTreeSet<Recipient> = recipients.into_iter().collect();
+        let told = |recipient: Recipient| Notification {
+            incident: incident.clone(),
+            event,
+            route: recipient.route,
+            message_id: message_id(incident, event.as_str(), &recipient, mail_host),
+            recipient: recipient.address,
+            in_reply_to: None,
+            created_at: now,
+            content: self.clone(),
+        };
+        recipients.into_iter().map(told).collect()
+    }
 }
 
 /// What is known of a channel besides its evidence, as far as people are told.

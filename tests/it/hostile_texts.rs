@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// How often each element stands in a page, and each attribute on which element.
-fn counted(page: &str) -> BTreeMap<String, usize> {
+pub(crate) fn counted(page: &str) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for node in Html::parse_document(page).tree.nodes() {
         let Some(element) = node.value().as_element() else { continue };

@@ -33,6 +33,8 @@ use tokio::{
     task::JoinSet,
 };
 
+use crate::{hostile_texts::counted, payloads::payloads};
+
 const INCIDENT: &str = "20261121T020612Z-web-chat-e9bf";
 
 fn at(text: &str) -> Timestamp {
@@ -276,6 +278,28 @@ async fn an_incident_that_is_over_or_unknown_has_a_page_that_says_so() {
         assert_eq!(answer.status(), status);
         assert_reads(name, &answer.text().await.unwrap());
         assert_eq!(served.press("by=Anna").await.0, status);
+    }
+}
+
+#[tokio::test]
+async fn no_title_and_no_name_changes_what_the_page_is_made_of() {
+    let with = |words: &str| IncidentView {
+        channels: vec![channel("web-chat", words, words)],
+        acknowledged: Some(Acknowledgement { by: Detail::new(words), at: at("2026-11-21T02:11:40Z") }),
+        ..view()
+    };
+    let served = serve(Desk::default()).await;
+    let read = async |words: &str, is_in_hand: bool| {
+        let view = with(words);
+        let acknowledged = view.acknowledged.clone().filter(|_| is_in_hand);
+        served.staffed.desk.lock().unwrap().view = Ok(Some(IncidentView { acknowledged, ..view }));
+        counted(&served.ask(Method::GET, &served.link).await.text().await.unwrap())
+    };
+    for is_in_hand in [false, true] {
+        let harmless = read("harmless", is_in_hand).await;
+        for payload in payloads() {
+            assert_eq!(read(&payload, is_in_hand).await, harmless, "{payload:?}");
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::domain::{
     channel::Location,
-    incident::{IncidentEvent, IncidentId, message_id},
+    incident::IncidentId,
     network::Blindness,
     notification::{Content, Letterhead, Notification, Recipient, Route, Unwatched},
 };
@@ -40,19 +40,8 @@ impl Return<'_> {
     /// A mail, or what stands for one, to each of these. It is no alert that could stand in an Alertmanager.
     #[must_use]
     pub fn mails(&self, recipients: impl IntoIterator<Item = Recipient>) -> Vec<Notification> {
-        let (id, event) = (self.id(), IncidentEvent::Blind);
-        let content = Content::blind(self);
-        let mail = |recipient: Recipient| Notification {
-            incident: id.clone(),
-            event,
-            route: recipient.route,
-            message_id: message_id(&id, event.as_str(), &recipient, self.letterhead.mail_host),
-            recipient: recipient.address,
-            in_reply_to: None,
-            created_at: self.until,
-            content: content.clone(),
-        };
         let is_read = |recipient: &Recipient| recipient.route != Route::Alertmanager;
-        recipients.into_iter().filter(is_read).map(mail).collect()
+        let recipients = recipients.into_iter().filter(is_read);
+        Content::blind(self).to_each(recipients, self.letterhead.mail_host, self.until)
     }
 }

@@ -1,13 +1,13 @@
 //! What people are told about the monitor's own store: that it was damaged and what it goes on from, and that it takes
 //! nothing any more. No channel is concerned, so everybody in every team is told.
 
-use std::{collections::BTreeSet, path::Path};
+use std::path::Path;
 
 use jiff::Timestamp;
 
 use crate::domain::{
     channel::Location,
-    incident::{IncidentEvent, IncidentId, message_id},
+    incident::{IncidentEvent, IncidentId},
     notification::{Content, Letterhead, Notification, Recipient, Route, facts::Facts, letter},
 };
 
@@ -82,16 +82,5 @@ pub fn mails(
     };
     let content = Content::write(letter::upkeep::lay_out(news, &incident, location, letterhead, now), facts);
     let is_read = |recipient: &Recipient| recipient.route != Route::Alertmanager;
-    let recipients: BTreeSet<Recipient> = recipients.into_iter().filter(is_read).collect();
-    let mail = |recipient: Recipient| Notification {
-        incident: incident.clone(),
-        event,
-        route: recipient.route,
-        message_id: message_id(&incident, event.as_str(), &recipient, letterhead.mail_host),
-        recipient: recipient.address,
-        in_reply_to: None,
-        created_at: now,
-        content: content.clone(),
-    };
-    recipients.into_iter().map(mail).collect()
+    content.to_each(recipients.into_iter().filter(is_read), letterhead.mail_host, now)
 }

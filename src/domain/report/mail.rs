@@ -1,12 +1,10 @@
 //! A report as a mail. It has an id of its own by its team and its period, so that it is sent once however often it is made.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 
 use crate::domain::{
     channel::{Location, TeamId},
-    incident::{IncidentEvent, IncidentId, message_id},
+    incident::{IncidentEvent, IncidentId},
     notification::{Content, Letterhead, Notification, Recipient, Route, facts::Facts},
     report::{
         Report, html,
@@ -57,21 +55,10 @@ impl Mail<'_> {
                 resolved_at: Some(now),
                 location: location.as_str().to_owned(),
                 link: letterhead.public_url.map(str::to_owned),
-                ..Facts::unknown(incident.clone(), event, period.from)
+                ..Facts::unknown(incident, event, period.from)
             },
         };
-        let recipients: BTreeSet<Recipient> =
-            recipients.into_iter().filter(|recipient| recipient.route == Route::Mail).collect();
-        let mail = |recipient: Recipient| Notification {
-            incident: incident.clone(),
-            event,
-            route: recipient.route,
-            message_id: message_id(&incident, event.as_str(), &recipient, letterhead.mail_host),
-            recipient: recipient.address,
-            in_reply_to: None,
-            created_at: now,
-            content: content.clone(),
-        };
-        recipients.into_iter().map(mail).collect()
+        let reads_mail = |recipient: &Recipient| recipient.route == Route::Mail;
+        content.to_each(recipients.into_iter().filter(reads_mail), letterhead.mail_host, now)
     }
 }
