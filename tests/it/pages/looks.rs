@@ -128,6 +128,14 @@ async fn is_in_order(browser: &Browser, axe: &str, what: &str) {
     let wider = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
     let over = browser.client.execute(wider, Vec::new()).await.unwrap();
     assert_eq!(over, json!(0), "{what} is wider than its window");
+    let cut = "return [...document.querySelectorAll('svg text')].filter((text) => {
+        const svg = text.ownerSVGElement, label = text.getBoundingClientRect(), all = svg.getBoundingClientRect();
+        const reaches = getComputedStyle(svg).overflow === 'visible';
+        const [left, right] = reaches ? [0, innerWidth] : [all.left - 1, all.right + 1];
+        return label.left < left || label.right > right;
+    }).map((text) => text.textContent)";
+    let cut = browser.client.execute(cut, Vec::new()).await.unwrap();
+    assert_eq!(cut, json!([]), "labels of charts are cut off: {what}");
 }
 
 #[tokio::test]
