@@ -313,6 +313,26 @@ mod tests {
     }
 
     #[test]
+    fn customers_meet_an_outage_from_when_the_channel_is_open_and_seen() {
+        let turns = turns(&[
+            (0, Condition::Up),
+            (10, Condition::Maintenance),
+            (30, Condition::Dark),
+            (60, Condition::Up),
+        ]);
+        let timeline = Timeline::new(&turns, &[watch(0, 40), watch(50, 90)], at(90));
+        for (began, confirmed, met_from, why) in [
+            (5, 7, 5, "it was open"),
+            (20, 30, 30, "it began in the window"),
+            (32, 33, 32, "the window is over"),
+            (35, 55, 50, "nobody watched in between"),
+            (12, 20, 20, "never later than it was confirmed"),
+        ] {
+            assert_eq!(timeline.met_from(at(began), at(confirmed)), at(met_from), "{why}");
+        }
+    }
+
+    #[test]
     fn only_the_time_in_which_a_channel_was_open_and_seen_counts() {
         let turns = turns(&[
             (0, Condition::Unknown),
