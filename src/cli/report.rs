@@ -106,8 +106,8 @@ fn ask(args: &ReportArgs, plan: &Plan) -> Result<Ask, String> {
         let known = plan.teams.keys().map(TeamId::as_str);
         return Err(unknown("team", team.as_str(), known, |team| format!("--team {team}")));
     }
+    let doors: Vec<_> = asked(plan, None).collect();
     for channel in &args.channels {
-        let doors: Vec<_> = asked(plan, None).collect();
         if doors.iter().all(|door| door.id.as_str() != channel) {
             let known = doors.iter().map(|door| door.id.as_str());
             return Err(unknown("channel", channel, known, |channel| format!("--channel {channel}")));

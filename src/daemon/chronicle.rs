@@ -71,7 +71,7 @@ impl Chronicler {
         }
         let known = read.borrow_and_update().clone();
         match known {
-            Some((at, chronicles)) if at.elapsed() < OLD.max(fresh) => chronicles,
+            Some((at, chronicles)) if at.elapsed() < OLD => chronicles,
             Some((_, old)) => {
                 timeout(PATIENCE, read.changed()).await.ok();
                 read.borrow().as_ref().map_or(old, |(_, chronicles)| Arc::clone(chronicles))

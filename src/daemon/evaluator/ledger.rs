@@ -25,14 +25,18 @@ pub(crate) struct Ledger {
 #[derive(Clone, Copy)]
 struct Noted {
     condition: Condition,
-    /// Since when; none where it was noted before a restart.
-    at: Option<Timestamp>,
+    /// Since when, as far as that is known.
+    at: Timestamp,
 }
 
 impl Ledger {
     /// What was noted before a restart.
     pub(crate) fn new(noted: HashMap<ChannelId, Condition>, began_at: Timestamp) -> Self {
-        let before = |(id, condition)| (id, Noted { condition, at: None });
+        let before = |(id, condition)| {
+            // What was unknown is so until this process sees it; of anything else it is not known since when it is.
+            let at = if condition == Condition::Unknown { began_at } else { Timestamp::MIN };
+            (id, Noted { condition, at })
+        };
         Self { noted: noted.into_iter().map(before).collect(), gone: HashMap::new(), began_at }
     }
 
@@ -52,7 +56,7 @@ impl Ledger {
             }
             let at = self.earliest(&post.id, noted, now).max(post.state.since()).min(now);
             turns.push(Turn { channel: post.id.clone(), at, to });
-            self.noted.insert(post.id.clone(), Noted { condition: to, at: Some(at) });
+            self.noted.insert(post.id.clone(), Noted { condition: to, at });
             self.gone.remove(&post.id);
         }
         if self.noted.len() > roster.posts().len() {
@@ -74,8 +78,7 @@ impl Ledger {
     fn earliest(&self, id: &ChannelId, noted: Option<Noted>, now: Timestamp) -> Timestamp {
         match noted {
             Some(Noted { condition: Condition::Closed | Condition::Maintenance, .. }) => now,
-            Some(Noted { condition: Condition::Unknown, at }) => at.unwrap_or(self.began_at),
-            Some(Noted { at, .. }) => at.unwrap_or(Timestamp::MIN),
+            Some(Noted { at, .. }) => at,
             None => self.gone.get(id).copied().unwrap_or(self.began_at),
         }
     }

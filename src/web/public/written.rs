@@ -17,29 +17,23 @@ pub(super) struct Written(Mutex<Option<Shelf>>);
 #[derive(Debug)]
 struct Shelf {
     view: Arc<PublicView>,
-    texts: HashMap<String, Bytes>,
+    texts: HashMap<&'static str, Bytes>,
 }
 
 impl Written {
     /// One text of a view, by its name.
-    pub(super) fn of(&self, view: &Arc<PublicView>, name: &str, write: impl FnOnce() -> String) -> Bytes {
+    pub(super) fn of(
+        &self,
+        view: &Arc<PublicView>,
+        name: &'static str,
+        write: impl FnOnce() -> String,
+    ) -> Bytes {
         let mut shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(text) = shelf
-            .as_ref()
-            .filter(|shelf| Arc::ptr_eq(&shelf.view, view))
-            .and_then(|shelf| shelf.texts.get(name))
-        {
-            return text.clone();
+        if shelf.as_ref().is_some_and(|shelf| !Arc::ptr_eq(&shelf.view, view)) {
+            *shelf = None;
         }
-        let text = Bytes::from(write());
-        match shelf.as_mut().filter(|shelf| Arc::ptr_eq(&shelf.view, view)) {
-            Some(shelf) => drop(shelf.texts.insert(name.to_owned(), text.clone())),
-            None => {
-                let texts = HashMap::from([(name.to_owned(), text.clone())]);
-                *shelf = Some(Shelf { view: Arc::clone(view), texts });
-            }
-        }
-        text
+        let shelf = shelf.get_or_insert_with(|| Shelf { view: Arc::clone(view), texts: HashMap::new() });
+        shelf.texts.entry(name).or_insert_with(|| Bytes::from(write())).clone()
     }
 }
 
